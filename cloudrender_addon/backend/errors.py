@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one exception tree. Every error says its cause in one line and what to do next in another.
+
+Types of boto3 and paramiko never leave `aws/` and `ssh/`: they are turned into these with `raise … from`.
+"""
+
+from __future__ import annotations
+
+
+class CloudrenderError(Exception):
+    """Carry what a person needs: `message` (the cause, one line), `hint` (the next step, one line).
+
+    `retryable` says whether the same call may succeed later without the user changing anything.
+    `details` holds further lines (the end of a log) that are shown below the cause.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class UsageError(CloudrenderError):
+    """The request itself makes no sense: exit code 2."""
+
+
+class Cancelled(CloudrenderError):
+    """The user asked for the job to end. Raised out of every wait."""
+
+    def __init__(self, message: str = "Cancelled") -> None:
+        super().__init__(message)
+
+
+class ConfigError(CloudrenderError):
+    """A setting is unusable (configuration file, environment, flag)."""
+
+
+class SceneError(CloudrenderError):
+    """The .blend is missing, damaged, or cannot be rendered as asked."""
+
+
+class ProjectError(CloudrenderError):
+    """The project folder cannot be sent as it is."""
+
+
+class RecordError(CloudrenderError):
+    """A job record is missing, damaged, or in use by another client."""
+
+
+# -- the cloud account ---------------------------------------------------------------------------------
+
+
+class CloudError(CloudrenderError):
+    """The cloud's interface answered with an error no other class describes better."""
+
+
+class CredentialsError(CloudError):
+    """No, wrong or expired credentials."""
+
+
+class PermissionsError(CloudError):
+    """The credentials lack a right; the message names the IAM action."""
+
+
+class QuotaError(CloudError):
+    """The account may not run that many machines of this kind."""
+
+
+class CapacityError(CloudError):
+    """The cloud has no such machine to give right now."""
+
+    retryable = True
+
+
+class ImageError(CloudError):
+    """The machine image does not exist, or does not fit the machine."""
+
+
+class AccountError(CloudError):
+    """The account is not (yet) allowed to use the service."""
+
+
+class UnreachableError(CloudError):
+    """The cloud's interface cannot be reached over the network."""
+
+    retryable = True
+
+
+class CleanupError(CloudError):
+    """Something rented could not be seen gone. `resources` are the ids that may still cost money."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, resources: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.resources = resources
+
+
+# -- the rented machine --------------------------------------------------------------------------------
+
+
+class MachineError(CloudrenderError):
+    """The rented machine did not do what it was rented for."""
+
+
+class MachineGoneError(MachineError):
+    """The machine no longer exists (reclaimed, ended by its own dead-man switch, ended by hand)."""
+
+    retryable = True
+
+
+class LinkError(MachineError):
+    """The connection to the machine broke or cannot be made; the machine itself may be well."""
+
+    retryable = True
+
+
+class HostKeyError(MachineError):
+    """Whoever answers is not the machine we started: never retried, nothing is sent."""
+
+
+class TransferError(MachineError):
+    """A file arrived damaged, or what arrived is not what was asked for."""
+
+    retryable = True
+
+
+# -- the render ----------------------------------------------------------------------------------------
+
+
+class RenderError(CloudrenderError):
+    """Blender could not be brought, crashed, or failed to render; `details` are its last lines."""
+
+
+class GpuError(RenderError):
+    """The machine has a GPU but Blender does not get it."""

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seam to where machines come from: a `Farm` rents and ends them, a `Link` talks to the agent on one.
+
+The runner knows only these two Protocols. `farms/ec2.py` is the farm of one spot machine over SSH.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRequest:
+    """What a job asks of a farm. `token` (≤ 64 characters, [a-z0-9-]) is new for every launch.
+
+    `disk_bytes` is what the project needs on the machine. `lifetime_seconds` is the hard limit after which the
+    machine ends itself, whatever happens; `lease_seconds` how long it lives with neither a client nor work.
+    """
+
+    job_id: str
+    token: str
+    instance_type: str
+    disk_bytes: int
+    lifetime_seconds: int
+    lease_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Everything needed to find, reach and end one rented machine. Kept in the job record; holds no secret.
+
+    `host_key` is the public SSH host key the machine will show ("ssh-ed25519 AAAA…"). Prices are USD per hour:
+    the machine, its disk, its public address. `launched_at` is epoch seconds.
+    """
+
+    request: MachineRequest
+    region: str
+    image_id: str
+    root_device: str
+    volume_gb: int
+    vcpus: int
+    gpu: str | None
+    machine_usd: float
+    disk_usd: float
+    address_usd: float
+    ssh_user: str
+    ssh_port: int
+    host_key: str
+    group_id: str | None = None
+    instance_id: str | None = None
+    zone: str | None = None
+    address: str | None = None
+    launched_at: float | None = None
+
+    @property
+    def hourly_usd(self) -> float:
+        """Everything that is billed while the machine runs, USD per hour."""
+        return self.machine_usd + self.disk_usd + self.address_usd
+
+
+class MachineState(enum.Enum):
+    """What the farm says about a machine."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    GONE = "gone"  # ended or ending: it will never answer again
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineStatus:
+    """A state and, where the farm tells one, the reason in its own words ("Server.SpotInstanceTermination")."""
+
+    state: MachineState
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderPlan:
+    """What the agent is told: sent as `plan.json`, one key per field. Paths are POSIX, relative to the project.
+
+    `blender` is "4.2" (newest patch release of the series) or "4.2.3" (exactly that). `mirror` is the base URL
+    of Blender's release tree. `gpu` says that the machine has a GPU, so rendering without one is an error.
+    """
+
+    job_id: str
+    blend: str
+    frames: tuple[int, ...]
+    blender: str
+    mirror: str
+    gpu: bool
+    autoexec: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A finished file on the machine, as the agent announced it: plain name, bytes, hex SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Farm(Protocol):
+    """Rents machines and ends them. Every method may be called again after a crash, with the recorded machine."""
+
+    def plan(self, request: MachineRequest) -> Machine:
+        """Resolve image, type, price and keys, changing nothing in the cloud.
+
+        Everything that can be known to prevent the launch is raised here (`CloudError` and its kinds).
+        """
+
+    def launch(self, machine: Machine) -> Machine:
+        """Rent the machine. Idempotent: the same token never gives a second machine.
+
+        On any error, what was made stays findable by `release(machine)`.
+        """
+
+    def status(self, machine: Machine) -> MachineStatus:
+        """Tell how the machine is; GONE also when it was never launched. Raises `CloudError`."""
+
+    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Link]:
+        """Wait until the machine answers as itself and return it (address filled in) with an open link.
+
+        `deadline` is `time.monotonic()` seconds. Raises `LinkError` when it passes, `MachineGoneError`,
+        `HostKeyError` (never retried), `Cancelled`.
+        """
+
+    def release(self, machine: Machine) -> None:
+        """End the machine and all that was made for it, and return once it is *seen* gone. Idempotent.
+
+        Raises `CleanupError` with the ids that may still cost money. Not interrupted by cancellation.
+        """
+
+    def leftovers(self, job_id: str) -> tuple[str, ...]:
+        """Ask the cloud, by tag, for ids of anything of this job that still exists."""
+
+
+class Link(Protocol):
+    """One open connection to the agent on a machine. A dead peer is noticed within 15 s: `LinkError`."""
+
+    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
+        """Send the project; a broken push is repeated whole on the next link. `on_sent` gets bytes so far."""
+
+    def start(self, plan: RenderPlan) -> None:
+        """Start the agent, detached from this link. If it already runs for this machine, nothing changes."""
+
+    def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
+        """Yield the agent's events from the first on, then live; `None` at every heartbeat (2 s).
+
+        Ends after a terminal event ("finished", "failed", "stopped"). docs/ARCHITECTURE.md lists the events. The machine's lease is renewed meanwhile.
+        """
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return the events there are now, without waiting."""
+
+    def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
+        """Write one finished file to `destination`, checked against size and hash (`TransferError`)."""
+
+    def finish(self) -> None:
+        """Tell the machine that its frames have been collected: it powers itself off."""
+
+    def close(self) -> None:
+        """Drop the connection; the agent goes on. Never raises."""

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job tells whoever watches: frozen events, and the Reporter that receives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cloudrender_addon.backend.errors import CloudrenderError
+from cloudrender_addon.backend.farms.base import Machine
+from cloudrender_addon.backend.job.status import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Anything that happened to a job. `at` is epoch seconds."""
+
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusChanged(Event):
+    status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachinePlanned(Event):
+    """Type, image and price are known; nothing is rented yet."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineLaunched(Event):
+    """Money is being spent from now on."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineReleased(Event):
+    """The machine was seen gone."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesSent(Event):
+    sent: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSaved(Event):
+    """A frame is verified on this computer's disk. `seconds` is its render time on the machine."""
+
+    frame: int
+    paths: tuple[Path, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameFailed(Event):
+    frame: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted(Event):
+    """The machine is being taken away, or was; `missing` frames will be rendered on another one."""
+
+    reason: str
+    missing: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something the user should know; never a question, never an error."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEnded(Event):
+    """The one terminal event. `error` is None exactly when `status` is SUCCEEDED.
+
+    When `status` is CLEANING_UP, the clean-up itself failed: `error` names what may still cost money, and the
+    record stays open for the next start.
+    """
+
+    status: Status
+    error: CloudrenderError | None
+    frames: tuple[int, ...]
+    missing: tuple[int, ...]
+    cost_usd: float
+    phases: dict[Status, float] = field(default_factory=dict)
+    """Seconds spent in each status, in order of first entry."""
+
+
+class Reporter(Protocol):
+    """Receives a job's events in order, on the job's thread. Exactly one `JobEnded` per run, as the last one.
+
+    An implementation must return quickly and not raise: put the event on a queue and drain it elsewhere.
+    """
+
+    def __call__(self, event: Event) -> None: ...
