@@ -154,7 +154,8 @@ class Link(Protocol):
     def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
         """Yield the agent's events from the first on, then live; `None` at every heartbeat (2 s).
 
-        Ends after a terminal event ("finished", "failed", "stopped"). docs/ARCHITECTURE.md lists the events. The machine's lease is renewed meanwhile.
+        Ends after a terminal event ("finished", "failed", "stopped"); docs/ARCHITECTURE.md lists the events. The
+        machine's lease is renewed meanwhile.
         """
 
     def snapshot(self) -> list[dict[str, Any]]:

@@ -17,7 +17,6 @@ class Status(enum.StrEnum):
     RENDERING = "rendering"
     RECOVERING = "recovering"
     """The machine or the link to it was lost; the missing frames go on elsewhere."""
-    DOWNLOADING = "downloading"
     CANCELLING = "cancelling"
     CLEANING_UP = "cleaning up"
     SUCCEEDED = "succeeded"

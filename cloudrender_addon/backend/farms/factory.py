@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open the farm that a user's settings describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloudrender_addon.backend.aws.session import Account
+from cloudrender_addon.backend.farms.ec2 import Ec2Farm, Ec2Settings
+from cloudrender_addon.backend.settings import Settings
+
+
+def open_account(settings: Settings) -> Account:
+    """Return the AWS account the settings name; nothing is asked of it yet."""
+    return Account(profile=settings.profile, region=settings.region)
+
+
+def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
+    """Return the farm for one job, whose key files are in the folder `keys`."""
+    ec2 = Ec2Settings(
+        image=settings.image,
+        ssh_user=settings.ssh_user,
+        ssh_port=settings.ssh_port,
+        subnet=settings.subnet,
+        checkip_url=settings.checkip_url,
+    )
+    return Ec2Farm(account=account, settings=ec2, keys=keys)

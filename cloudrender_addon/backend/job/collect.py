@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one finished frame from the machine to the output folder, and note it as saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import CloudrenderError, TransferError
+from cloudrender_addon.backend.farms.base import Link, RemoteFile
+from cloudrender_addon.backend.job.frames import belongs_to_frame
+from cloudrender_addon.backend.job.record import JobFolder, SavedFrame
+
+_FETCH_TRIES = 3
+
+
+class Collector:
+    """Fetches frames into one output folder, each once; knows what is already there.
+
+    What the machine announces is not trusted: only asked-for frames are taken, only under names that carry the
+    frame's number, and no file of one frame may replace a file of another.
+    """
+
+    def __init__(self, folder: JobFolder, *, frames: tuple[int, ...], output: Path) -> None:
+        self._folder = folder
+        self._wanted = frozenset(frames)
+        self.output = output
+        self.saved = {n: s for n, s in folder.saved_frames(output).items() if n in self._wanted}
+        self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
+
+    def collect(self, link: Link, event: dict[str, Any], *, cancel: CancelToken) -> SavedFrame | None:
+        """Fetch the frame of a `frame` event; None if it is here already or was never asked for.
+
+        Raises `TransferError` (what was announced or what arrived is unfit), `LinkError`, `Cancelled`, and
+        `CloudrenderError` when this computer's disk refuses it.
+        """
+        frame, seconds, files = _parse(event)
+        if frame not in self._wanted or frame in self.saved:
+            return None
+        for file in files:
+            if not belongs_to_frame(file.name, frame) or self._owners.get(file.name.casefold(), frame) != frame:
+                raise TransferError(
+                    f"The machine offered a file {file.name!r} as frame {frame}",
+                    hint="Render again; if it happens again, the machine image is not to be trusted",
+                )
+        for file in files:
+            self._fetch(link, file, cancel=cancel)
+        saved = SavedFrame(frame=frame, seconds=seconds, files=tuple(file.name for file in files))
+        self._folder.add_saved(saved)
+        self.saved[frame] = saved
+        self._owners.update({file.name.casefold(): frame for file in files})
+        return saved
+
+    def _fetch(self, link: Link, file: RemoteFile, *, cancel: CancelToken) -> None:
+        for attempt in range(1, _FETCH_TRIES + 1):
+            try:
+                self.output.mkdir(parents=True, exist_ok=True)
+                link.fetch(file, self.output / file.name, cancel=cancel)
+            except TransferError:
+                if attempt == _FETCH_TRIES:
+                    raise
+            except OSError as error:
+                raise CloudrenderError(
+                    f"{file.name} cannot be written to {self.output} ({error.strerror})",
+                    hint="Make room or choose another folder with -o, then render the missing frames again",
+                ) from error
+            else:
+                return
+
+
+def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:
+    try:
+        files = tuple(
+            RemoteFile(name=str(f["name"]), size=int(f["size"]), sha256=str(f["sha256"])) for f in event["files"]
+        )
+        frame, seconds = int(event["frame"]), float(event["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TransferError("The machine sent a frame report that makes no sense", hint="Render again") from error
+    if not files:
+        raise TransferError(f"The machine reported frame {frame} without a file", hint="Render again")
+    return frame, seconds, files

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frame numbers: how a set of them is written for people, and which file names may belong to one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def format_frames(frames: Iterable[int]) -> str:
+    """Write frame numbers compactly: 1, 2, 3, 7 becomes "1-3, 7"."""
+    runs: list[list[int]] = []
+    for frame in sorted(set(frames)):
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def frame_stem(frame: int) -> str:
+    """Write a frame number as Blender does in file names: four digits at least, the sign in front."""
+    return f"{frame:05d}" if frame < 0 else f"{frame:04d}"
+
+
+def belongs_to_frame(name: str, frame: int) -> bool:
+    """Tell whether a file name may be a result of this frame: its number must stand in it by itself.
+
+    Names come from a rented machine, so this is a check of what it claims, not a convenience.
+    """
+    return re.search(rf"(?<![0-9-]){re.escape(frame_stem(frame))}(?![0-9])", name) is not None

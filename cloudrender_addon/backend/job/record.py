@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a job on disk: what was asked, what is rented, which frames are safely here.
+
+One folder a job, private to the user: `record.json` (replaced atomically), `frames.jsonl` (one line for every frame
+verified on disk, append-only), `keys/` (this job's SSH keys, deleted with the machine), `lock` (held by the one
+client that drives the job; the system drops it when that client dies), `cancel` (exists: somebody wants it ended).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from cloudrender_addon.backend.errors import RecordError
+from cloudrender_addon.backend.farms.base import Machine, MachineRequest
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.settings import Settings
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord:
+    """All that must survive this process. `machine` is set from just before a launch until it is seen gone.
+
+    `spent_usd` is the cost of machines already gone; `started` (of the latest run) and `ended` are epoch seconds;
+    `failed_frames` were set aside, with their reasons.
+    """
+
+    spec: JobSpec
+    started: float
+    status: Status = Status.PENDING
+    machine: Machine | None = None
+    launches: int = 0
+    spent_usd: float = 0.0
+    ended: float | None = None
+    failed_frames: dict[int, str] = field(default_factory=dict)
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether the job may still have something running."""
+        return not self.status.terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedFrame:
+    """A frame verified on this computer's disk. `files` are names in the output folder."""
+
+    frame: int
+    seconds: float
+    files: tuple[str, ...]
+
+
+class JobFolder:
+    """One job's folder. Writing is for the holder of `lock()` alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def job_id(self) -> str:
+        return self.path.name
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @contextlib.contextmanager
+    def lock(self, *, wait_seconds: float = 0) -> Iterator[None]:
+        """Be the one client that drives this job. Raises `RecordError` while another one does."""
+        lock = filelock.FileLock(self.path / "lock", mode=0o600)
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except filelock.Timeout as error:
+            raise RecordError(
+                f"Job {self.job_id} is being driven by another cloudrender",
+                hint=f"Watch it there, or end it with: cloudrender cancel {self.job_id}",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def locked(self) -> bool:
+        """Tell whether a client drives this job right now."""
+        try:
+            with self.lock():
+                return False
+        except RecordError:
+            return True
+
+    def load(self) -> JobRecord:
+        """Read the record. Raises `RecordError`."""
+        try:
+            return _from_json(json.loads((self.path / "record.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RecordError(
+                f"The record of job {self.job_id} cannot be read ({error})",
+                hint=f"cloudrender clean-up ends what it may have left running; then delete {self.path}",
+            ) from error
+
+    def save(self, record: JobRecord) -> None:
+        """Replace the record, on disk before this returns. Raises `RecordError`."""
+        part = self.path / "record.json.part"
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                json.dump(_to_json(record), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path / "record.json")
+        except OSError as error:
+            raise RecordError(
+                f"The job record cannot be written to {self.path} ({error.strerror})",
+                hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
+            ) from error
+
+    def add_saved(self, saved: SavedFrame) -> None:
+        """Note a frame that is verified on disk."""
+        with (self.path / "frames.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(saved)) + "\n")
+
+    def saved_frames(self, output: Path) -> dict[int, SavedFrame]:
+        """Return the frames noted as saved whose files are still there."""
+        try:
+            lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        saved = {}
+        for line in lines:
+            # A line cut short by a crash is a frame not noted: it is fetched again.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                entry = SavedFrame(**json.loads(line))
+                if all((output / name).is_file() for name in entry.files):
+                    saved[entry.frame] = replace(entry, files=tuple(entry.files))
+        return saved
+
+    def request_cancel(self) -> None:
+        """Ask whoever drives the job to end it."""
+        (self.path / "cancel").touch()
+
+    def cancel_requested(self) -> bool:
+        return (self.path / "cancel").exists()
+
+    def clear_cancel(self) -> None:
+        (self.path / "cancel").unlink(missing_ok=True)
+
+
+class JobStore:
+    """All jobs of this user on this computer."""
+
+    def __init__(self, home: Path) -> None:
+        self._jobs = home / "jobs"
+
+    def create(self, record: JobRecord) -> JobFolder:
+        """Make the folder of a new job and write its record. Raises `RecordError`."""
+        folder = JobFolder(self._jobs / record.spec.job_id)
+        try:
+            folder.path.mkdir(parents=True, mode=0o700)
+            folder.keys.mkdir(mode=0o700)
+        except OSError as error:
+            raise RecordError(
+                f"The job record cannot be written to {folder.path} ({error.strerror})",
+                hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
+            ) from error
+        folder.save(record)
+        return folder
+
+    def folders(self) -> tuple[JobFolder, ...]:
+        """Return every job's folder, oldest first."""
+        if not self._jobs.is_dir():
+            return ()
+        return tuple(JobFolder(path) for path in sorted(self._jobs.iterdir()) if (path / "record.json").is_file())
+
+    def find(self, name: str) -> JobFolder:
+        """Find a job by its id or the unique beginning of it. Raises `RecordError`."""
+        folders = self.folders()
+        matches = [f for f in folders if f.job_id == name] or [f for f in folders if f.job_id.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise RecordError(
+                f"{name} may be any of {', '.join(f.job_id for f in matches)}",
+                hint="Give more of the job's name",
+            )
+        raise RecordError(f"There is no job {name}", hint="cloudrender jobs lists them")
+
+
+def _to_json(record: JobRecord) -> dict[str, Any]:
+    data = asdict(record)
+    data["version"] = _VERSION
+    data["spec"]["project"] = str(record.spec.project)
+    data["spec"]["output"] = str(record.spec.output)
+    data["spec"]["settings"]["home"] = str(record.spec.settings.home)
+    return data
+
+
+def _from_json(data: dict[str, Any]) -> JobRecord:
+    if data.pop("version") != _VERSION:
+        raise ValueError("it was written by another version of cloudrender")
+    spec, machine = data.pop("spec"), data.pop("machine")
+    spec = {
+        **spec,
+        "project": Path(spec["project"]),
+        "output": Path(spec["output"]),
+        "settings": Settings(**{**spec["settings"], "home": Path(spec["settings"]["home"])}),
+        "frames": tuple(int(f) for f in spec["frames"]),
+    }
+    if machine is not None:
+        machine = Machine(**{**machine, "request": MachineRequest(**machine["request"])})
+    return JobRecord(
+        **{
+            **data,
+            "status": Status(data["status"]),
+            "spec": JobSpec(**spec),
+            "machine": machine,
+            "failed_frames": {int(k): str(v) for k, v in data["failed_frames"].items()},
+        }
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read from a .blend, without Blender, what must be known before a machine is rented."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+from blender_asset_tracer import blendfile
+from blender_asset_tracer.blendfile.exceptions import BlendFileError
+
+from cloudrender_addon.backend.errors import SceneError
+
+OLDEST_BLENDER = (4, 2)
+
+_MOVIE_FORMATS = frozenset({15, 18, 24})
+"""R_IMF_IMTYPE_AVIRAW, _AVIJPEG, _FFMPEG in Blender's DNA_scene_types.h."""
+
+_DAMAGE = (
+    BlendFileError,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    zstandard.ZstdError,
+)
+"""What the parser raises on a file that is cut short or overwritten; DNA1, the block it needs, stands at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneInfo:
+    """The active scene of a .blend: frame range and current frame as saved, and who saved it.
+
+    `saved_by` is Blender's (major, minor): the file does not tell the patch release.
+    """
+
+    saved_by: tuple[int, int]
+    frame_start: int
+    frame_end: int
+    frame_step: int
+    frame_current: int
+    is_movie: bool
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        return tuple(range(self.frame_start, self.frame_end + 1, self.frame_step))
+
+    @property
+    def blender(self) -> str:
+        """The series to render with: the file's own, but never older than this tool supports."""
+        major, minor = max(self.saved_by, OLDEST_BLENDER)
+        return f"{major}.{minor}"
+
+
+def read_scene(path: Path) -> SceneInfo:
+    """Read the active scene of a .blend, compressed or not. Raises `SceneError`."""
+    damaged = "Open it in Blender and save it again; Blender keeps the version before as .blend1"
+    if not path.is_file():
+        raise SceneError(f"There is no file {path}", hint="Check the name, or run from the project's folder")
+    try:
+        file = blendfile.BlendFile(path)
+    except _DAMAGE as error:
+        raise SceneError(f"{path.name} is not a whole .blend file ({error})", hint=damaged) from error
+    try:
+        return _active_scene(file)
+    except (*_DAMAGE, StopIteration) as error:
+        raise SceneError(f"{path.name} holds no readable scene", hint=damaged) from error
+    finally:
+        file.close()
+
+
+def _active_scene(file: blendfile.BlendFile) -> SceneInfo:
+    current = file.code_index[b"GLOB"][0].get(b"curscene")
+    scene = next(block for block in file.code_index[b"SC"] if block.addr_old == current)
+
+    def render(name: bytes) -> int:
+        return int(scene.get((b"r", name)))
+
+    return SceneInfo(
+        saved_by=divmod(file.header.version, 100),
+        frame_start=render(b"sfra"),
+        frame_end=render(b"efra"),
+        frame_step=max(render(b"frame_step"), 1),
+        frame_current=render(b"cfra"),
+        is_movie=int(scene.get((b"r", b"im_format", b"imtype"))) in _MOVIE_FORMATS,
+    )

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings: a configuration file, overridden by the environment, overridden by flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from cloudrender_addon.backend.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a user can set once, with its default. Each field is also CLOUDRENDER_FIELD in the environment.
+
+    `profile` and `region` default to what the AWS configuration says. `image` is "auto" or an AMI id. `subnet` is
+    a subnet id, or None for the default VPC. `mirror` is the base URL of Blender's releases, `checkip_url` answers
+    with the caller's public address. `home` holds the job records.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    instance_type: str = "g4dn.xlarge"
+    image: str = "auto"
+    ssh_user: str = "ubuntu"
+    ssh_port: int = 22
+    subnet: str | None = None
+    mirror: str = "https://download.blender.org/release"
+    checkip_url: str = "https://checkip.amazonaws.com"
+    home: Path = dataclasses.field(default_factory=lambda: platformdirs.user_data_path("cloudrender"))
+    max_hours: float = 8.0
+    lease_minutes: float = 15.0
+    boot_minutes: float = 10.0
+
+
+def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
+    """Merge configuration file, environment and flags (None: not given). Raises `ConfigError`.
+
+    The file is `CLOUDRENDER_CONFIG`, or config.toml in the user's configuration folder; it need not exist.
+    """
+    path = Path(environ.get("CLOUDRENDER_CONFIG") or platformdirs.user_config_path("cloudrender") / "config.toml")
+    values: dict[str, Any] = {}
+    for name, value in _read_file(path).items():
+        values[name] = _convert(name, value, where=f"in {path}")
+    for field in dataclasses.fields(Settings):
+        variable = f"CLOUDRENDER_{field.name.upper()}"
+        if text := environ.get(variable):
+            values[field.name] = _convert(field.name, text, where=f"in the environment variable {variable}")
+    for name, value in flags.items():
+        if value is not None:
+            values[name] = _convert(name, value, where=f"given as --{name.replace('_', '-')}")
+    return Settings(**values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="Correct that line, or delete the file") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions") from error
+
+
+def _convert(name: str, value: object, *, where: str) -> object:
+    convert = _CONVERTERS.get(name)
+    if convert is None:
+        raise ConfigError(
+            f"There is no setting {name!r} ({where})",
+            hint=f"The settings are: {', '.join(sorted(_CONVERTERS))}",
+        )
+    try:
+        return convert(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{value!r} is not a usable {name.replace('_', ' ')} ({where})", hint=str(error)) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or any(ord(c) < 32 for c in value):
+        raise ValueError("It must be a text of one line")
+    return value.strip()
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("It must start with https:// or http://")
+    return text.rstrip("/")
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _number(low: float, high: float) -> Callable[[object], float]:
+    def convert(value: object) -> float:
+        problem = f"It must be a number from {low:g} to {high:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(problem)
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise ValueError(problem) from error
+        if not low <= number <= high:
+            raise ValueError(problem)
+        return number
+
+    return convert
+
+
+def _port(value: object) -> int:
+    number = _number(1, 65535)(value)
+    if number != int(number):
+        raise ValueError("It must be a whole number")
+    return int(number)
+
+
+_CONVERTERS: dict[str, Callable[[object], object]] = {
+    "profile": _text,
+    "region": _text,
+    "instance_type": _text,
+    "image": _text,
+    "ssh_user": _text,
+    "ssh_port": _port,
+    "subnet": _text,
+    "mirror": _url,
+    "checkip_url": _url,
+    "home": _path,
+    "max_hours": _number(0.01, 168),
+    "lease_minutes": _number(0.05, 240),
+    "boot_minutes": _number(0.05, 60),
+}

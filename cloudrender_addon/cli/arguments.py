@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The flags of the `cloudrender` command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cloudrender_addon import __version__
+
+COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up")
+
+_EPILOG = """\
+Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up
+(each with --help).  A file that is named like a command: cloudrender ./jobs
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; `command` is one of COMMANDS. Wrong usage ends the process with exit code 2."""
+    command = argv[0] if argv and argv[0] in COMMANDS else "render"
+    words = argv[1:] if argv and argv[0] in COMMANDS else argv
+    parser = _PARSERS[command]()
+    namespace = parser.parse_args(words)
+    if command == "render" and not namespace.animation and (namespace.start, namespace.end) != (None, None):
+        parser.error("-s and -e choose the range of an animation: add -a, or use -f for one frame")
+    namespace.command = command
+    return namespace
+
+
+def _parser(name: str, description: str, *, epilog: str | None = None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"cloudrender {name}".strip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cloudrender {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the log, and tracebacks of errors")
+    parser.add_argument("--json", action="store_true", help="write one JSON object a line, for programs")
+    account = parser.add_argument_group("account (also in the configuration file, and as CLOUDRENDER_… variables)")
+    account.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
+    account.add_argument("--region", metavar="REGION", help="AWS region, such as eu-central-1")
+    return parser
+
+
+def _render() -> argparse.ArgumentParser:
+    parser = _parser(
+        "", "Render a .blend on an EC2 spot machine in your own AWS account; frames arrive in out/.", epilog=_EPILOG
+    )
+    parser.add_argument("blend", nargs="?", metavar="BLEND", help="file to render (default: the one in this folder)")
+    parser.add_argument("-c", dest="instance_type", metavar="INSTANCE_TYPE", help="machine type (default g4dn.xlarge)")
+    frames = parser.add_mutually_exclusive_group()
+    frames.add_argument("-f", dest="frame", type=int, metavar="FRAME", help="render one frame")
+    frames.add_argument("-a", dest="animation", action="store_true", help="render the animation")
+    parser.add_argument("-s", dest="start", type=int, metavar="START", help="first frame, with -a (default: scene's)")
+    parser.add_argument("-e", dest="end", type=int, metavar="END", help="last frame, with -a (default: scene's)")
+    parser.add_argument("-o", dest="output", metavar="DIR", default="out", help="where the frames go (default: out)")
+    parser.add_argument("-y", "--yes", action="store_true", help="send large or surprising content without asking")
+    parser.add_argument(
+        "--enable-autoexec", action="store_true", help="let Python scripts and drivers in the .blend run on the machine"
+    )
+    parser.add_argument(
+        "--blender", metavar="VERSION", help="Blender to render with (default: the file's, newest patch)"
+    )
+    machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
+    machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
+    machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
+    machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
+    machine.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
+    machine.add_argument("--max-hours", metavar="H", help="end the job after so many hours (default 8)")
+    return parser
+
+
+def _jobs() -> argparse.ArgumentParser:
+    return _parser("jobs", "List the jobs started from this computer, newest last.")
+
+
+def _job_command(name: str, description: str) -> argparse.ArgumentParser:
+    parser = _parser(name, description)
+    parser.add_argument("job", metavar="JOB", help="the job's name or the beginning of it (see: cloudrender jobs)")
+    return parser
+
+
+def _clean_up() -> argparse.ArgumentParser:
+    parser = _parser("clean-up", "List what cloudrender has left in the account, and end it after a yes.")
+    parser.add_argument("-y", "--yes", action="store_true", help="end it without asking")
+    return parser
+
+
+_PARSERS = {
+    "render": _render,
+    "jobs": _jobs,
+    "attach": lambda: _job_command("attach", "Go on with a job: watch it, fetch its frames, render what is missing."),
+    "fetch": lambda: _job_command("fetch", "Fetch the frames finished so far, without taking part in the job."),
+    "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
+    "clean-up": _clean_up,
+}

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job looks like in a terminal, in a log file, and to a program."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from tqdm import tqdm
+
+from cloudrender_addon.backend.errors import CloudrenderError
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.status import Status
+
+
+class Display(Protocol):
+    """Shows a job's events; called on the main thread only."""
+
+    def show(self, event: ev.Event, progress: Progress) -> None:
+        """Show one event, with the progress after it."""
+
+    def tick(self, progress: Progress) -> None:
+        """Called a few times a second: time and money go on between events."""
+
+    def say(self, text: str) -> None:
+        """Show a line that is not an event."""
+
+    def error(self, error: CloudrenderError) -> None:
+        """Show cause, details and next step."""
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+
+
+def choose_display(*, as_json: bool) -> Display:
+    """Pick JSON for programs, a bar for terminals, plain lines for everything else."""
+    if as_json:
+        return JsonDisplay(sys.stdout)
+    return BarDisplay() if sys.stderr.isatty() else LineDisplay(sys.stderr)
+
+
+class LineDisplay:
+    """One line for every change of phase and every frame."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, event: ev.Event, progress: Progress) -> None:
+        if text := describe(event, progress):
+            self.say(text)
+
+    def tick(self, progress: Progress) -> None:
+        """Nothing: a log file wants no repainting."""
+
+    def say(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def error(self, error: CloudrenderError) -> None:
+        for line in error_lines(error):
+            self.say(line)
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class BarDisplay(LineDisplay):
+    """A progress bar at the bottom, notices and errors above it."""
+
+    _FORMAT = "{desc:<13}{bar}{postfix}"
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._bar: tqdm[Any] | None = None
+
+    def show(self, event: ev.Event, progress: Progress) -> None:
+        if not isinstance(event, ev.StatusChanged | ev.FrameSaved | ev.BytesSent):
+            super().show(event, progress)
+        self.tick(progress)
+
+    def tick(self, progress: Progress) -> None:
+        if progress.status.terminal:
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=1.0, bar_format=self._FORMAT, leave=False, file=self._stream, dynamic_ncols=True, mininterval=0.1
+            )
+        self._bar.set_description_str(progress.status.value.capitalize(), refresh=False)
+        self._bar.n = _fraction(progress)
+        self._bar.set_postfix_str(_figures(progress, now=time.time()), refresh=False)
+        self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        tqdm.write(text, file=self._stream)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class JsonDisplay:
+    """One JSON object a line on standard output."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, event: ev.Event, progress: Progress) -> None:  # noqa: ARG002  a program folds events itself
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        self._write({"event": name, **_plain(event)})
+
+    def tick(self, progress: Progress) -> None:
+        """Nothing: a program counts by itself."""
+
+    def say(self, text: str) -> None:
+        self._write({"event": "notice", "at": time.time(), "text": text})
+
+    def error(self, error: CloudrenderError) -> None:
+        self._write({"event": "error", **_plain(error)})
+
+    def close(self) -> None:
+        self._stream.flush()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        print(json.dumps(record, ensure_ascii=False), file=self._stream, flush=True)
+
+
+def describe(event: ev.Event, progress: Progress) -> str:
+    """Put an event into one line; "" for those not worth one."""
+    match event:
+        case ev.StatusChanged(status=status) if not status.terminal:
+            return f"{status.value.capitalize()} …"
+        case ev.MachinePlanned(machine=machine):
+            gpu = f", {machine.gpu}" if machine.gpu else ""
+            return (
+                f"{machine.request.instance_type} spot in {machine.region} ({machine.vcpus} vCPUs{gpu}), "
+                f"${machine.hourly_usd:.3f} an hour with disk and address"
+            )
+        case ev.MachineLaunched(machine=machine):
+            return f"Machine {machine.instance_id} is starting"
+        case ev.FrameSaved(frame=frame, seconds=seconds):
+            return f"Frame {frame} is here ({seconds:.1f} s) {_figures(progress, now=event.at)}"
+        case ev.FrameFailed(frame=frame, reason=reason):
+            return f"Frame {frame} was set aside: {reason}"
+        case ev.Interrupted(reason=reason, missing=missing):
+            return f"{reason}; going on with the {missing} missing frames on another machine"
+        case ev.Notice(text=text):
+            return text
+    return ""
+
+
+def error_lines(error: CloudrenderError) -> list[str]:
+    """Write an error: details first, so that cause and next step are the last thing read."""
+    lines = [f"  | {line}" for line in error.details]
+    lines.append(f"cloudrender: {error.message}")
+    if error.hint:
+        lines.append(f"  → {error.hint}")
+    return lines
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as a clock does: 0:07, 12:34, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _fraction(progress: Progress) -> float:
+    if progress.status is Status.UPLOADING and progress.to_send:
+        return progress.sent / progress.to_send
+    return (progress.done + progress.failed) / progress.total
+
+
+def _figures(progress: Progress, *, now: float) -> str:
+    parts = [f"{progress.done}/{progress.total}", f"{format_seconds(now - progress.started)} elapsed"]
+    left = progress.seconds_left(now)
+    if left is not None and progress.status is Status.RENDERING:
+        parts.append(f"{format_seconds(left)} left")
+    parts.append(f"${progress.cost_usd(now):.4f}")
+    return " · ".join(parts)
+
+
+def _plain(value: object) -> Any:
+    """Turn events and what they hold into what JSON can say."""
+    if isinstance(value, CloudrenderError):
+        return {"kind": type(value).__name__, "message": value.message, "hint": value.hint, "details": value.details}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

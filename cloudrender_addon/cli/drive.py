@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drive a job from a terminal: the runner on a thread of its own, events and Ctrl-C on the main thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import CloudrenderError
+from cloudrender_addon.backend.farms.base import Farm
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.frames import format_frames
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.record import JobFolder
+from cloudrender_addon.backend.job.runner import JobRunner
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.cli.display import Display, format_seconds
+
+_TICK_SECONDS = 0.25
+
+EXIT_CODES = {Status.SUCCEEDED: 0, Status.CANCELLED: 130}
+"""All other endings are 1."""
+
+
+def drive(
+    folder: JobFolder, *, farm: Farm, bundle: Callable[[], Bundle], display: Display, cancelled: bool = False
+) -> int:
+    """Run a job to its end and show it; return the exit code. The caller holds the folder's lock.
+
+    With `cancelled` the job is only ended: its machine is released and its record closed.
+    """
+    cancel = CancelToken(probe=folder.cancel_requested)
+    if cancelled:
+        cancel.cancel()
+    events: queue.SimpleQueue[ev.Event] = queue.SimpleQueue()
+    runner = JobRunner(folder, farm=farm, bundle=bundle, report=events.put, cancel=cancel)
+    # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
+    thread = threading.Thread(target=runner.run, name="job", daemon=True)
+    with _log_to(folder.log), _stop_signals(cancel, display):
+        thread.start()
+        ended = _watch(events, runner, display)
+    thread.join(timeout=5)
+    _summarize(folder.load().spec, ended, farm, display)
+    return EXIT_CODES.get(ended.status, 1)
+
+
+def _watch(events: queue.SimpleQueue[ev.Event], runner: JobRunner, display: Display) -> ev.JobEnded:
+    progress = Progress(total=runner.total, done=runner.done, started=time.time())
+    while True:
+        try:
+            event = events.get(timeout=_TICK_SECONDS)
+        except queue.Empty:
+            display.tick(progress)
+            continue
+        progress = progress.after(event)
+        display.show(event, progress)
+        if isinstance(event, ev.JobEnded):
+            return event
+
+
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Keep the job's log in its folder: an error's traceback is there, not on the terminal."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log = logging.getLogger("cloudrender_addon")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _stop_signals(cancel: CancelToken, display: Display) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into cancellation; pressed again, they only say that it is under way."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        again = cancel.cancelled
+        cancel.cancel()
+        display.say("Still ending the machine; please wait" if again else "Stopping: ending the machine …")
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _summarize(spec: JobSpec, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
+    display.close()
+    if ended.frames:
+        display.say(f"{len(ended.frames)} of {len(spec.frames)} frames are in {spec.output}")
+    if ended.missing and ended.frames:
+        display.say(f"Missing: {format_frames(ended.missing)}")
+    phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
+    if phases:
+        display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")
+    display.say(f"Cost: ${ended.cost_usd:.4f}")
+    display.say(f"Left running: {_left_running(spec.job_id, farm)}")
+    if ended.error is not None:
+        display.error(ended.error)
+
+
+def _left_running(job_id: str, farm: Farm) -> str:
+    """Ask the cloud itself: what the runner believes is not proof."""
+    try:
+        return ", ".join(farm.leftovers(job_id)) or "nothing"
+    except CloudrenderError as error:
+        return f"not known ({error.message}); check with: cloudrender clean-up"

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands about jobs already started: jobs, attach, fetch, cancel, clean-up."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+from cloudrender_addon.backend.assets.project import Bundle, scan_project
+from cloudrender_addon.backend.aws.inventory import end, list_ours
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import RecordError
+from cloudrender_addon.backend.farms.base import Farm
+from cloudrender_addon.backend.farms.factory import open_account, open_farm
+from cloudrender_addon.backend.job.collect import Collector
+from cloudrender_addon.backend.job.cost import machine_cost
+from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.settings import Settings
+from cloudrender_addon.cli.display import Display, format_seconds
+from cloudrender_addon.cli.drive import drive
+
+_CANCEL_WAIT_SECONDS = 120.0
+_FETCH_CONNECT_SECONDS = 30.0
+
+
+def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print one line, or one JSON object, for every job."""
+    for folder in JobStore(settings.home).folders():
+        try:
+            row = _row(folder, folder.load())
+        except RecordError as error:
+            row = {"job": folder.job_id, "status": "damaged", "error": error.message}
+        print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row))
+    return 0
+
+
+def attach(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """Go on with a job: with its machine if it still has one, with a new one for its missing frames otherwise."""
+    folder = JobStore(settings.home).find(arguments.job)
+    with folder.lock():
+        record = folder.load()
+        if not record.open:
+            if len(folder.saved_frames(record.spec.output)) == len(record.spec.frames):
+                display.say(f"Job {folder.job_id} is complete; its frames are in {record.spec.output}")
+                return 0
+            folder.save(
+                replace(record, status=Status.PENDING, started=time.time(), ended=None, launches=0, failed_frames={})
+            )
+        folder.clear_cancel()
+        return _drive(folder, record, display)
+
+
+def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """Fetch the frames finished so far and leave everything else as it is."""
+    folder = JobStore(settings.home).find(arguments.job)
+    with folder.lock():
+        record = folder.load()
+        collector = Collector(folder, frames=record.spec.frames, output=record.spec.output)
+        if record.machine is not None and record.machine.instance_id is not None:
+            cancel = CancelToken()
+            deadline = time.monotonic() + _FETCH_CONNECT_SECONDS
+            _, link = _farm(folder, record).connect(record.machine, cancel=cancel, deadline=deadline)
+            with contextlib.closing(link):
+                for event in link.snapshot():
+                    if event.get("event") == "frame" and (saved := collector.collect(link, event, cancel=cancel)):
+                        display.say(f"Frame {saved.frame} is here")
+    display.say(f"{len(collector.saved)} of {len(record.spec.frames)} frames are in {record.spec.output}")
+    return 0
+
+
+def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """End a job, whoever drives it, and see its machine gone."""
+    folder = JobStore(settings.home).find(arguments.job)
+    if not folder.load().open:
+        display.say(f"Job {folder.job_id} has ended already; nothing of it is left running")
+        return 0
+    folder.request_cancel()
+    # Another client that drives the job hears the request and ends it; then, or if there is none, the lock is free.
+    with folder.lock(wait_seconds=_CANCEL_WAIT_SECONDS):
+        record = folder.load()
+        if record.open:
+            _drive(folder, record, display, cancelled=True)
+        if folder.load().open:
+            return 1
+    display.say(f"Job {folder.job_id} is cancelled")
+    return 0
+
+
+def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """List what carries our tag in the account, and end it after a yes; jobs being driven right now are left alone."""
+    store = JobStore(settings.home)
+    account = open_account(settings)
+    driven = {folder.job_id for folder in store.folders() if folder.locked()}
+    found = [resource for resource in list_ours(account) if resource.job_id not in driven]
+    if not found:
+        display.say(f"Nothing of cloudrender is left running in {account.region}")
+        return 0
+    for resource in found:
+        age = format_seconds(resource.age_seconds) if resource.age_seconds is not None else "?"
+        display.say(f"{resource.kind:<16} {resource.id:<24} job {resource.job_id}  age {age}  {resource.state}")
+    if not arguments.yes and not _ask("End all of this?"):
+        display.say("Nothing was changed")
+        return 1
+    end(account, found)
+    tidy_open_jobs(store, display, cancel_all=True)
+    display.say(f"Ended: {len(found)}. Nothing of cloudrender is left running in {account.region}")
+    return 0
+
+
+def tidy_open_jobs(store: JobStore, display: Display, *, cancel_all: bool = False) -> None:
+    """Finish the clean-up of jobs whose client died while ending them; tell of others left half-way."""
+    for folder in store.folders():
+        try:
+            with folder.lock():
+                record = folder.load()
+                ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or cancel_all
+                if record.open and ending:
+                    display.say(f"Ending what job {folder.job_id} had left running")
+                    _drive(folder, record, display, cancelled=True)
+                elif record.open:
+                    display.say(
+                        f"Job {folder.job_id} was left half-way: cloudrender attach {folder.job_id} goes on with it, "
+                        f"cloudrender cancel {folder.job_id} ends it"
+                    )
+        except RecordError as error:
+            logging.getLogger(__name__).info("job %s: %s", folder.job_id, error.message)
+
+
+def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
+    def bundle() -> Bundle:
+        spec = record.spec
+        return scan_project(spec.project, output=spec.output, blend=spec.project / spec.blend)
+
+    return drive(folder, farm=_farm(folder, record), bundle=bundle, display=display, cancelled=cancelled)
+
+
+def _farm(folder: JobFolder, record: JobRecord) -> Farm:
+    settings = record.spec.settings
+    return open_farm(settings, account=open_account(settings), keys=folder.keys)
+
+
+def _row(folder: JobFolder, record: JobRecord) -> dict[str, Any]:
+    cost = record.spent_usd + (machine_cost(record.machine, until=time.time()) if record.machine else 0.0)
+    return {
+        "job": folder.job_id,
+        "status": record.status.value,
+        "saved": len(folder.saved_frames(record.spec.output)),
+        "frames": len(record.spec.frames),
+        "cost_usd": round(cost, 6),
+        "blend": str(record.spec.project / record.spec.blend),
+        "output": str(record.spec.output),
+        "machine": record.machine.instance_id if record.machine else None,
+        "error": record.error,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    if row["status"] == "damaged":
+        return f"{row['job']}  damaged: {row['error']}"
+    frames = f"{row['saved']}/{row['frames']} frames"
+    text = f"{row['job']}  {row['status']:<12} {frames:>14}  ${row['cost_usd']:.4f}  {row['blend']} → {row['output']}"
+    return f"{text}\n    {row['error']}" if row["error"] else text
+
+
+def _ask(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

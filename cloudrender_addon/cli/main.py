@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `cloudrender` command: from arguments to an exit code.
+
+0 done · 1 failed, with one line of cause and one of what to do next · 2 wrong usage · 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cloudrender_addon.backend.errors import Cancelled, CloudrenderError, UsageError
+from cloudrender_addon.backend.settings import Settings, load_settings
+from cloudrender_addon.cli.arguments import parse
+from cloudrender_addon.cli.display import Display, choose_display
+
+_SETTING_FLAGS = ("profile", "region", "instance_type", "image", "ssh_user", "ssh_port", "subnet", "max_hours")
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; no traceback reaches the user without -v."""
+    arguments = parse(argv)
+    display = choose_display(as_json=arguments.json)
+    _set_up_log(verbose=arguments.verbose)
+    try:
+        flags = {name: getattr(arguments, name, None) for name in _SETTING_FLAGS}
+        return _dispatch(arguments, load_settings(environ=os.environ, flags=flags), display)
+    except (KeyboardInterrupt, Cancelled):
+        display.close()
+        display.say("Cancelled")
+        return 130
+    except CloudrenderError as error:
+        display.close()
+        if arguments.verbose:
+            traceback.print_exc()
+        display.error(error)
+        return 2 if isinstance(error, UsageError) else 1
+    except Exception as bug:  # noqa: BLE001  the process's top
+        display.close()
+        if arguments.verbose:
+            traceback.print_exc()
+        display.error(
+            CloudrenderError(
+                f"Unexpected error: {type(bug).__name__}: {bug}", hint="Run again with -v and report what it prints"
+            )
+        )
+        return 1
+
+
+def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    # Imported here: `--help` and wrong usage should not wait for a second of imports.
+    from cloudrender_addon.cli import jobs  # noqa: PLC0415
+    from cloudrender_addon.cli.render import render  # noqa: PLC0415
+
+    match arguments.command:
+        case "jobs":
+            return jobs.list_jobs(arguments, settings)
+        case "attach":
+            return jobs.attach(arguments, settings, display)
+        case "fetch":
+            return jobs.fetch(arguments, settings, display)
+        case "cancel":
+            return jobs.cancel(arguments, settings, display)
+        case "clean-up":
+            return jobs.clean_up(arguments, settings, display)
+    return render(arguments, settings, display)
+
+
+def _set_up_log(*, verbose: bool) -> None:
+    """Send the log to the terminal with -v, else nowhere: libraries must not write between our lines."""
+    log = logging.getLogger()
+    log.addHandler(logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler())
+    log.setLevel(logging.INFO if verbose else logging.WARNING)
+    if verbose:
+        # At DEBUG they print requests and their headers; nothing of an account belongs into a log.
+        for name in ("botocore", "boto3", "paramiko", "urllib3"):
+            logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloudrender [BLEND] …`: make a job from the command line and drive it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from cloudrender_addon.backend.assets.project import Bundle, preliminary_concerns, scan_project
+from cloudrender_addon.backend.errors import ConfigError, ProjectError, SceneError, UsageError
+from cloudrender_addon.backend.farms.factory import open_account, open_farm
+from cloudrender_addon.backend.job.record import JobRecord, JobStore
+from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
+from cloudrender_addon.backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
+from cloudrender_addon.backend.settings import Settings
+from cloudrender_addon.cli.display import Display
+from cloudrender_addon.cli.drive import drive
+from cloudrender_addon.cli.jobs import tidy_open_jobs
+
+
+def render(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """Render as the arguments say; return the exit code."""
+    account = open_account(settings)
+    # Loading boto3 takes about a second: it happens while the file and the folder are read.
+    threading.Thread(target=account.warm_up, name="warm-up", daemon=True).start()
+    here = Path.cwd()
+    blend = _choose_blend(arguments.blend, here)
+    scene = read_scene(blend)
+    project = here if blend.is_relative_to(here) else blend.parent
+    output = _prepare_output(here / arguments.output)
+    spec = JobSpec(
+        job_id=new_job_id(),
+        project=project,
+        blend=blend.relative_to(project).as_posix(),
+        frames=_frames(arguments, scene),
+        output=output,
+        blender=_blender(arguments.blender, scene, display),
+        autoexec=arguments.enable_autoexec,
+        settings=settings,
+    )
+    if scene.is_movie:
+        display.say("The scene writes a movie: its frames are rendered as PNG stills")
+    bundle = _scan(spec, ask=not arguments.yes)
+    store = JobStore(settings.home)
+    tidy_open_jobs(store, display)
+    folder = store.create(JobRecord(spec=spec, started=time.time()))
+    display.say(f"Job {spec.job_id}: {len(spec.frames)} frames of {spec.blend}")
+    with folder.lock():
+        farm = open_farm(settings, account=account, keys=folder.keys)
+        return drive(folder, farm=farm, bundle=lambda: bundle, display=display)
+
+
+def _choose_blend(name: str | None, here: Path) -> Path:
+    if name is not None:
+        return (here / name).resolve()
+    found = sorted(path for path in here.iterdir() if path.suffix == ".blend" and path.is_file())
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SceneError(f"There is no .blend file in {here}", hint="Run from the project's folder, or name the file")
+    names = ", ".join(path.name for path in found)
+    raise UsageError(f"There are several .blend files here: {names}", hint="Name one: cloudrender FILE.blend")
+
+
+def _frames(arguments: argparse.Namespace, scene: SceneInfo) -> tuple[int, ...]:
+    if arguments.frame is not None:
+        return (int(arguments.frame),)
+    if not arguments.animation:
+        return (scene.frame_current,)
+    start = scene.frame_start if arguments.start is None else arguments.start
+    end = scene.frame_end if arguments.end is None else arguments.end
+    if start > end:
+        raise UsageError(f"The range {start} to {end} has no frames", hint="Give -s and -e so that -s is not after -e")
+    return tuple(range(start, end + 1, scene.frame_step))
+
+
+def _blender(version: str | None, scene: SceneInfo, display: Display) -> str:
+    if version is not None:
+        numbers = version.split(".")
+        if len(numbers) not in (2, 3) or not all(number.isdigit() for number in numbers):
+            raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
+        if (int(numbers[0]), int(numbers[1])) < OLDEST_BLENDER:
+            raise UsageError(f"Blender {version} is too old for cloudrender", hint="Use 4.2 or newer")
+        return version
+    if scene.saved_by < OLDEST_BLENDER:
+        saved_by = ".".join(map(str, scene.saved_by))
+        display.say(f"The file was saved by Blender {saved_by}: it is rendered with {scene.blender}")
+    return scene.blender
+
+
+def _prepare_output(output: Path) -> Path:
+    """Find out now, not after the money is spent, that frames can be written there."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The output folder {output} cannot be made ({error.strerror})", hint="Choose another one with -o"
+        ) from error
+    if not os.access(output, os.W_OK):
+        raise ConfigError(f"The output folder {output} cannot be written to", hint="Choose another one with -o")
+    return output.resolve()
+
+
+def _scan(spec: JobSpec, *, ask: bool) -> Bundle:
+    if ask:
+        # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
+        _confirm(preliminary_concerns(spec.project))
+    bundle = scan_project(spec.project, output=spec.output, blend=spec.project / spec.blend)
+    if ask:
+        _confirm(tuple(c for c in bundle.concerns if c not in preliminary_concerns(spec.project)))
+    return bundle
+
+
+def _confirm(concerns: tuple[str, ...]) -> None:
+    if not concerns:
+        return
+    for concern in concerns:
+        print(f"Note: {concern}", file=sys.stderr)
+    refused = ProjectError(
+        "Nothing was sent",
+        hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y",
+    )
+    if not sys.stdin.isatty():
+        raise ProjectError(f"{concerns[0]}: nobody is there to ask", hint=f"{refused.hint} to send it all the same")
+    print("Send it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise refused

@@ -1,0 +1,140 @@
+"""A farm in memory: machines whose agents speak a script, for tests of the runner alone."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import CleanupError, CloudrenderError, MachineGoneError
+from cloudrender_addon.backend.farms.base import (
+    Machine,
+    MachineRequest,
+    MachineState,
+    MachineStatus,
+    RemoteFile,
+    RenderPlan,
+)
+
+Script = Callable[[RenderPlan], Iterator[dict[str, Any] | CloudrenderError | None]]
+
+
+def content(frame: int) -> bytes:
+    return f"picture {frame}".encode()
+
+
+def frame_event(frame: int, name: str | None = None) -> dict[str, Any]:
+    data = content(frame)
+    file = {"name": name or f"{frame:04d}.png", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"event": "frame", "frame": frame, "seconds": 1.0, "files": [file]}
+
+
+def render_all(plan: RenderPlan) -> Iterator[dict[str, Any]]:
+    """Do what a healthy agent does."""
+    yield {"event": "started", "version": 1}
+    yield from map(frame_event, plan.frames)
+    yield {"event": "finished", "frames": len(plan.frames), "failed": []}
+
+
+@dataclass
+class FakeFarm:
+    """Launches machines that follow the scripts, one script a machine; the last one repeats.
+
+    A script's items: an event, None (heartbeat), or an error to raise from the link; what was said before an
+    error is said again on the next link, as the agent's log would be.
+    """
+
+    scripts: list[Script]
+    launch_error: CloudrenderError | None = None
+    release_error: CloudrenderError | None = None
+    launched: list[Machine] = field(default_factory=list)
+    running: dict[str, RenderPlan | None] = field(default_factory=dict)
+    logs: dict[str, tuple[list[Any], Iterator[Any]]] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    on_launch: Callable[[], None] = lambda: None
+
+    def plan(self, request: MachineRequest) -> Machine:
+        return Machine(
+            request=request, region="us-east-1", image_id="ami-1", root_device="/dev/sda1", volume_gb=10, vcpus=4,
+            gpu="T4", machine_usd=0.36, disk_usd=0.0, address_usd=0.0, ssh_user="u", ssh_port=22, host_key="k",
+        )  # fmt: skip
+
+    def launch(self, machine: Machine) -> Machine:
+        if self.launch_error:
+            raise self.launch_error
+        machine = replace(machine, instance_id=f"i-{len(self.launched)}", launched_at=time.time())
+        self.launched.append(machine)
+        self.running[str(machine.instance_id)] = None
+        self.on_launch()
+        return machine
+
+    def status(self, machine: Machine) -> MachineStatus:
+        up = machine.instance_id in self.running
+        return MachineStatus(state=MachineState.RUNNING if up else MachineState.GONE)
+
+    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+        cancel.check()
+        if machine.instance_id not in self.running:
+            raise MachineGoneError("The machine is gone")
+        return replace(machine, address="127.0.0.1"), FakeLink(self, str(machine.instance_id))
+
+    def release(self, machine: Machine) -> None:
+        if self.release_error:
+            raise self.release_error
+        self.running.pop(str(machine.instance_id), None)
+
+    def leftovers(self, job_id: str) -> tuple[str, ...]:
+        return tuple(self.running)
+
+
+@dataclass
+class FakeLink:
+    farm: FakeFarm
+    machine: str
+    closed: bool = False
+
+    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
+        on_sent(bundle.total_bytes)
+
+    def start(self, plan: RenderPlan) -> None:
+        if self.farm.running[self.machine] is None:
+            self.farm.running[self.machine] = plan
+            index = int(self.machine.removeprefix("i-"))
+            script = self.farm.scripts[min(index, len(self.farm.scripts) - 1)]
+            self.farm.logs[self.machine] = ([], iter(script(plan)))
+
+    def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
+        said, rest = self.farm.logs[self.machine]
+        yield from list(said)
+        for item in rest:
+            cancel.check()
+            if isinstance(item, MachineGoneError):
+                self.farm.running.pop(self.machine)
+            if isinstance(item, CloudrenderError):
+                raise item
+            if item is not None:
+                said.append(item)
+            yield item
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        return list(self.farm.logs[self.machine][0])
+
+    def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
+        self.farm.fetched.append(file.name)
+        destination.write_bytes(content(int("".join(c for c in file.name if c.isdigit()))))
+
+    def finish(self) -> None:
+        self.farm.finished.append(self.machine)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def unclean() -> CleanupError:
+    return CleanupError("It is still there", resources=("i-0",), hint="cloudrender clean-up")

@@ -1,0 +1,291 @@
+"""The runner's promises, over a farm in memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import (
+    CapacityError,
+    CloudrenderError,
+    GpuError,
+    LinkError,
+    MachineGoneError,
+    RenderError,
+)
+from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.runner import JobRunner
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.settings import Settings
+
+from .fakes import FakeFarm, content, frame_event, render_all, unclean
+
+FRAMES = (1, 2, 3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    spec = JobSpec(
+        job_id="20260101-000000-abcd",
+        project=tmp_path / "project",
+        blend="robot.blend",
+        frames=FRAMES,
+        output=tmp_path / "out",
+        blender="4.2",
+        autoexec=False,
+        settings=Settings(home=tmp_path / "home"),
+    )
+    return JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time()))
+
+
+def run(folder: JobFolder, farm: FakeFarm, cancel: CancelToken | None = None) -> tuple[ev.JobEnded, list[ev.Event]]:
+    events: list[ev.Event] = []
+    runner = JobRunner(
+        folder,
+        farm=farm,
+        bundle=lambda: Bundle(root=Path(), files=()),
+        report=events.append,
+        cancel=cancel or CancelToken(),
+    )
+    ended = runner.run()
+    assert [e for e in events if isinstance(e, ev.JobEnded)] == [ended] == events[-1:]
+    return ended, events
+
+
+def statuses(events: list[ev.Event]) -> list[Status]:
+    return [e.status for e in events if isinstance(e, ev.StatusChanged)]
+
+
+def test_the_whole_way(folder: JobFolder) -> None:
+    farm = FakeFarm([render_all])
+    ended, events = run(folder, farm)
+    assert (ended.status, ended.error, ended.frames, ended.missing) == (Status.SUCCEEDED, None, FRAMES, ())
+    out = folder.load().spec.output
+    assert [(out / f"{n:04d}.png").read_bytes() for n in FRAMES] == [content(n) for n in FRAMES]
+    assert farm.running == {} and farm.finished == ["i-0"]
+    assert statuses(events) == [
+        Status.PACKING, Status.PROVISIONING, Status.BOOTING, Status.UPLOADING, Status.RENDERING,
+        Status.CLEANING_UP, Status.SUCCEEDED,
+    ]  # fmt: skip
+    record = folder.load()
+    assert (record.status, record.machine) == (Status.SUCCEEDED, None)
+    assert record.spent_usd == pytest.approx(0.36 / 60)  # one minute is the least that is billed
+
+
+def test_the_record_names_the_machine_before_it_is_launched(folder: JobFolder) -> None:
+    seen = []
+    farm = FakeFarm([render_all], on_launch=lambda: seen.append(folder.load().machine))
+    run(folder, farm)
+    assert seen[0] is not None and seen[0].request.token == farm.launched[0].request.token
+
+
+def test_a_refused_launch_fails_and_leaves_nothing(folder: JobFolder) -> None:
+    ended, _ = run(folder, FakeFarm([render_all], launch_error=CapacityError("none to be had", hint="try another")))
+    assert ended.status is Status.FAILED and isinstance(ended.error, CapacityError)
+    assert folder.load().machine is None
+
+
+def test_a_broken_link_is_picked_up_without_fetching_twice(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        yield LinkError("cut")
+        yield frame_event(2)
+        yield LinkError("cut")
+        yield frame_event(3)
+        yield {"event": "finished"}
+
+    farm = FakeFarm([script])
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 1
+    assert farm.fetched == ["0001.png", "0002.png", "0003.png"]
+    assert statuses(events).count(Status.RECOVERING) == 2
+
+
+@pytest.mark.parametrize("end", [MachineGoneError("reclaimed"), {"event": "stopped"}])
+def test_an_interruption_renders_only_what_is_missing(folder: JobFolder, end: Any) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        yield {"event": "interruption", "action": "terminate", "time": ""}
+        yield end
+
+    farm = FakeFarm([script, render_all])
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2 and farm.running == {}
+    assert farm.fetched == ["0001.png", "0002.png", "0003.png"]
+    assert [e.missing for e in events if isinstance(e, ev.Interrupted)] == [2]
+    assert len({m.request.token for m in farm.launched}) == 2
+
+
+def test_it_gives_up_after_four_machines_and_keeps_the_frames(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(2)
+        yield MachineGoneError("reclaimed")
+
+    farm = FakeFarm([script])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.FAILED and len(farm.launched) == 4 and farm.running == {}
+    assert (ended.frames, ended.missing) == ((2,), (1, 3))
+    assert "attach" in (ended.error.hint if ended.error else "")
+
+
+def test_a_machine_that_finishes_without_its_frames_is_replaced(folder: JobFolder) -> None:
+    farm = FakeFarm([lambda plan: iter([frame_event(1), {"event": "finished"}]), render_all])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2
+
+
+@pytest.mark.parametrize(("kind", "error"), [("gpu", GpuError), ("blender", RenderError), ("agent", RenderError)])
+def test_a_failure_on_the_machine_is_told_with_its_last_lines(folder: JobFolder, kind: str, error: type) -> None:
+    failed = {"event": "failed", "kind": kind, "message": "no way", "hint": "do this", "log": ["a", "b"]}
+    ended, _ = run(folder, FakeFarm([lambda plan: iter([frame_event(1), failed])]))
+    assert ended.status is Status.FAILED and type(ended.error) is error
+    assert ended.error is not None and (ended.error.message, ended.error.hint) == ("no way", "do this")
+    assert ended.error.details == ("a", "b") and ended.frames == (1,)
+
+
+def test_a_frame_set_aside_does_not_stop_the_others(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        yield {"event": "frame_failed", "frame": 2, "reason": "Blender crashed", "log": ["boom"]}
+        yield frame_event(3)
+        yield {"event": "finished"}
+
+    ended, _ = run(folder, FakeFarm([script]))
+    assert ended.status is Status.FAILED and ended.frames == (1, 3)
+    assert ended.error is not None and "1 of 3" in ended.error.message and "boom" in "\n".join(ended.error.details)
+
+
+def test_cancelling_ends_the_machine(folder: JobFolder) -> None:
+    cancel = CancelToken()
+
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        cancel.cancel()
+        yield None
+        raise AssertionError("went on after the cancellation")
+
+    farm = FakeFarm([script])
+    ended, events = run(folder, farm, cancel)
+    assert ended.status is Status.CANCELLED and ended.frames == (1,) and farm.running == {}
+    assert statuses(events)[-3:] == [Status.CANCELLING, Status.CLEANING_UP, Status.CANCELLED]
+
+
+def test_somebody_else_can_cancel_through_the_folder(folder: JobFolder) -> None:
+    folder.request_cancel()
+    farm = FakeFarm([render_all])
+    ended, _ = run(folder, farm, CancelToken(probe=folder.cancel_requested))
+    assert ended.status is Status.CANCELLED and not farm.launched and not folder.cancel_requested()
+
+
+def test_a_failed_clean_up_is_not_called_an_end(folder: JobFolder) -> None:
+    farm = FakeFarm([render_all], release_error=unclean())
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.CLEANING_UP and folder.load().open and folder.load().machine is not None
+    farm.release_error = None
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and farm.running == {} and len(farm.launched) == 1
+
+
+def test_any_error_while_releasing_is_a_failed_clean_up(folder: JobFolder) -> None:
+    ended, _ = run(folder, FakeFarm([render_all], release_error=CapacityError("odd")))
+    assert ended.status is Status.CLEANING_UP and "odd" in (ended.error.message if ended.error else "")
+
+
+class Killed(BaseException):
+    """What SIGKILL looks like from inside: nothing after it runs."""
+
+
+def test_a_second_client_takes_over_without_losing_or_repeating(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        raise Killed
+
+    farm = FakeFarm([script])
+    with pytest.raises(Killed):
+        run(folder, farm)
+    assert list(farm.running) == ["i-0"]
+    farm.logs["i-0"] = ([frame_event(1)], iter([frame_event(2), frame_event(3), {"event": "finished"}]))
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 1 and farm.running == {}
+    assert farm.fetched == ["0001.png", "0002.png", "0003.png"]
+
+
+def test_a_client_killed_while_launching_is_cleaned_up_after(folder: JobFolder) -> None:
+    def killed() -> None:
+        raise Killed
+
+    farm = FakeFarm([render_all], on_launch=killed)
+    with pytest.raises(Killed):
+        run(folder, farm)
+    released = []
+    farm.on_launch = lambda: None
+    farm.release = lambda machine: released.append(machine.request.token) or farm.running.clear()  # type: ignore[method-assign,func-returns-value,assignment]
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and released[0] == farm.launched[0].request.token
+
+
+def test_a_frame_deleted_since_is_rendered_again(folder: JobFolder) -> None:
+    farm = FakeFarm([render_all])
+    run(folder, farm)
+    record = folder.load()
+    (record.spec.output / "0002.png").unlink()
+    folder.save(replace(record, status=Status.PENDING))
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and farm.fetched[3:] == ["0002.png"]
+
+
+def test_the_time_limit_ends_the_job_with_its_frames(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            yield None
+
+    record = folder.load()
+    folder.save(replace(record, started=time.time() - record.spec.settings.max_hours * 3600 + 0.3))
+    farm = FakeFarm([script])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.FAILED and ended.frames == (1,) and farm.running == {}
+    assert ended.error is not None and "time limit" in ended.error.message
+
+
+@pytest.mark.parametrize("name", ["../0001.png", "0002.png", "evil.png", "00012.png"])
+def test_a_file_that_is_not_the_frames_is_refused(folder: JobFolder, name: str) -> None:
+    farm = FakeFarm([lambda plan: iter([frame_event(1, name), {"event": "finished"}])])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.FAILED and (name == "../0001.png" or farm.fetched == [])
+
+
+def test_frames_nobody_asked_for_are_not_taken(folder: JobFolder) -> None:
+    farm = FakeFarm([lambda plan: iter([frame_event(99), *render_all(plan)])])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and "0099.png" not in farm.fetched
+
+
+def test_a_bug_ends_the_job_cleanly(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "frame", "frame": 1}
+        raise ZeroDivisionError
+
+    farm = FakeFarm([lambda plan: iter([]), script])
+    farm.connect = lambda *a, **k: 1 / 0  # type: ignore[method-assign,assignment]
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.FAILED and farm.running == {}
+    assert isinstance(ended.error, CloudrenderError) and "ZeroDivisionError" in ended.error.message
+
+
+def test_the_record_holds_no_key(folder: JobFolder) -> None:
+    run(folder, FakeFarm([render_all]))
+    text = (folder.path / "record.json").read_text()
+    assert "PRIVATE" not in text and json.loads(text)["spec"]["job_id"] == folder.job_id
