@@ -1,1 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on the rented machine, standard library only, and how the backend gets hold of it as files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_SPDX = b"# SPDX-License-Identifier: GPL-3.0-or-later\n"
+_USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+def user_data_script(*, owner: str, lease_seconds: int, lifetime_seconds: int) -> str:
+    """Return the shell script that a new machine runs at first boot, as root.
+
+    `owner` is the SSH user, who gets the machine's folder. Without a renewed lease the machine lives
+    `lease_seconds`, and `lifetime_seconds` whatever happens. Raises `ValueError` for anything unusable.
+    """
+    if not _USER_NAME.fullmatch(owner):
+        raise ValueError(f"not a user name: {owner!r}")
+    if lease_seconds <= 0 or lifetime_seconds <= 0:
+        raise ValueError("lease and lifetime must be at least one second")
+    shebang, rest = (_HERE / "user_data.sh").read_text(encoding="utf-8").split("\n", 1)
+    settings = f"CR_OWNER={owner}\nCR_LEASE={int(lease_seconds)}\nCR_LIFETIME={int(lifetime_seconds)}"
+    return f"{shebang}\n{settings}\n{rest}"
+
+
+def agent_files() -> dict[str, bytes]:
+    """Return the agent, name → content: plain files that belong together in the folder `agent` on the machine."""
+    files = {path.name: path.read_bytes() for path in sorted(_HERE.glob("*.py"))}
+    return {**files, "__init__.py": _SPDX}  # this module is of no use there, the package mark is

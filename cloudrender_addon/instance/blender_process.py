@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One running Blender: frame numbers go in over one pipe, one JSON line a frame comes back over another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+_END_SECONDS = 10.0
+_RENDER_SCRIPT = Path(__file__).resolve().parent / "render.py"
+
+
+class BlenderDied(Exception):
+    """Blender ended while a reply was awaited; the message says how."""
+
+
+class BlenderProcess:
+    """Start Blender with `blend` open and render.py running in it. Use as a context manager: it always ends."""
+
+    def __init__(self, *, executable: Path, blend: Path, autoexec: bool, plan: Path, work: Path, log: Path) -> None:
+        commands_read, commands_write = os.pipe()
+        replies_read, replies_write = os.pipe()
+        self._commands = os.fdopen(commands_write, "wb", buffering=0)
+        self._replies = os.fdopen(replies_read, "rb")
+        # Blender reads its arguments in order: what says how to open the file has to come before the file.
+        command = [str(executable), "-b", "-noaudio", "-y" if autoexec else "-Y", "--python-exit-code", "3"]
+        command += [str(blend), "-P", str(_RENDER_SCRIPT), "--", str(plan), str(work)]
+        try:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(commands_read, replies_write),
+                    start_new_session=True,  # so that all of it can be ended, also behind a launcher script
+                    env={
+                        **os.environ,
+                        "CLOUDRENDER_COMMANDS_FD": str(commands_read),
+                        "CLOUDRENDER_REPLIES_FD": str(replies_write),
+                    },
+                )
+        finally:
+            os.close(commands_read)
+            os.close(replies_write)
+        with contextlib.suppress(OSError):  # it may be gone already
+            # When memory runs out, the kernel is to take Blender, and not the agent that can tell about it.
+            Path(f"/proc/{self._process.pid}/oom_score_adj").write_text("700", encoding="ascii")
+
+    def __enter__(self) -> BlenderProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def render(self, frame: int) -> None:
+        """Hand over the next frame number. A Blender that has died is noticed by the next `reply`."""
+        with contextlib.suppress(BrokenPipeError):
+            self._commands.write(f"{frame}\n".encode("ascii"))
+
+    def reply(self) -> dict[str, Any]:
+        """Wait for what render.py has to say, as long as it takes. Raises `BlenderDied`."""
+        line = self._replies.readline()
+        if not line.endswith(b"\n"):
+            raise BlenderDied(self._death())
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    def stop(self) -> None:
+        """End it: no more frames, then by force."""
+        self._commands.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        self.kill()
+        self._replies.close()
+
+    def kill(self) -> None:
+        """End it now, with all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _death(self) -> str:
+        try:
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "Blender stopped answering"
+        number = -code if code < 0 else code - 128
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(number).name
+            if name == "SIGKILL":
+                return "Blender was killed (SIGKILL): the machine probably ran out of memory"
+            return f"Blender crashed ({name})"
+        return f"Blender ended by itself (exit code {code})"

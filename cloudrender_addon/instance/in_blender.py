@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside Blender: make the open file ready, then render one frame per number read, until no more come.
+
+One JSON line goes back for the scene and one for each frame:
+`{"reply": "scene", …}`, `{"reply": "error", "kind", "message", "hint"}` (and the end),
+`{"reply": "frame", "frame", "seconds", "files"}`, `{"reply": "frame_error", "frame", "message"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+import bpy  # type: ignore[import-not-found, unused-ignore]
+
+from .blend_file import check_renderable
+from .blend_output import FileOutputs, choose_format, frame_label
+from .cycles_devices import choose_device
+from .failure import Failure
+from .root import read_plan
+
+
+def main(plan: Path, work: Path) -> None:
+    """Speak over the two inherited pipes and end the process: this Blender has no other work to do."""
+    commands = _inherited("CLOUDRENDER_COMMANDS_FD", "r")
+    replies = _inherited("CLOUDRENDER_REPLIES_FD", "w")
+    try:
+        _serve(plan, work, commands, replies)
+    except BrokenPipeError:
+        pass  # the agent is gone, and nobody wants the frame
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Blender 4.2 may crash or hang on the way out when the file's own scripts have left handlers behind.
+        os._exit(0)
+
+
+def _inherited(name: str, mode: str) -> IO[str]:
+    descriptor = int(os.environ.pop(name))
+    os.set_inheritable(descriptor, False)
+    return os.fdopen(descriptor, mode, encoding="ascii")
+
+
+def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
+    def say(**message: Any) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
+
+    try:
+        scene, outputs = _prepare(plan)
+    except Failure as failure:
+        say(reply="error", kind=failure.kind, message=failure.message, hint=failure.hint)
+        return
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must be told and not look like a crash
+        traceback.print_exc()
+        text = f"Blender cannot prepare the file: {error!r}"
+        say(reply="error", kind="agent", message=text, hint="Please report this, with the lines below.")
+        return
+    say(reply="scene", **scene)
+    for line in iter(commands.readline, ""):
+        say(**_render(int(line), work, outputs))
+
+
+def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
+    plan = read_plan(plan_path)
+    scene = bpy.context.scene
+    check_renderable(scene, plan_path.parent / "project" / plan.blend)
+    device = choose_device(scene, gpu=plan.gpu)
+    notes = [*device.notes, *choose_format(scene)]
+    outputs = FileOutputs(scene)
+    # Without it, Blender turns the negative frames of a range into frame 0.
+    bpy.context.preferences.edit.use_negative_frames = True
+    description = {
+        "engine": scene.render.engine,
+        "device": device.kind,
+        "devices": list(device.names),
+        "format": scene.render.image_settings.file_format,
+        "extension": scene.render.file_extension,
+        "notes": [*notes, *outputs.notes],
+    }
+    return description, outputs
+
+
+def _render(frame: int, work: Path, outputs: FileOutputs) -> dict[str, Any]:
+    """Render one frame into a folder of its own and return the reply."""
+    folder = work / str(frame)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    scene = bpy.context.scene
+    scene.render.filepath = str(folder / frame_label(frame))
+    outputs.redirect(folder)
+    begun = time.monotonic()
+    # Not frame_set(): that evaluates every view layer for the screen and runs the file's frame handlers an extra
+    # time. The operator evaluates the active one, which advances simulations that are not baked.
+    scene.frame_current = frame
+    try:
+        bpy.ops.render.render(write_still=True)
+    except RuntimeError as error:  # how an operator's error report arrives in Python
+        return {"reply": "frame_error", "frame": frame, "message": str(error).strip()}
+    seconds = round(time.monotonic() - begun, 3)
+    if not any(path.name.startswith(frame_label(frame)) for path in folder.iterdir()):
+        return {"reply": "frame_error", "frame": frame, "message": "Blender wrote no image for this frame"}
+    return {"reply": "frame", "frame": frame, "seconds": seconds, "files": outputs.collect(folder)}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent's life after it has detached: bring Blender, render, and end with exactly one terminal event."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from . import blender_release
+from .blender_log import keep_bounded
+from .blender_process import BlenderProcess
+from .failure import Failure
+from .interruption import InterruptionWatch, Notice
+from .journal import Journal
+from .lease import LeaseKeeper
+from .progress import Progress
+from .rendering import Rendering
+from .root import Plan, Root, blend_path
+
+
+class _Terminated(BaseException):
+    """SIGTERM: the machine is going down."""
+
+
+def work(root: Root, plan: Plan, journal: Journal) -> None:
+    """Do all that `plan` asks for. Never raises: whatever happens becomes the journal's last event."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+    def announce(notice: Notice) -> None:
+        journal.append("interruption", action=notice.action, time=notice.time)
+
+    keeper = LeaseKeeper(root, chore=functools.partial(keep_bounded, root.blender_log))
+    watch = InterruptionWatch(on_notice=announce)
+    keeper.start()
+    watch.start()
+    try:
+        shutil.rmtree(root.work, ignore_errors=True)
+        root.frames.mkdir(exist_ok=True)
+        progress = Progress(plan.frames, journal.read())
+        if _render(root, plan, journal, progress, watch):
+            journal.append("finished", frames=len(progress.done), failed=sorted(progress.failed))
+        else:
+            journal.append("stopped")
+    except _Terminated:
+        journal.append("stopped")  # as after a notice: what is missing can be rendered on another machine
+    except Failure as failure:
+        _give_up(root, journal, failure)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a client must not wait for ever
+        traceback.print_exc()
+        last = traceback.format_exception_only(type(error), error)[-1].strip()
+        _give_up(
+            root,
+            journal,
+            Failure(
+                kind="agent",
+                message=f"The render agent failed: {last}",
+                hint="Please report this, with the lines below.",
+                log=traceback.format_exc().splitlines()[-20:],
+            ),
+        )
+    finally:
+        watch.stop()
+        keeper.stop()
+
+
+def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, watch: InterruptionWatch) -> bool:
+    if not progress.missing:
+        return True
+    begun = time.monotonic()
+    blender = blender_release.bring(wanted=plan.blender, mirror=plan.mirror, folder=root.blender)
+    seconds = round(time.monotonic() - begun, 3)
+    journal.append("blender_ready", version=blender.version, source=blender.source, seconds=seconds)
+    start = functools.partial(
+        _start_blender, root=root, plan=plan, executable=blender.executable, blend=blend_path(root, plan)
+    )
+    rendering = Rendering(root=root, progress=progress, journal=journal, start=start, notice=lambda: watch.notice)
+    return rendering.run()
+
+
+def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path) -> BlenderProcess:
+    return BlenderProcess(
+        executable=executable,
+        blend=blend,
+        autoexec=plan.autoexec,
+        plan=root.plan,
+        work=work,
+        log=root.blender_log,
+    )
+
+
+def _give_up(root: Root, journal: Journal, failure: Failure) -> None:
+    shutil.rmtree(root.work, ignore_errors=True)  # on a full disk this makes room for the event
+    journal.append("failed", kind=failure.kind, message=failure.message, hint=failure.hint, log=list(failure.log))
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the clean-up is not interrupted
+    raise _Terminated
