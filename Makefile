@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make` alone lists the targets.
+PYTHON ?=
+BIN := .venv/bin
+export PYTHON
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: ## install what is needed (the other targets do it by themselves)
+	@scripts/setup.sh
+
+demo: setup ## render a small animation through the whole path on this computer; frames in out/
+	@scripts/demo.sh
+
+test: setup blenders ## run all tests
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+test-unit: setup ## run the quick tests only
+	@$(BIN)/pytest -n 2 tests/unit
+
+lint: setup ## check style: Python, shell, formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck
+
+types: setup ## check types
+	@$(BIN)/mypy
+
+bench: setup blenders ## measure against plain Blender, side by side
+	@$(BIN)/python -m bench
+
+smoke-aws: setup ## run a short list of checks against your real AWS account (asks first, costs under 5 cents)
+	@$(BIN)/python -m tests.smoke_aws
+
+lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the targets made here (not the caches in ~/.cache)
+	@rm -rf .venv demo out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+blenders:
+	@scripts/get-blender.sh 4.2.23 && scripts/get-blender.sh 5.0.1
+
+.PHONY: help setup demo test test-unit lint types bench smoke-aws lock clean blenders
+.DEFAULT_GOAL := help

@@ -1,0 +1,157 @@
+"""Frames, records, progress, cancellation: the small parts of a job."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import Cancelled, RecordError
+from cloudrender_addon.backend.farms.base import MachineRequest
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.cost import machine_cost
+from cloudrender_addon.backend.job.frames import belongs_to_frame, format_frames, frame_stem
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore, SavedFrame
+from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.settings import Settings
+
+from .fakes import FakeFarm
+
+REQUEST = MachineRequest(
+    job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=60, lease_seconds=60
+)
+MACHINE = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)
+
+
+def make(tmp_path: Path) -> tuple[JobStore, JobFolder]:
+    spec = JobSpec(
+        job_id=new_job_id(), project=tmp_path / "Projekt ü", blend="a b.blend", frames=(1, -2), output=tmp_path / "out",
+        blender="4.2", autoexec=False, settings=Settings(home=tmp_path),
+    )  # fmt: skip
+    store = JobStore(tmp_path)
+    return store, store.create(JobRecord(spec=spec, started=1.0))
+
+
+def test_frames_are_written_compactly() -> None:
+    assert format_frames([3, 1, 2, 7, -1]) == "-1, 1-3, 7"
+    assert format_frames([]) == ""
+
+
+@pytest.mark.parametrize(("frame", "stem"), [(1, "0001"), (12345, "12345"), (-1, "-0001"), (0, "0000")])
+def test_a_frame_is_named_as_blender_does(frame: int, stem: str) -> None:
+    assert frame_stem(frame) == stem
+
+
+@given(st.integers(-1_048_574, 1_048_574), st.integers(-1_048_574, 1_048_574))
+def test_a_file_belongs_to_its_own_frame_only(frame: int, other: int) -> None:
+    for name in (f"{frame_stem(frame)}.png", f"{frame_stem(frame)}_L.exr", f"Output_{frame_stem(frame)}.png"):
+        assert belongs_to_frame(name, frame)
+        assert belongs_to_frame(name, other) == (frame == other)
+
+
+def test_a_record_survives_the_disk(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    record = replace(folder.load(), machine=MACHINE, failed_frames={3: "crash"}, status=Status.RENDERING)
+    folder.save(record)
+    assert folder.load() == record
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "spec": 1, "machine": null}'])
+def test_a_damaged_record_is_an_error_with_a_way_out(tmp_path: Path, text: str) -> None:
+    _, folder = make(tmp_path)
+    (folder.path / "record.json").write_text(text)
+    with pytest.raises(RecordError) as caught:
+        folder.load()
+    assert "clean-up" in caught.value.hint
+
+
+def test_a_frame_counts_as_saved_only_with_its_files(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    for frame in (1, 2, 3):
+        (out / f"{frame:04d}.png").touch()
+        folder.add_saved(SavedFrame(frame=frame, seconds=1, files=(f"{frame:04d}.png",)))
+    (out / "0002.png").unlink()
+    with (folder.path / "frames.jsonl").open("a") as file:
+        file.write(json.dumps({"frame": 4})[:-3])  # a line cut short by a crash
+    assert sorted(folder.saved_frames(out)) == [1, 3]
+
+
+def test_one_client_at_a_time(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    with folder.lock():
+        assert folder.locked()
+        with pytest.raises(RecordError, match="another cloudrender"), JobFolder(folder.path).lock():
+            pass
+    assert not folder.locked()
+
+
+def test_jobs_are_found_by_the_beginning_of_their_name(tmp_path: Path) -> None:
+    store, folder = make(tmp_path)
+    assert store.find(folder.job_id).path == store.find(folder.job_id[:-2]).path == folder.path
+    with pytest.raises(RecordError, match="no job"):
+        store.find("nothing")
+    twin = replace(folder.load().spec, job_id=folder.job_id + "x")
+    store.create(JobRecord(spec=twin, started=1.0))
+    assert store.find(folder.job_id).path == folder.path
+    with pytest.raises(RecordError, match="may be any"):
+        store.find(folder.job_id[:8])
+
+
+def test_the_folder_is_private(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    assert folder.path.stat().st_mode & 0o077 == 0 and folder.keys.stat().st_mode & 0o077 == 0
+
+
+def test_a_minute_is_the_least_that_is_billed() -> None:
+    assert machine_cost(MACHINE, until=1001.0) == pytest.approx(0.36 / 60)
+    assert machine_cost(MACHINE, until=4600.0) == pytest.approx(0.36)
+    assert machine_cost(replace(MACHINE, launched_at=None), until=4600.0) == 0
+
+
+def test_progress_folds_events() -> None:
+    progress = Progress(total=4, started=990.0, done=1)
+    for event in (
+        ev.MachineLaunched(at=1000, machine=MACHINE),
+        ev.StatusChanged(at=1010, status=Status.UPLOADING),
+        ev.BytesSent(at=1011, sent=5, total=10),
+        ev.StatusChanged(at=1012, status=Status.RENDERING),
+    ):
+        progress = progress.after(event)
+    assert progress.seconds_left(1020) is None
+    progress = progress.after(ev.FrameSaved(at=1022, frame=2, paths=(), seconds=9))
+    assert (progress.done, progress.sent, progress.to_send) == (2, 5, 10)
+    assert progress.seconds_left(1022) == pytest.approx(20)  # ten seconds a frame on this machine, two to go
+    assert progress.cost_usd(4600) == pytest.approx(0.36)
+    progress = progress.after(ev.MachineReleased(at=4600, machine=MACHINE))
+    assert progress.machine is None and progress.cost_usd(9999) == pytest.approx(0.36)
+
+
+def test_every_wait_hears_a_cancellation() -> None:
+    token = CancelToken()
+    threading.Timer(0.05, token.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        token.sleep(30)
+    assert time.monotonic() - began < 5
+    with pytest.raises(Cancelled):
+        token.check()
+
+
+def test_a_wait_also_hears_a_request_from_outside(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    token = CancelToken(probe=folder.cancel_requested)
+    token.check()
+    threading.Timer(0.05, folder.request_cancel).start()
+    with pytest.raises(Cancelled):
+        token.sleep(30)

@@ -1,0 +1,76 @@
+"""Reading a .blend without Blender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from cloudrender_addon.backend.errors import SceneError
+from cloudrender_addon.backend.scene import SceneInfo, read_scene
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def unpacked(version: str) -> bytes:
+    with (DATA / f"scene-{version}.blend").open("rb") as file:
+        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
+
+
+@pytest.mark.parametrize(("version", "movie"), [("4.2", False), ("5.0", True)])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_active_scene_is_read(tmp_path: Path, version: str, movie: bool, compressed: bool) -> None:
+    path = DATA / f"scene-{version}.blend"
+    if not compressed:
+        path = tmp_path / "süß name.blend"
+        path.write_bytes(unpacked(version))
+    scene = read_scene(path)
+    major, minor = map(int, version.split("."))
+    assert scene == SceneInfo(
+        saved_by=(major, minor), frame_start=3, frame_end=9, frame_step=2, frame_current=5, is_movie=movie
+    )
+    assert scene.frames == (3, 5, 7, 9) and scene.blender == version
+
+
+def test_a_file_older_than_the_floor_is_rendered_with_the_floor() -> None:
+    old = SceneInfo(saved_by=(3, 6), frame_start=1, frame_end=1, frame_step=1, frame_current=1, is_movie=False)
+    assert old.blender == "4.2"
+
+
+@pytest.mark.parametrize("version", ["4.2", "5.0"])
+@pytest.mark.parametrize("keep", [0.0001, 0.01, 0.3, 0.9])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_cut_short_is_damaged(tmp_path: Path, version: str, keep: float, compressed: bool) -> None:
+    data = (DATA / f"scene-{version}.blend").read_bytes() if compressed else unpacked(version)
+    path = tmp_path / "cut.blend"
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(SceneError, match=r"cut\.blend") as caught:
+        read_scene(path)
+    assert "\n" not in caught.value.message and caught.value.hint
+
+
+@pytest.mark.parametrize("junk", [b"", b"hello", b"BLENDER", b"BLENDER-v402", b"\x28\xb5\x2f\xfd", b"\x1f\x8b"])
+def test_junk_is_damaged(tmp_path: Path, junk: bytes) -> None:
+    path = tmp_path / "junk.blend"
+    path.write_bytes(junk)
+    with pytest.raises(SceneError):
+        read_scene(path)
+
+
+def test_garbage_in_the_middle_never_escapes_as_another_error(tmp_path: Path) -> None:
+    data = bytearray(unpacked("4.2"))
+    path = tmp_path / "garbage.blend"
+    for position in range(12, len(data), len(data) // 40):
+        broken = bytes(data[:position]) + bytes(64) + bytes(data[position + 64 :])
+        path.write_bytes(broken)
+        try:
+            read_scene(path)
+        except SceneError:
+            continue
+
+
+@pytest.mark.parametrize("name", ["nothing.blend", "."])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SceneError, match="There is no file"):
+        read_scene(tmp_path / name)

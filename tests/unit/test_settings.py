@@ -1,0 +1,75 @@
+"""Where settings come from, and what unusable ones say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.errors import ConfigError
+from cloudrender_addon.backend.settings import Settings, load_settings
+
+
+def load(tmp_path: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> Settings:
+    path = tmp_path / "config.toml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    return load_settings(environ={"CLOUDRENDER_CONFIG": str(path), **environ}, flags=flags or {})
+
+
+def test_defaults_need_no_file(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.instance_type, settings.image, settings.ssh_user, settings.ssh_port) == (
+        "g4dn.xlarge", "auto", "ubuntu", 22,
+    )  # fmt: skip
+    assert settings.profile is None and settings.region is None
+
+
+def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    text = 'region = "eu-west-1"\nprofile = "file"\nimage = "ami-1"\nssh_port = 2222\n'
+    settings = load(
+        tmp_path,
+        text,
+        {"region": "us-west-2", "profile": None},
+        CLOUDRENDER_REGION="eu-north-1",
+        CLOUDRENDER_PROFILE="environment",
+    )
+    assert (settings.region, settings.profile, settings.image, settings.ssh_port) == (
+        "us-west-2", "environment", "ami-1", 2222,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "mentions"),
+    [
+        ("region = ", "not valid TOML"),
+        ("colour = 1", "no setting 'colour'"),
+        ("ssh_port = 0", "from 1 to 65535"),
+        ("ssh_port = 22.5", "whole number"),
+        ("ssh_port = true", "from 1 to 65535"),
+        ('ssh_user = ""', "text"),
+        ('image = "a\\nb"', "text"),
+        ("region = 7", "text"),
+        ('max_hours = "many"', "number"),
+        ("max_hours = nan", "number"),
+        ('mirror = "ftp://x"', "http"),
+    ],
+)
+def test_an_unusable_file_is_one_line_of_cause_and_one_of_remedy(tmp_path: Path, text: str, mentions: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    error = caught.value
+    assert mentions in f"{error.message} {error.hint}" and str(tmp_path) in error.message
+    assert error.hint and "\n" not in error.hint
+
+
+def test_an_unusable_variable_and_flag_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CLOUDRENDER_SSH_PORT"):
+        load(tmp_path, CLOUDRENDER_SSH_PORT="abc")
+    with pytest.raises(ConfigError, match="--max-hours"):
+        load(tmp_path, flags={"max_hours": "-1"})
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(environ={"CLOUDRENDER_CONFIG": str(tmp_path)}, flags={})
