@@ -63,7 +63,7 @@ def read_scene(path: Path) -> SceneInfo:
     if not path.is_file():
         raise SceneError(f"There is no file {path}", hint="Check the name, or run from the project's folder")
     try:
-        file = blendfile.BlendFile(path)
+        file = _CheckedBlendFile(path)
     except _DAMAGE as error:
         raise SceneError(f"{path.name} is not a whole .blend file ({error})", hint=damaged) from error
     try:
@@ -72,6 +72,24 @@ def read_scene(path: Path) -> SceneInfo:
         raise SceneError(f"{path.name} holds no readable scene", hint=damaged) from error
     finally:
         file.close()
+
+
+class _CheckedBlendFile(blendfile.BlendFile):
+    """The library's reader, made safe against a damaged DNA1 block, on whose counts it would loop for minutes."""
+
+    def decode_structs(self, block: blendfile.BlendFileBlock) -> None:
+        data = self.fileobj.read(block.size)
+        position = len(b"SDNA")
+        for tag in (b"NAME", b"TYPE"):
+            if data[position : position + 4] != tag:
+                raise BlendFileError(f"its table of {tag.decode()}s is damaged", self.filepath)
+            count = int.from_bytes(data[position + 4 : position + 8], "little")
+            position += 8
+            for _ in range(count):
+                position = data.index(b"\0", position) + 1
+            position += -position % 4
+        self.fileobj.seek(block.file_offset)
+        super().decode_structs(block)
 
 
 def _active_scene(file: blendfile.BlendFile) -> SceneInfo:
