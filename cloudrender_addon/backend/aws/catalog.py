@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine type is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cloudrender_addon.backend.aws.session import Account
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineType:
+    """A machine type. `gpu` is maker and model ("NVIDIA T4") of `gpu_count` GPUs, None without one."""
+
+    name: str
+    vcpus: int
+    memory_mb: int
+    gpu: str | None
+    gpu_count: int
+
+
+def machine_type(account: Account, name: str) -> MachineType:
+    """Look a type up in the account's region.
+
+    Raises `ConfigError` when it does not exist, cannot run Blender, or is not sold as spot; `CloudError`.
+    """
+    # Always by name: the list of all types takes seconds.
+    with account.calling("ec2:DescribeInstanceTypes", machine=name):
+        answer = account.ec2.describe_instance_types(InstanceTypes=[name])  # type: ignore[list-item]
+    found = answer["InstanceTypes"][0]
+    architectures = found.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+    if "x86_64" not in architectures:
+        raise ConfigError(
+            f"{name} has an {', '.join(architectures) or 'unknown'} processor; Blender for Linux needs x86_64",
+            hint="Use a type with an Intel or AMD processor, such as g4dn.xlarge or c7i.4xlarge",
+        )
+    if "spot" not in found.get("SupportedUsageClasses", []):
+        raise ConfigError(f"{name} is not sold as a spot machine", hint="Use another type, such as g4dn.xlarge")
+    gpus = found.get("GpuInfo", {}).get("Gpus", [])
+    return MachineType(
+        name=name,
+        vcpus=found["VCpuInfo"].get("DefaultVCpus", 0),
+        memory_mb=found["MemoryInfo"].get("SizeInMiB", 0),
+        gpu=f"{gpus[0].get('Manufacturer', '')} {gpus[0].get('Name', '')}".strip() if gpus else None,
+        gpu_count=sum(gpu.get("Count", 1) for gpu in gpus),
+    )

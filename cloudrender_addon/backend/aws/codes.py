@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What AWS's error codes and botocore's exceptions mean to a person: class, cause, next step.
+
+Texts are templates over the fields of `errors.Subject`. Codes: EC2 API Reference, "Error codes for the Amazon EC2
+API" (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html); SSM spells some differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudrender_addon.backend.errors import (
+    AccountError,
+    CapacityError,
+    CloudError,
+    CloudrenderError,
+    ConfigError,
+    CredentialsError,
+    ImageError,
+    PermissionsError,
+    QuotaError,
+    UnreachableError,
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code means. `quote` adds AWS's own sentence to the details, where it says more than the code."""
+
+    kind: type[CloudrenderError]
+    message: str
+    hint: str
+    quote: bool = False
+
+
+_CAPACITY = Meaning(
+    CapacityError,
+    "AWS has no {machine} spot machine to give in {region} right now",
+    "Try again in some minutes, or use another type (-c g5.xlarge, g6.xlarge …) or another region",
+)
+_QUOTA = Meaning(
+    QuotaError,
+    "Your AWS account may not run a {machine} spot machine ({vcpus} vCPUs) in {region}: the quota {quota} is too small",
+    "Request at least {vcpus} vCPUs at {quota_url} (new accounts start at 0; a raise takes hours to days)",
+)
+_KEYS = Meaning(
+    CredentialsError,
+    "AWS does not accept your access key",
+    "Check the keys with `aws sts get-caller-identity{profile_flag}`; `aws configure{profile_flag}` sets new ones",
+)
+_EXPIRED = Meaning(
+    CredentialsError,
+    "Your AWS login has expired",
+    "Log in again (`aws sso login{profile_flag}`, or get new temporary keys), then repeat the command",
+)
+_SSO = Meaning(
+    CredentialsError,
+    "You are not logged in to AWS, or the login has expired",
+    "Run `aws sso login{profile_flag}`, then repeat the command",
+)
+_LOGIN = Meaning(
+    CredentialsError,
+    "You are not logged in to AWS, or the login has expired",
+    "Run `aws login{profile_flag}`, then repeat the command",
+)
+_CLOCK = Meaning(
+    CredentialsError,
+    "AWS rejects the request as too old: this computer's clock is wrong, or the login has expired",
+    "Set the clock of this computer to automatic, or log in to AWS again",
+)
+_RIGHTS = Meaning(
+    PermissionsError,
+    "Your AWS user lacks the right {action} in {region}",
+    "Ask whoever runs the account to allow {action}; docs/iam-policy.json lists everything Cloudrender needs",
+)
+_IMAGE = Meaning(
+    ImageError,
+    "The machine image {image} does not exist in {region}",
+    "Image ids differ from region to region: give one of this region, or set image to auto",
+)
+_NO_NETWORK = Meaning(
+    ConfigError,
+    "Your AWS account has no default network (VPC) in {region}",
+    "Make one with `aws ec2 create-default-vpc --region {region}{profile_flag}`, or name a subnet (setting `subnet`)",
+)
+_SUBNET = Meaning(
+    ConfigError,
+    "The subnet {subnet} does not exist in {region}",
+    "Correct the setting `subnet`, or remove it to use the default network",
+)
+_TYPE = Meaning(
+    ConfigError,
+    "There is no machine type {machine} in {region}",
+    "Check the spelling (g4dn.xlarge, g6.xlarge, c7i.4xlarge …), or choose another region",
+)
+_BUSY = Meaning(
+    UnreachableError,
+    "AWS is too busy to answer ({code})",
+    "Try again in a minute; https://health.aws.amazon.com shows known outages",
+)
+_OFFLINE = Meaning(
+    UnreachableError,
+    "AWS cannot be reached over the network",
+    "Check the internet connection of this computer, its proxy, and the region's name ({region})",
+)
+_SETUP = Meaning(
+    ConfigError,
+    "The AWS configuration of this computer cannot be used",
+    "Check ~/.aws/config and ~/.aws/credentials, or run `aws configure{profile_flag}`",
+    quote=True,
+)
+
+UNKNOWN = Meaning(
+    CloudError, "AWS refused {action} in {region}: {code}", "The next line is AWS's own explanation", quote=True
+)
+
+UNKNOWN_EXCEPTION = Meaning(
+    CloudError,
+    "The AWS library of Cloudrender failed at {action}: {code}",
+    "Repeat the command with -v and report what it prints",
+)
+
+_GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
+    (
+        _CAPACITY,
+        (
+            "InsufficientInstanceCapacity",
+            "InsufficientCapacity",
+            "UnfulfillableCapacity",
+            "SpotMaxPriceTooLow",
+            "Unsupported",
+        ),
+    ),
+    (
+        _QUOTA,
+        (
+            "MaxSpotInstanceCountExceeded",
+            "VcpuLimitExceeded",
+            "InstanceLimitExceeded",
+        ),
+    ),
+    (
+        _KEYS,
+        (
+            "AuthFailure",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "InvalidAccessKeyId",
+            "MissingAuthenticationToken",
+            "IncompleteSignature",
+            "NotAuthorized",
+        ),
+    ),
+    (_EXPIRED, ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")),
+    (_CLOCK, ("RequestExpired", "RequestTimeTooSkewed")),
+    (_RIGHTS, ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation")),
+    (_IMAGE, ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable", "ParameterNotFound")),
+    (_NO_NETWORK, ("VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingInput")),
+    (_SUBNET, ("InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "InvalidSubnet")),
+    (_TYPE, ("InvalidInstanceType",)),
+    (
+        _BUSY,
+        (
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "InternalError",
+            "InternalFailure",
+            "InternalServerError",
+            "Unavailable",
+            "ServiceUnavailable",
+            "500",
+            "502",
+            "503",
+            "504",
+        ),
+    ),
+)
+
+CODES: dict[str, Meaning] = {code: meaning for meaning, codes in _GROUPS for code in codes} | {
+    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": Meaning(
+        PermissionsError,
+        "Spot machines were never used in this AWS account, and your user lacks the right "
+        "iam:CreateServiceLinkedRole to start with them",
+        "Run once as administrator: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+    ),
+    "OptInRequired": Meaning(
+        AccountError,
+        "Your AWS account is not signed up for EC2 in {region}, or this region is not switched on",
+        "Finish the sign-up (payment method, phone) at https://console.aws.amazon.com, or choose another region",
+    ),
+    "PendingVerification": Meaning(
+        AccountError,
+        "AWS is still verifying your account for {region}",
+        "This usually takes minutes, at most four hours: try again later, or use another region",
+    ),
+    "Blocked": Meaning(
+        AccountError,
+        "AWS has blocked your account",
+        "Open a case at https://console.aws.amazon.com/support: only AWS can lift this",
+    ),
+    "IdempotentParameterMismatch": Meaning(
+        CloudError,
+        "This machine was already asked for, with other settings",
+        "End what is left with `cloudrender clean-up` and start the job again",
+    ),
+    "VolumeLimitExceeded": Meaning(
+        QuotaError,
+        "Your AWS account may not have more disk space in {region}",
+        "Delete disks you no longer need, or request more at "
+        "https://{region}.console.aws.amazon.com/servicequotas/home/services/ebs/quotas",
+    ),
+    "SecurityGroupLimitExceeded": Meaning(
+        QuotaError,
+        "Your AWS account may not have more security groups in {region}",
+        "Remove forgotten ones: `cloudrender clean-up` removes those of Cloudrender",
+    ),
+    "DependencyViolation": Meaning(
+        CloudError,
+        "It is still held by a machine that has not ended completely",
+        "Run `cloudrender clean-up` in some minutes",
+    ),
+    "InvalidKeyPair.Format": Meaning(
+        CloudError,
+        "AWS does not accept the SSH key made for this job",
+        "Start the job again: a new key is made for it",
+    ),
+}
+"""By the code in AWS's answer."""
+
+EXCEPTIONS: dict[str, Meaning] = {
+    "NoCredentialsError": Meaning(
+        CredentialsError,
+        "No AWS credentials were found on this computer",
+        "Run `aws configure` (or `aws configure sso`), or name a profile that has them with --profile",
+    ),
+    "PartialCredentialsError": Meaning(
+        CredentialsError,
+        "The AWS credentials on this computer are incomplete",
+        "Run `aws configure{profile_flag}`: the access key id and the secret key belong together",
+    ),
+    "ProfileNotFound": Meaning(
+        ConfigError,
+        "There is no AWS profile named {profile} on this computer",
+        "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
+    ),
+    "CredentialRetrievalError": Meaning(
+        CredentialsError,
+        "The program that provides your AWS credentials failed",
+        "Log in with that program again; it is the credential_process in ~/.aws/config",
+    ),
+    "MetadataRetrievalError": _SSO,
+    "SSOError": _SSO,
+    "TokenRetrievalError": _SSO,
+    "NoAuthTokenError": _SSO,
+    "LoginError": _LOGIN,
+    "RefreshWithMFAUnsupportedError": _EXPIRED,
+    "NoRegionError": Meaning(
+        ConfigError,
+        "No AWS region is set",
+        "Give one with --region us-east-1, or set it once with `aws configure{profile_flag}`",
+    ),
+    "InvalidRegionError": Meaning(
+        ConfigError, "{region} is not an AWS region", "Regions look like us-east-1 or eu-central-1"
+    ),
+    "ConfigParseError": _SETUP,
+    "ConfigNotFound": _SETUP,
+    "InvalidConfigError": _SETUP,
+    "UnknownCredentialError": _SETUP,
+    "InvalidRetryConfigurationError": _SETUP,
+    "InvalidDefaultsMode": _SETUP,
+    "SSLError": Meaning(
+        UnreachableError,
+        "The encrypted connection to AWS cannot be made",
+        "A company proxy may be reading along: set AWS_CA_BUNDLE to its certificate; else check this computer's clock",
+    ),
+    "ProxyConnectionError": Meaning(
+        UnreachableError,
+        "The proxy on the way to AWS does not answer",
+        "Check HTTPS_PROXY and HTTP_PROXY, or the connection to that proxy",
+    ),
+    "ResponseParserError": Meaning(
+        UnreachableError,
+        "Something on the network answers in AWS's place",
+        "Log in to the network first (hotel, train), or check the proxy and AWS_ENDPOINT_URL",
+    ),
+    "ConnectionError": _OFFLINE,
+    "HTTPClientError": _OFFLINE,
+    "EndpointProviderError": _OFFLINE,
+    "BaseEndpointResolverError": _OFFLINE,
+}
+"""By the name of botocore's exception, or of one of its bases."""

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which machine image is started: a named one, or the newest public one that fits the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.errors import CloudError, ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from cloudrender_addon.backend.aws.session import Account
+
+AUTO = "auto"
+
+NVIDIA_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
+"""AWS's Ubuntu with NVIDIA drivers: https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html"""
+
+PLAIN_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+"""Canonical's Ubuntu: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A machine image: its root device ("/dev/sda1") and the smallest disk it fits on, in GiB."""
+
+    id: str
+    root_device: str
+    size_gb: int
+
+
+def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
+    """Find the image to start on a machine with that `gpu` (None: without one); `image` is "auto" or an id.
+
+    Raises `ImageError` when it does not exist or does not fit, `ConfigError`, `CloudError`.
+    """
+    image_id = _newest(account, gpu=gpu) if image == AUTO else image
+    with account.calling("ec2:DescribeImages", image=image_id):
+        found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
+    if not found:  # an image that was deregistered, or is not shared with this account
+        raise ImageError(
+            f"The machine image {image_id} does not exist in {account.region}, or is not yours to use",
+            hint="Image ids differ from region to region: give one of this region, or set image to auto",
+        )
+    architecture = found[0].get("Architecture", "x86_64")
+    if architecture != "x86_64":
+        raise ImageError(
+            f"The machine image {image_id} is for {architecture} processors; Blender for Linux needs x86_64",
+            hint="Give the x86_64 variant of this image, or set image to auto",
+        )
+    root_device = found[0].get("RootDeviceName", "")
+    sizes = [
+        mapping.get("Ebs", {}).get("VolumeSize", 0)
+        for mapping in found[0].get("BlockDeviceMappings", [])
+        if mapping.get("DeviceName") == root_device
+    ]
+    if not root_device or not sizes:
+        raise ImageError(
+            f"The machine image {image_id} has no EBS root disk", hint="Use an EBS-backed image, or set image to auto"
+        )
+    return Image(id=image_id, root_device=root_device, size_gb=sizes[0])
+
+
+def _newest(account: Account, *, gpu: str | None) -> str:
+    if gpu is not None and not gpu.startswith("NVIDIA"):
+        raise ConfigError(
+            f"There is no ready-made image with drivers for {gpu}",
+            hint="Use a type with an NVIDIA GPU (g4dn, g5, g6), or name an image of your own with its drivers",
+        )
+    name = NVIDIA_PARAMETER if gpu else PLAIN_PARAMETER
+    try:
+        with account.calling("ssm:GetParameter", image=AUTO):
+            value = account.ssm.get_parameter(Name=name)["Parameter"].get("Value", "")
+    except ImageError as error:
+        raise ImageError(
+            f"AWS names no image with {'NVIDIA drivers' if gpu else 'plain Ubuntu'} in {account.region}",
+            hint="Choose another region, or name an image of your own",
+            details=error.details,
+        ) from error.__cause__
+    if not value:
+        raise CloudError(f"AWS answered with an empty image id for {name}", hint="Name an image of your own")
+    return value

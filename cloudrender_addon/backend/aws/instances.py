@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One spot machine: start it, look at it, end it and see it ended.
+
+EC2 is eventually consistent: for some seconds after RunInstances a machine may be unknown to the other calls, so
+"not found" counts only when it lasts, and "gone" only when EC2 says `terminated`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.aws.errors import code_of
+from cloudrender_addon.backend.aws.pace import paced
+from cloudrender_addon.backend.aws.tags import ours, tagged
+from cloudrender_addon.backend.errors import CleanupError, CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, RunInstancesRequestTypeDef
+
+    from cloudrender_addon.backend.aws.session import Account
+
+APPEAR_SECONDS = 10.0
+"""How long something that was just made may stay unknown to EC2's other calls."""
+
+TERMINATED = "terminated"
+
+_REASONS = {
+    "Server.SpotInstanceTermination": "AWS took the spot machine back",
+    "Server.SpotInstanceShutdown": "AWS took the spot machine back",
+    "Server.InsufficientInstanceCapacity": "AWS had no such machine to give after all",
+    "Server.InternalError": "the machine failed while starting",
+    "Client.InstanceInitiatedShutdown": "the machine switched itself off",
+    "Client.UserInitiatedShutdown": "it was ended from outside (AWS console, or another Cloudrender)",
+    "Client.VolumeLimitExceeded": "the account's quota for disk space is used up",
+    "Client.InternalError": "its encrypted disk could not be opened (check the account's default EBS key)",
+    "Client.InvalidSnapshot.NotFound": "the disk of its image no longer exists",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to rent. Names and ids are EC2's; `user_data` is the text the machine runs at boot; `volume_gb` in GiB."""
+
+    token: str
+    job_id: str
+    instance_type: str
+    vcpus: int
+    image_id: str
+    root_device: str
+    volume_gb: int
+    key_name: str
+    group_id: str
+    subnet_id: str | None
+    user_data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """A machine as EC2 describes it. `state` and `reason` are EC2's words ("running", "Server.SpotInstance…")."""
+
+    id: str
+    state: str
+    reason: str
+    zone: str | None
+    public_address: str | None
+    private_address: str | None
+
+
+def explain(reason: str) -> str:
+    """Say in plain words why a machine ended; unknown reasons are returned as they are."""
+    return _REASONS.get(reason, reason or "no reason was given")
+
+
+def run_spot(account: Account, order: Order) -> Instance:
+    """Rent one spot machine. The same `order.token` never gives a second one. Raises `CloudError` and its kinds.
+
+    When it raises, `errors.certainly_refused` tells whether a machine may have been started nevertheless.
+    """
+    deadline = time.monotonic() + APPEAR_SECONDS
+    for last in paced(deadline=deadline, first=0.2, longest=1.0):
+        try:
+            return _run(account, order)
+        except CloudError as error:
+            # The key and the group were made a moment ago: see the top of this file.
+            if last or code_of(error) not in ("InvalidKeyPair.NotFound", "InvalidGroup.NotFound"):
+                raise
+    raise AssertionError("the last turn returns or raises")
+
+
+def _run(account: Account, order: Order) -> Instance:
+    tags = {"job_id": order.job_id, "token": order.token}
+    request: RunInstancesRequestTypeDef = {
+        "ClientToken": order.token,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "ImageId": order.image_id,
+        "InstanceType": order.instance_type,  # type: ignore[typeddict-item]
+        "InstanceMarketOptions": {
+            "MarketType": "spot",
+            # No MaxPrice: never more than on-demand, and a lower one only raises the interruption rate.
+            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
+        },
+        "InstanceInitiatedShutdownBehavior": "terminate",  # what makes the dead-man switch end the costs
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": order.root_device,
+                "Ebs": {
+                    "VolumeSize": order.volume_gb,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "KeyName": order.key_name,
+        "SecurityGroupIds": [order.group_id],
+        "UserData": order.user_data,
+        "TagSpecifications": [
+            tagged("instance", **tags),
+            tagged("volume", **tags),
+            tagged("spot-instances-request", **tags),
+        ],
+    }
+    if order.subnet_id:
+        request["SubnetId"] = order.subnet_id
+    about = {"machine": order.instance_type, "image": order.image_id, "subnet": order.subnet_id or ""}
+    with account.calling("ec2:RunInstances", vcpus=order.vcpus, **about):
+        return _instance(account.ec2.run_instances(**request)["Instances"][0])
+
+
+def describe(account: Account, instance_id: str) -> Instance | None:
+    """Look at one machine; None when EC2 does not know it (yet, or any more: an hour after its end)."""
+    # By filter, because asking by id answers an unknown one with an error.
+    return next(iter(_find(account, [{"Name": "instance-id", "Values": [instance_id]}])), None)
+
+
+def find_launched(account: Account, *, token: str, job_id: str) -> tuple[Instance, ...]:
+    """Find what a launch gave, whatever its state: by its ClientToken, and by its tags should that index lag."""
+    by_token: FilterTypeDef = {"Name": "client-token", "Values": [token]}
+    return _find(account, [by_token]) or _find(account, ours(job_id=job_id, token=token))
+
+
+def ask_to_end(account: Account, instance_id: str, *, deadline: float) -> None:
+    """Ask EC2 to terminate the machine. Idempotent. Raises `CloudError`.
+
+    Tried again until `deadline` (`time.monotonic()` seconds) while the network is down, and for some seconds
+    while EC2 does not know the machine (yet).
+    """
+    appeared = time.monotonic() + APPEAR_SECONDS
+    for last in paced(deadline=deadline, first=0.3, longest=3.0):
+        try:
+            with account.calling("ec2:TerminateInstances"):
+                account.ec2.terminate_instances(InstanceIds=[instance_id])
+        except CloudError as error:
+            unknown = code_of(error) == "InvalidInstanceID.NotFound"
+            if unknown and time.monotonic() >= appeared:
+                return
+            if last or not (unknown or error.retryable):
+                raise
+        else:
+            return
+
+
+def wait_until_ended(account: Account, ids: Iterable[str], *, deadline: float) -> None:
+    """Return when EC2 says of each machine that it is terminated.
+
+    Raises `CleanupError` with those that are not by `deadline` (`time.monotonic()` seconds), `CloudError`.
+    """
+    alive = dict.fromkeys(ids, "not seen yet")
+    appeared = time.monotonic() + APPEAR_SECONDS
+    for last in paced(deadline=deadline, first=0.1, longest=2.0):
+        try:
+            found = {each.id: each.state for each in _find(account, [{"Name": "instance-id", "Values": [*alive]}])}
+        except CloudError as error:
+            if last or not error.retryable:
+                raise
+            continue
+        settled = time.monotonic() >= appeared
+        alive = {
+            each: found.get(each, before)
+            for each, before in alive.items()
+            if found.get(each) != TERMINATED and not (settled and each not in found)
+        }
+        if not alive:
+            return
+    raise CleanupError(
+        "AWS was asked to end this machine but has not done so yet: "
+        + ", ".join(f"{each} ({state})" for each, state in alive.items()),
+        resources=tuple(alive),
+        hint="It ends by itself as a rule; run `cloudrender clean-up` in some minutes to be sure",
+    )
+
+
+def _find(account: Account, filters: list[FilterTypeDef]) -> tuple[Instance, ...]:
+    with account.calling("ec2:DescribeInstances"):
+        pages = account.ec2.get_paginator("describe_instances").paginate(Filters=filters)
+        return tuple(
+            _instance(each)
+            for page in pages
+            for reservation in page["Reservations"]
+            for each in reservation.get("Instances", [])
+        )
+
+
+def _instance(found: InstanceTypeDef) -> Instance:
+    return Instance(
+        id=found["InstanceId"],
+        state=found.get("State", {}).get("Name", "pending"),
+        reason=found.get("StateReason", {}).get("Code", ""),
+        zone=found.get("Placement", {}).get("AvailabilityZone"),
+        public_address=found.get("PublicIpAddress") or None,
+        private_address=found.get("PrivateIpAddress") or None,
+    )

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything in the account that carries our tag, and how to end exactly that."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.aws import instances, keypairs, network, volumes
+from cloudrender_addon.backend.aws.tags import job_of, ours
+from cloudrender_addon.backend.errors import CleanupError, CloudrenderError
+
+if TYPE_CHECKING:
+    import datetime
+
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, TagTypeDef
+
+    from cloudrender_addon.backend.aws.session import Account
+
+
+class Kind(enum.Enum):
+    """What Cloudrender makes in an account, in the order of what it costs."""
+
+    INSTANCE = "machine"
+    SPOT_REQUEST = "spot request"
+    VOLUME = "disk"
+    KEY_PAIR = "key pair"
+    GROUP = "security group"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing of ours. `id` is what AWS calls it (a key pair: its name), `age_seconds` is 0.0 where unknown."""
+
+    kind: Kind
+    id: str
+    job_id: str
+    age_seconds: float = 0.0
+    state: str = ""
+    detail: str = ""
+
+
+def list_ours(
+    account: Account,
+    *,
+    job_id: str | None = None,
+    token: str | None = None,
+    kinds: Collection[Kind] = tuple(Kind),
+) -> tuple[Resource, ...]:
+    """List what exists with our tags: of one launch, of one job, or of all jobs. Raises `CloudError`.
+
+    What has ended for good (a terminated machine, a closed spot request) is not listed.
+    """
+    filters = ours(job_id=job_id, token=token)
+    _ = account.ec2
+    with ThreadPoolExecutor(max_workers=len(Kind)) as pool:  # independent questions, 50–200 ms each
+        found = pool.map(lambda kind: tuple(_LOOKS[kind](account, filters)), kinds)
+        return tuple(resource for resources in found for resource in resources)
+
+
+def end(account: Account, resources: Iterable[Resource], *, seconds: float) -> None:
+    """End exactly these, machines first, and return once they are seen gone. Idempotent.
+
+    Everything is attempted even if a part fails; then raises `CleanupError` with the ids that may still exist.
+    """
+    deadline = time.monotonic() + seconds
+    wanted = dict.fromkeys((resource.kind, resource.id) for resource in resources)  # each once
+    by_kind = {kind: [each for its, each in wanted if its is kind] for kind in Kind}
+    failures = Failures()
+    ending: list[str] = []
+    for instance_id in by_kind[Kind.INSTANCE]:
+        with failures.noted(instance_id):
+            instances.ask_to_end(account, instance_id, deadline=deadline)
+            ending.append(instance_id)
+    if requests := by_kind[Kind.SPOT_REQUEST]:
+        with failures.noted(*requests), account.calling("ec2:CancelSpotInstanceRequests"):
+            account.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=requests)
+    for name in by_kind[Kind.KEY_PAIR]:
+        with failures.noted(name):
+            keypairs.delete_key(account, name)
+    if ending:
+        with failures.noted(*ending):
+            instances.wait_until_ended(account, ending, deadline=deadline)
+    for volume_id in by_kind[Kind.VOLUME]:
+        with failures.noted(volume_id):
+            volumes.delete_volume(account, volume_id, deadline=deadline)
+    for group_id in by_kind[Kind.GROUP]:
+        with failures.noted(group_id):
+            network.delete_group(account, group_id, deadline=deadline)
+    failures.report()
+
+
+class Failures:
+    """Collects what went wrong in parts of a clean-up, so that every part is attempted."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}  # ordered, each once
+        self._errors: list[CloudrenderError] = []
+
+    @contextmanager
+    def noted(self, *ids: str) -> Iterator[None]:
+        """Note an error of the block as concerning these ids, and go on."""
+        try:
+            yield
+        except CloudrenderError as error:
+            self._errors.append(error)
+            self._ids.update(dict.fromkeys(error.resources if isinstance(error, CleanupError) else ids))
+
+    def report(self) -> None:
+        """Raise `CleanupError` if anything was noted."""
+        if not self._errors:
+            return
+        first = self._errors[0]
+        if len(self._errors) == 1 and isinstance(first, CleanupError):
+            raise first
+        raise CleanupError(
+            f"Not everything could be ended ({', '.join(self._ids)}): {first.message}",
+            resources=tuple(self._ids),
+            hint=f"{first.hint}; then run `cloudrender clean-up`" if first.hint else "Run `cloudrender clean-up`",
+        ) from first
+
+
+def _instances(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeInstances"):
+        for page in account.ec2.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                for each in reservation.get("Instances", []):
+                    state = each.get("State", {}).get("Name", "")
+                    if state != instances.TERMINATED:
+                        yield Resource(
+                            kind=Kind.INSTANCE,
+                            id=each["InstanceId"],
+                            job_id=_job(each.get("Tags")),
+                            age_seconds=_age(each.get("LaunchTime")),
+                            state=state,
+                            detail=each.get("InstanceType", ""),
+                        )
+
+
+def _requests(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    # Only "open" ones can still become a machine; an active one is a machine already, and ends with it.
+    waiting: FilterTypeDef = {"Name": "state", "Values": ["open"]}
+    with account.calling("ec2:DescribeSpotInstanceRequests"):
+        answer = account.ec2.describe_spot_instance_requests(Filters=[*filters, waiting])
+    for each in answer["SpotInstanceRequests"]:
+        yield Resource(
+            kind=Kind.SPOT_REQUEST,
+            id=each.get("SpotInstanceRequestId", ""),
+            job_id=_job(each.get("Tags")),
+            age_seconds=_age(each.get("CreateTime")),
+            state=each.get("State", ""),
+            detail=each.get("Status", {}).get("Code", ""),
+        )
+
+
+def _volumes(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeVolumes"):
+        for page in account.ec2.get_paginator("describe_volumes").paginate(Filters=filters):
+            for each in page["Volumes"]:
+                if each.get("State") not in ("deleting", "deleted"):
+                    yield Resource(
+                        kind=Kind.VOLUME,
+                        id=each.get("VolumeId", ""),
+                        job_id=_job(each.get("Tags")),
+                        age_seconds=_age(each.get("CreateTime")),
+                        state=each.get("State", ""),
+                        detail=f"{each.get('Size', 0)} GB",
+                    )
+
+
+def _key_pairs(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeKeyPairs"):
+        answer = account.ec2.describe_key_pairs(Filters=filters)
+    for each in answer["KeyPairs"]:
+        yield Resource(
+            kind=Kind.KEY_PAIR,
+            id=each.get("KeyName", ""),
+            job_id=_job(each.get("Tags")),
+            age_seconds=_age(each.get("CreateTime")),
+        )
+
+
+def _groups(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeSecurityGroups"):
+        for page in account.ec2.get_paginator("describe_security_groups").paginate(Filters=filters):
+            for each in page["SecurityGroups"]:
+                yield Resource(
+                    kind=Kind.GROUP,
+                    id=each.get("GroupId", ""),
+                    job_id=_job(each.get("Tags")),
+                    detail=each.get("GroupName", ""),
+                )
+
+
+_LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]] = {
+    Kind.INSTANCE: _instances,
+    Kind.SPOT_REQUEST: _requests,
+    Kind.VOLUME: _volumes,
+    Kind.KEY_PAIR: _key_pairs,
+    Kind.GROUP: _groups,
+}
+
+
+def _job(tags: list[TagTypeDef] | None) -> str:
+    return job_of(tags or [])
+
+
+def _age(since: datetime.datetime | None) -> float:
+    return max(0.0, time.time() - since.timestamp()) if since else 0.0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SSH key pair of a launch, as EC2 knows it: only its public half ever leaves this computer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.aws.errors import code_of
+from cloudrender_addon.backend.aws.tags import launch_name, tagged
+from cloudrender_addon.backend.errors import CloudError
+
+if TYPE_CHECKING:
+    from cloudrender_addon.backend.aws.session import Account
+
+
+def import_key(account: Account, *, public: str, job_id: str, token: str) -> str:
+    """Make the public key ("ssh-ed25519 AAAA…") known to EC2 and return its name. Idempotent."""
+    name = launch_name(token)
+    try:
+        with account.calling("ec2:ImportKeyPair"):
+            account.ec2.import_key_pair(
+                KeyName=name,
+                PublicKeyMaterial=public.encode("ascii"),
+                TagSpecifications=[tagged("key-pair", job_id=job_id, token=token)],
+            )
+    except CloudError as error:
+        if code_of(error) != "InvalidKeyPair.Duplicate":
+            raise
+    return name
+
+
+def delete_key(account: Account, name: str) -> None:
+    """Delete the key pair; EC2 does not mind if there is none. Raises `CloudError`."""
+    with account.calling("ec2:DeleteKeyPair"):
+        account.ec2.delete_key_pair(KeyName=name)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a machine stands in the user's network, and the security group that lets only the user in."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloudrender_addon.backend.aws.errors import code_of
+from cloudrender_addon.backend.aws.pace import paced
+from cloudrender_addon.backend.aws.tags import launch_name, ours, tagged
+from cloudrender_addon.backend.errors import CloudError, ConfigError, UnreachableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, SubnetTypeDef
+
+    from cloudrender_addon.backend.aws.session import Account
+
+_CHECKIP_SECONDS = 5.0
+_APPEAR_SECONDS = 10.0  # EC2 is eventually consistent: what was just made may not be known everywhere yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where a machine will stand. `public` says whether it gets a public address; `subnet_id` None: EC2 chooses."""
+
+    vpc_id: str
+    subnet_id: str | None
+    public: bool
+    cidr: str
+
+    def caller_address(self, checkip_url: str) -> str:
+        """Return the IPv4 address this computer has when it calls the machine. Raises `UnreachableError`."""
+        return public_address(checkip_url) if self.public else _address_towards(self.cidr)
+
+
+def find_site(account: Account, *, subnet: str | None) -> Site:
+    """Find the given subnet, or the default network. Raises `ConfigError` where there is none, `CloudError`."""
+    with account.calling("ec2:DescribeSubnets", subnet=subnet or ""):
+        filters: list[FilterTypeDef] = [{"Name": "default-for-az", "Values": ["true"]}]
+        found: list[SubnetTypeDef] = (
+            account.ec2.describe_subnets(SubnetIds=[subnet])
+            if subnet
+            else account.ec2.describe_subnets(Filters=filters)
+        )["Subnets"]
+    if not found:
+        raise ConfigError(
+            f"Your AWS account has no default network (VPC with subnets) in {account.region}",
+            hint=f"Make one with `aws ec2 create-default-vpc --region {account.region}`, or name a subnet (setting "
+            "`subnet`)",
+        )
+    return Site(
+        vpc_id=found[0].get("VpcId", ""),
+        subnet_id=subnet,
+        public=any(each.get("MapPublicIpOnLaunch", False) for each in found),
+        cidr=found[0].get("CidrBlock", ""),
+    )
+
+
+def public_address(checkip_url: str) -> str:
+    """Ask `checkip_url` which IPv4 address this computer has on the internet. Raises `UnreachableError`."""
+    try:
+        # The URL is a setting of the user; it decides only who may knock at port 22.
+        with urllib.request.urlopen(checkip_url, timeout=_CHECKIP_SECONDS) as answer:  # noqa: S310
+            text = answer.read(100).decode("ascii", errors="replace").strip()
+        return str(ipaddress.IPv4Address(text))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise UnreachableError(
+            f"This computer's public IPv4 address cannot be found out at {checkip_url}",
+            hint="Check the internet connection, or set checkip_url to another service that answers with the address",
+        ) from error
+
+
+def make_group(account: Account, *, site: Site, job_id: str, token: str) -> str:
+    """Make the security group of a launch, letting nobody in yet, and return its id. Idempotent."""
+    name = launch_name(token)
+    try:
+        with account.calling("ec2:CreateSecurityGroup"):
+            return account.ec2.create_security_group(
+                GroupName=name,
+                Description=f"Cloudrender job {job_id}",
+                VpcId=site.vpc_id,
+                TagSpecifications=[tagged("security-group", job_id=job_id, token=token)],
+            )["GroupId"]
+    except CloudError as error:
+        if code_of(error) != "InvalidGroup.Duplicate":
+            raise
+        with account.calling("ec2:DescribeSecurityGroups"):
+            mine = account.ec2.describe_security_groups(Filters=ours(token=token))["SecurityGroups"]
+        if not mine:  # its name is taken by a group without our tags: not ours to touch
+            raise
+        return mine[0].get("GroupId", "")
+
+
+def let_in(account: Account, *, group_id: str, address: str, port: int) -> None:
+    """Allow TCP to `port` from exactly this IPv4 address. Idempotent."""
+    for last in paced(deadline=time.monotonic() + _APPEAR_SECONDS, first=0.2, longest=1.0):
+        try:
+            with account.calling("ec2:AuthorizeSecurityGroupIngress"):
+                account.ec2.authorize_security_group_ingress(
+                    GroupId=group_id,
+                    IpPermissions=[
+                        {
+                            "IpProtocol": "tcp",
+                            "FromPort": port,
+                            "ToPort": port,
+                            "IpRanges": [{"CidrIp": f"{address}/32", "Description": "Who started the job"}],
+                        }
+                    ],
+                )
+        except CloudError as error:
+            if code_of(error) == "InvalidPermission.Duplicate":
+                return
+            if code_of(error) != "InvalidGroup.NotFound" or last:
+                raise
+        else:
+            return
+
+
+def delete_group(account: Account, group_id: str, *, deadline: float) -> None:
+    """Delete the group, waiting until nothing uses it any more. Idempotent. Raises `CloudError`.
+
+    `deadline` is `time.monotonic()` seconds. A terminated machine may hold its group for some seconds.
+    """
+    for last in paced(deadline=deadline, first=0.2, longest=3.0):
+        try:
+            with account.calling("ec2:DeleteSecurityGroup"):
+                account.ec2.delete_security_group(GroupId=group_id)
+        except CloudError as error:
+            if code_of(error) == "InvalidGroup.NotFound":
+                return
+            if last or not (error.retryable or code_of(error) == "DependencyViolation"):
+                raise
+        else:
+            return
+
+
+def _address_towards(cidr: str) -> str:
+    """Return the address this computer uses towards a private network (over a VPN). Nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(ipaddress.IPv4Network(cidr)[1]), 9))
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError) as error:
+        raise UnreachableError(
+            f"There is no way from this computer into the private subnet {cidr}",
+            hint="Connect the VPN, or use a subnet that gives public addresses",
+        ) from error

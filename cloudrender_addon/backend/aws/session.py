@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's AWS account as Cloudrender sees it: one session, one client per service, made when first needed."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from cloudrender_addon import __version__
+from cloudrender_addon.backend.aws.errors import Subject, translated
+from cloudrender_addon.backend.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ssm import SSMClient
+
+
+class Account:
+    """An account in one region. None for `profile` or `region` means: as the AWS configuration says.
+
+    Clients may be used from several threads. Importing boto3 and making the first client takes about a second
+    of CPU: call `warm_up` from a thread early.
+    """
+
+    def __init__(self, *, profile: str | None, region: str | None) -> None:
+        self._profile = profile
+        self._region = region
+        self._lock = threading.RLock()  # boto3 sessions must not be used from two threads at once
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def region(self) -> str:
+        """The region everything happens in. Raises `ConfigError` when none is set anywhere."""
+        if self._region is None:
+            self._region = self._open().region_name
+        if not self._region:
+            flag = f" --profile {self._profile}" if self._profile else ""
+            raise ConfigError(
+                "No AWS region is set",
+                hint=f"Give one with --region us-east-1, or set it once with `aws configure{flag}`",
+            )
+        return self._region
+
+    @property
+    def ec2(self) -> EC2Client:
+        """The EC2 client. Raises `ConfigError`, `CredentialsError`."""
+        client: EC2Client = self._client("ec2")
+        return client
+
+    @property
+    def ssm(self) -> SSMClient:
+        """The SSM client, for the public parameters that name images. Raises like `ec2`."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+    def warm_up(self) -> None:
+        """Do the slow part of the first call. Raises like `ec2`; the error will come again at the first call."""
+        _ = self.ec2, self.ssm
+
+    def calling(
+        self, action: str, *, machine: str = "", vcpus: int = 0, image: str = "", subnet: str = ""
+    ) -> AbstractContextManager[None]:
+        """Translate what botocore raises inside the block; see `errors.translated`."""
+        about = Subject(
+            region=self._region or "",
+            profile=self._profile or "",
+            machine=machine,
+            vcpus=vcpus,
+            image=image,
+            subnet=subnet,
+        )
+        return translated(action, about=about)
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                from botocore.config import Config  # noqa: PLC0415 - slow, see the class
+
+                config = Config(
+                    connect_timeout=5,
+                    read_timeout=20,
+                    retries={"mode": "standard", "total_max_attempts": 4},
+                    user_agent_extra=f"cloudrender/{__version__}",
+                )
+                region = self.region
+                with self.calling(f"{service}:*"):
+                    self._clients[service] = self._open().client(service, region_name=region, config=config)
+            return self._clients[service]
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                import boto3  # noqa: PLC0415 - slow, see the class
+
+                with self.calling("sts:*"):
+                    self._session = boto3.Session(profile_name=self._profile, region_name=self._region)
+            return self._session

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine is told at its first boot: the SSH host key to show, and the script to run."""
+
+from __future__ import annotations
+
+import textwrap
+
+from cloudrender_addon.backend.errors import CloudError
+
+LIMIT_BYTES = 16 * 1024
+"""Before Base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html"""
+
+# Always the same, because EC2 takes a repeated launch for the same one only if every byte is the same.
+_BOUNDARY = "==cloudrender-part=="
+
+
+def user_data(*, host_private: str, host_public: str, script: str) -> str:
+    """Compose cloud-init's multipart user data: the host key (OpenSSH private text, public line), then the script.
+
+    The private key can be read by anybody on the machine, so it must belong to this machine alone.
+    Raises `CloudError` above EC2's limit.
+    """
+    config = (
+        "#cloud-config\n"
+        "ssh_deletekeys: true\n"
+        "ssh_keys:\n"
+        "  ed25519_private: |\n" + textwrap.indent(host_private.strip() + "\n", "    ") + "  ed25519_public: "
+        f"{host_public.strip()}\n"
+    )
+    text = (
+        f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"\n'
+        "MIME-Version: 1.0\n\n"
+        + _part("cloud-config", "host-key.yaml", config)
+        + _part("x-shellscript", "cloudrender.sh", script)
+        + f"--{_BOUNDARY}--\n"
+    )
+    size = len(text.encode("utf-8"))
+    if size > LIMIT_BYTES:
+        raise CloudError(
+            f"The machine's boot script is too large: {size} bytes, and EC2 takes {LIMIT_BYTES}",
+            hint="This is a fault in Cloudrender: please report it",
+        )
+    return text
+
+
+def _part(kind: str, name: str, content: str) -> str:
+    return (
+        f"--{_BOUNDARY}\n"
+        f'Content-Type: text/{kind}; charset="utf-8"\n'
+        "MIME-Version: 1.0\n"
+        "Content-Transfer-Encoding: 8bit\n"
+        f'Content-Disposition: attachment; filename="{name}"\n\n'
+        f"{content.rstrip()}\n\n"
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From "launched" to "it answers": how a fresh EC2 machine is waited for, and how its end is told from its silence."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cloudrender_addon.backend.aws import instances, network
+from cloudrender_addon.backend.aws.instances import Instance
+from cloudrender_addon.backend.aws.pace import paced
+from cloudrender_addon.backend.aws.session import Account
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import CloudError, LinkError, MachineGoneError
+from cloudrender_addon.backend.farms.agent_link import open_link
+from cloudrender_addon.backend.farms.base import Link, Machine, MachineState, MachineStatus
+
+_OPEN_SECONDS = 10.0  # for one try to connect
+_LOOK_EVERY = 3.0  # while the machine does not answer: is it still there?
+_MOVED_EVERY = 15.0  # … and has this computer another address by now?
+_NEW_SECONDS = 60.0  # so long after its launch a machine that EC2 does not know may be yet to appear
+
+_STATES = {"pending": MachineState.STARTING, "running": MachineState.RUNNING}
+
+
+def look(account: Account, machine: Machine) -> Instance | None:
+    """Return the machine as EC2 describes it, None when EC2 does not know it. Raises `CloudError`."""
+    if machine.instance_id:
+        return instances.describe(account, machine.instance_id)
+    request = machine.request
+    found = instances.find_launched(account, token=request.token, job_id=request.job_id)
+    return found[0] if found else None
+
+
+def status_of(machine: Machine, instance: Instance | None) -> MachineStatus:
+    """Say what a look at the machine means. EC2 may not know a new machine yet: that is STARTING, not GONE."""
+    if instance is None:
+        new = time.time() - (machine.launched_at or 0.0) < _NEW_SECONDS
+        return MachineStatus(state=MachineState.STARTING if new else MachineState.GONE)
+    return MachineStatus(state=_STATES.get(instance.state, MachineState.GONE), reason=instance.reason)
+
+
+def reach(
+    account: Account,
+    machine: Machine,
+    *,
+    key_file: Path,
+    find_caller: Callable[[], str],
+    cancel: CancelToken,
+    deadline: float,
+) -> tuple[Machine, Link]:
+    """Wait until the machine answers; see `Farm.connect`. "Connection refused" while it boots is normal.
+
+    `find_caller` tells this computer's address as the machine sees it. Another one than at the launch (a laptop
+    has changed networks) is let in as well.
+    """
+    started = time.monotonic()
+    machine, address = _wait_for_address(account, machine, cancel=cancel, deadline=deadline)
+    look_at, moved_at = time.monotonic() + _LOOK_EVERY, time.monotonic() + _MOVED_EVERY
+    for last in paced(deadline=deadline, first=0.2, longest=1.0, sleep=cancel.sleep):
+        try:
+            link = open_link(
+                address=address,
+                port=machine.ssh_port,
+                user=machine.ssh_user,
+                key_file=key_file,
+                host_key=machine.host_key,
+                cancel=cancel,
+                timeout=min(_OPEN_SECONDS, max(1.0, deadline - time.monotonic())),
+            )
+        except LinkError as error:
+            if last:
+                raise _silent(machine, since=started, why=error.message) from error
+        else:
+            return machine, link
+        now = time.monotonic()
+        # Errors of the cloud are no news here: that the machine does not answer says more.
+        if now >= look_at:
+            look_at = now + _LOOK_EVERY
+            with contextlib.suppress(CloudError):
+                _look_alive(account, machine)
+        if now >= moved_at and machine.group_id:
+            moved_at = now + _MOVED_EVERY
+            with contextlib.suppress(CloudError):
+                network.let_in(account, group_id=machine.group_id, address=find_caller(), port=machine.ssh_port)
+    raise AssertionError("the last turn returns or raises")
+
+
+def _wait_for_address(
+    account: Account, machine: Machine, *, cancel: CancelToken, deadline: float
+) -> tuple[Machine, str]:
+    started = time.monotonic()
+    why = "EC2 has given it no address yet"
+    for _ in paced(deadline=deadline, first=0.3, longest=2.0, sleep=cancel.sleep):
+        try:
+            instance = _look_alive(account, machine)
+        except CloudError as error:
+            if not error.retryable:
+                raise
+            why = error.message
+            continue
+        # Where no public address is paid for there is none: the machine is reached from inside the network.
+        private = instance.private_address if instance and machine.address_usd == 0.0 else None
+        if instance and (address := instance.public_address or private):
+            known = dataclasses.replace(machine, instance_id=instance.id, zone=instance.zone, address=address)
+            return known, address
+    raise _silent(machine, since=started, why=why)
+
+
+def _look_alive(account: Account, machine: Machine) -> Instance | None:
+    """Return the machine, None while EC2 does not know it yet. Raises `MachineGoneError`, `CloudError`."""
+    instance = look(account, machine)
+    status = status_of(machine, instance)
+    if status.state is not MachineState.GONE:
+        return instance
+    raise MachineGoneError(
+        f"The machine {machine.instance_id or ''} no longer exists: {instances.explain(status.reason)}",
+        hint="Another machine can take over: finished frames are kept",
+        details=(status.reason,) if status.reason else (),
+    )
+
+
+def _silent(machine: Machine, *, since: float, why: str) -> LinkError:
+    return LinkError(
+        f"The machine {machine.instance_id or ''} did not answer within {time.monotonic() - since:.0f} s: {why}",
+        hint=f"Check that this network lets TCP connections out to port {machine.ssh_port}; then try again",
+    )
