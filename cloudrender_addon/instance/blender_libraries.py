@@ -21,6 +21,7 @@ _DNF = [
     *("libSM", "libICE", "mesa-libGL", "mesa-libEGL", "libgomp"),
 ]
 _ATTEMPTS = 4  # a fresh machine's own updates hold the package manager's locks for a minute or two
+_PAUSE_SECONDS = 5.0
 _INSTALL_SECONDS = 300.0
 
 
@@ -67,7 +68,7 @@ def _install() -> list[str]:
             log = (log + lines)[-20:]
         if done:
             break
-        time.sleep(5.0 * attempt)
+        time.sleep(_PAUSE_SECONDS * attempt)
     return log
 
 

@@ -37,7 +37,7 @@ class Blender:
     source: str
 
 
-def bring(*, wanted: str, mirror: str, folder: Path) -> Blender:
+def bring(*, wanted: str, mirror: Mirror, folder: Path) -> Blender:
     """Return a Blender of series `wanted` ("4.2": newest patch) or exactly it ("4.2.3"), ready to run.
 
     `folder` holds what was and is downloaded. Raises `Failure` (kind "blender").
@@ -119,21 +119,20 @@ def _downloaded(wanted: str, folder: Path) -> Blender | None:
     return Blender(folder / version / "blender", version, "download") if version else None
 
 
-def _download(wanted: str, mirror_url: str, folder: Path) -> Blender:
+def _download(wanted: str, mirror: Mirror, folder: Path) -> Blender:
     if platform.machine() not in {"x86_64", "AMD64"}:
         raise Failure(
             kind="blender",
             message=f"Blender is not released for Linux on {platform.machine()}",
             hint="Choose a machine type with an Intel or AMD processor.",
         )
-    mirror = Mirror(mirror_url)
     series = ".".join(wanted.split(".")[:2])
     offered = re.findall(r"blender-(\d+\.\d+\.\d+)-linux-x64\.tar\.xz", mirror.index(f"Blender{series}"))
     version = newest(offered, wanted)
     if version is None:
         raise Failure(
             kind="blender",
-            message=f"There is no Blender {wanted} for Linux at {mirror_url}",
+            message=f"There is no Blender {wanted} for Linux at {mirror.url}",
             hint="Save the file with a released Blender, or ask for another version.",
         )
     folder.mkdir(parents=True, exist_ok=True)

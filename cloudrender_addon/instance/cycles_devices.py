@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bpy  # type: ignore[import-not-found, unused-ignore]
-
 from .failure import Failure
 
 _BACKENDS = ("OPTIX", "CUDA", "HIP", "ONEAPI")  # the fastest for the same card comes first
@@ -23,8 +21,10 @@ class Device:
     notes: Sequence[str] = ()
 
 
-def choose_device(scene: Any, *, gpu: bool) -> Device:
-    """Set the device that `scene` renders on. Raises `Failure` (kind "gpu") if there should be a GPU and is none."""
+def choose_device(scene: Any, *, preferences: Any, gpu: bool) -> Device:
+    """Set the device that `scene` renders on; `preferences` are those of the Cycles add-on.
+
+    Raises `Failure` (kind "gpu") if there should be a GPU and is none."""
     if scene.render.engine != "CYCLES":
         notes = [] if gpu else ["This machine has no GPU: the scene's engine is slow on it or fails."]
         return Device("GPU" if gpu else "CPU", notes=notes)
@@ -33,18 +33,15 @@ def choose_device(scene: Any, *, gpu: bool) -> Device:
     if not gpu:
         notes = ["The scene asks for a GPU; this machine has none and renders on its CPU."] if asked_for_gpu else []
         return Device("CPU", notes=notes)
-    backend, names = enable_gpus(bpy.context.preferences.addons["cycles"].preferences)
+    backend, names = _enable_gpus(preferences)
     notes = [] if asked_for_gpu else ["The scene asks for the CPU; it is rendered on the GPU of this machine."]
     if scene.cycles.shading_system and backend != "OPTIX":
         notes.append(f"Open Shading Language needs OptiX: with {backend}, its shaders may look different.")
     return Device(backend, names, notes)
 
 
-def enable_gpus(preferences: Any) -> tuple[str, list[str]]:
-    """Turn on every device of the best backend, and only these; return the backend and their names.
-
-    `preferences` are those of the Cycles add-on. Raises `Failure` (kind "gpu").
-    """
+def _enable_gpus(preferences: Any) -> tuple[str, list[str]]:
+    """Turn on every device of the best backend, and only these; return the backend and their names."""
     for backend in _BACKENDS:
         try:
             preferences.compute_device_type = backend

@@ -32,7 +32,7 @@ class Mirror:
     """A release tree at `url`. Every method tries again after a broken connection and raises `Failure` in the end."""
 
     def __init__(self, url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._pause = pause
 
     def index(self, folder: str, name: str = "") -> str:
@@ -62,7 +62,7 @@ class Mirror:
         self._persist(fetch, path)
 
     def _open(self, path: str) -> http.client.HTTPResponse:
-        request = urllib.request.Request(f"{self._url}/{path}", headers={"User-Agent": "cloudrender"})  # noqa: S310
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"User-Agent": "cloudrender"})  # noqa: S310
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_SILENCE_SECONDS)  # noqa: S310 - the user's own setting
         return response
 
@@ -77,19 +77,19 @@ class Mirror:
                 trouble: Exception = error
             except (OSError, http.client.HTTPException, _Damaged) as error:
                 trouble = error
-            print(f"{self._url}/{path}: attempt {attempt}: {trouble}", flush=True)  # noqa: T201 - stdout is agent.log
+            print(f"{self.url}/{path}: attempt {attempt}: {trouble}", flush=True)  # noqa: T201 - stdout is agent.log
             if attempt < _ATTEMPTS:
                 self._pause(2.0**attempt)
         raise Failure(
             kind="blender",
-            message=f"Blender cannot be downloaded from {self._url}: {trouble}",
+            message=f"Blender cannot be downloaded from {self.url}: {trouble}",
             hint="Try again later, or set another mirror.",
         ) from trouble
 
     def _missing(self, path: str) -> Failure:
         return Failure(
             kind="blender",
-            message=f"The mirror {self._url} has no {path}",
+            message=f"The mirror {self.url} has no {path}",
             hint="Save the file with a released Blender, ask for another version, or check the mirror's address.",
         )
 

@@ -71,7 +71,8 @@ def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
     plan = read_plan(plan_path)
     scene = bpy.context.scene
     check_renderable(scene, plan_path.parent / "project" / plan.blend)
-    device = choose_device(scene, gpu=plan.gpu)
+    cycles = bpy.context.preferences.addons.get("cycles")
+    device = choose_device(scene, preferences=cycles and cycles.preferences, gpu=plan.gpu)
     notes = [*device.notes, *choose_format(scene)]
     outputs = FileOutputs(scene)
     # Without it, Blender turns the negative frames of a range into frame 0.

@@ -30,11 +30,12 @@ class Notice:
 
 
 class InterruptionWatch(threading.Thread):
-    """Ask every 5 s, and call `on_notice` once, on this thread, when a notice is there."""
+    """Ask every `poll_seconds`, and call `on_notice` once, on this thread, when a notice is there."""
 
-    def __init__(self, *, on_notice: Callable[[Notice], None]) -> None:
+    def __init__(self, *, on_notice: Callable[[Notice], None], poll_seconds: float = _POLL_SECONDS) -> None:
         super().__init__(name="interruption", daemon=True)
         self._on_notice = on_notice
+        self._poll_seconds = poll_seconds
         self._done = threading.Event()
         self._service = _MetadataService()
         self.notice: Notice | None = None
@@ -51,7 +52,7 @@ class InterruptionWatch(threading.Thread):
             if self.notice:
                 self._on_notice(self.notice)
                 return
-            self._done.wait(_POLL_SECONDS)
+            self._done.wait(self._poll_seconds)
 
     def stop(self) -> None:
         """End the asking."""

@@ -14,6 +14,7 @@ from types import FrameType
 from . import blender_release
 from .blender_log import keep_bounded
 from .blender_process import BlenderProcess
+from .download import Mirror
 from .failure import Failure
 from .interruption import InterruptionWatch, Notice
 from .journal import Journal
@@ -72,7 +73,7 @@ def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, watch:
     if not progress.missing:
         return True
     begun = time.monotonic()
-    blender = blender_release.bring(wanted=plan.blender, mirror=plan.mirror, folder=root.blender)
+    blender = blender_release.bring(wanted=plan.blender, mirror=Mirror(plan.mirror), folder=root.blender)
     seconds = round(time.monotonic() - begun, 3)
     journal.append("blender_ready", version=blender.version, source=blender.source, seconds=seconds)
     start = functools.partial(
