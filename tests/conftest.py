@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all tests may use: a stand-in cloud of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.localcloud.cloud import Cloud
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Give the test a fresh account, at which this process's environment points too.
+
+    The test fails if it leaves anything in the account, unless it sets `cloud.expect_leftovers`.
+    """
+    with Cloud() as fresh:
+        for name in os.environ:
+            if name.startswith(("AWS_", "CLOUDRENDER_")):
+                monkeypatch.delenv(name)
+        for name, value in fresh.env().items():
+            monkeypatch.setenv(name, value)
+        yield fresh
+        left = fresh.leftovers()
+        if left and not fresh.expect_leftovers:
+            pytest.fail("left in the account:\n" + "\n".join(left), pytrace=False)

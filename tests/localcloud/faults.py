@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of the AWS API: chosen calls are answered with AWS's own errors, over HTTP, as boto3 would meet them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from xml.sax.saxutils import escape
+
+ANY = "*"
+
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html: what is not 400.
+_STATUS = {
+    "AuthFailure": 401,
+    "OptInRequired": 401,
+    "Blocked": 403,
+    "UnauthorizedOperation": 403,
+    "AccessDenied": 403,
+    "ExpiredToken": 403,
+    "InvalidClientTokenId": 403,
+    "PendingVerification": 403,
+    "SignatureDoesNotMatch": 403,
+    "InsufficientInstanceCapacity": 500,
+    "InsufficientHostCapacity": 500,
+    "InsufficientAddressCapacity": 500,
+    "InsufficientReservedInstanceCapacity": 500,
+    "InsufficientVolumeCapacity": 500,
+    "InternalError": 500,
+    "InternalFailure": 500,
+    "RequestLimitExceeded": 503,
+    "ServiceUnavailable": 503,
+    "Unavailable": 503,
+}
+
+_MESSAGE = {
+    "AuthFailure": "AWS was not able to validate the provided access credentials",
+    "ExpiredToken": "The security token included in the request is expired",
+    "InsufficientInstanceCapacity": "There is no Spot capacity available that matches your request.",
+    "InvalidClientTokenId": "The security token included in the request is invalid.",
+    "MaxSpotInstanceCountExceeded": "Max spot instance count exceeded",
+    "OptInRequired": ("You are not subscribed to this service. Please go to http://aws.amazon.com to subscribe."),
+    "PendingVerification": (
+        "Your request for accessing resources in this region is being validated, and you will not be able to "
+        "launch additional resources in this region until the validation is complete."
+    ),
+    "RequestExpired": "Request has expired.",
+    "RequestLimitExceeded": "Request limit exceeded.",
+    "ThrottlingException": "Rate exceeded",
+    "VcpuLimitExceeded": (
+        "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket "
+        "that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request "
+        "to request an adjustment to this limit."
+    ),
+}
+
+_DENIED = (
+    "User: arn:aws:iam::123456789012:user/standin is not authorized to perform: {service}:{action} because no "
+    "identity-based policy allows the {service}:{action} action"
+)
+_DENIED_EC2 = (
+    "You are not authorized to perform this operation. "
+    + _DENIED
+    + (". Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuUMCm-abcdefghijklmn")
+)
+
+# A fault for every call ("*") comes in each protocol's own words.
+_SPOKEN = {
+    "ec2": {"ExpiredToken": "RequestExpired", "AccessDenied": "UnauthorizedOperation"},
+    "query": {"UnauthorizedOperation": "AccessDenied", "AuthFailure": "InvalidClientTokenId"},
+    "json": {
+        "AuthFailure": "UnrecognizedClientException",
+        "ExpiredToken": "ExpiredTokenException",
+        "InvalidClientTokenId": "UnrecognizedClientException",
+        "RequestLimitExceeded": "ThrottlingException",
+        "UnauthorizedOperation": "AccessDeniedException",
+    },
+}
+_THROTTLE = {"ec2": "RequestLimitExceeded", "query": "Throttling", "json": "ThrottlingException"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to the API. `protocol` is "ec2", "query" (STS) or "json" (SSM)."""
+
+    service: str
+    action: str
+    protocol: str
+
+
+@dataclass(kw_only=True)
+class _Rule:
+    action: str
+    code: str | None
+    message: str | None
+    times: int
+    delay: float
+
+
+class Faults:
+    """The faults that wait for their call. Safe to add to while calls come in."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+        self._lock = threading.Lock()
+
+    def api(self, action: str, code: str, *, times: int = 1, message: str | None = None) -> None:
+        """Answer the next `times` calls of `action` ("RunInstances", or "*" for every call) with this error.
+
+        botocore repeats calls by itself after a 5xx or a throttling code: each repetition counts.
+        """
+        self._add(_Rule(action=action, code=code, message=message, times=times, delay=0.0))
+
+    def throttle(self, action: str, *, times: int) -> None:
+        """Answer that the account makes too many calls, in the words of the service."""
+        self._add(_Rule(action=action, code="", message=None, times=times, delay=0.0))
+
+    def delay(self, action: str, seconds: float, *, times: int = 1) -> None:
+        """Let the next `times` calls of `action` take that much longer."""
+        self._add(_Rule(action=action, code=None, message=None, times=times, delay=seconds))
+
+    def clear(self) -> None:
+        """Forget all faults that have not happened yet."""
+        with self._lock:
+            self._rules.clear()
+
+    def answer(self, call: Call) -> tuple[int, str, bytes] | None:
+        """Return status, content type and body if a fault answers this call, None if it may pass."""
+        rule = self._take(call)
+        if rule is None:
+            return None
+        time.sleep(rule.delay)
+        if rule.code is None:
+            return None
+        code = rule.code or _THROTTLE[call.protocol]
+        if rule.action == ANY:
+            code = _SPOKEN[call.protocol].get(code, code)
+        return render(call, code, rule.message)
+
+    def _add(self, rule: _Rule) -> None:
+        with self._lock:
+            self._rules.append(rule)
+
+    def _take(self, call: Call) -> _Rule | None:
+        with self._lock:
+            for rule in self._rules:
+                if rule.times > 0 and rule.action in (ANY, call.action):
+                    rule.times -= 1
+                    return rule
+        return None
+
+
+def render(call: Call, code: str, message: str | None = None) -> tuple[int, str, bytes]:
+    """Return an error as the call's protocol writes it: HTTP status, content type, body."""
+    text = message or _message(call, code)
+    if call.protocol == "json":
+        body: dict[str, Any] = {"__type": code, "message": text}
+        status = 500 if code == "InternalServerError" else HTTPStatus.BAD_REQUEST
+        return status, "application/x-amz-json-1.1", json.dumps(body).encode()
+    error = f"<Code>{escape(code)}</Code><Message>{escape(text)}</Message>"
+    if call.protocol == "ec2":
+        xml = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
+    else:
+        xml = (
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+            f"{error}</Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+        )
+    return _STATUS.get(code, HTTPStatus.BAD_REQUEST), "text/xml;charset=UTF-8", xml.encode()
+
+
+def _message(call: Call, code: str) -> str:
+    if code in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException"):
+        text = _DENIED_EC2 if call.protocol == "ec2" else _DENIED
+        return text.format(service=call.service, action=call.action)
+    plain = code.removesuffix("Exception")
+    return _MESSAGE.get(code) or _MESSAGE.get(plain) or f"{code} (a fault of the stand-in cloud)"

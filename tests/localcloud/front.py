@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stand-in's HTTP front: the AWS API (moto's, behind the faults), the caller's address, Blender's releases."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from tests.localcloud.faults import Call, Faults
+from tests.localcloud.mirror import Mirror
+from tests.localcloud.serving import Serving
+
+_IP_PATH = "/standin/ip"
+_RELEASE_PATH = "/standin/release"
+
+Environ = dict[str, Any]
+Start = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Action(NamedTuple):
+    """A call that was made: what an IAM policy has to allow."""
+
+    service: str
+    action: str
+
+
+class Front:
+    """Serves on a free port of 127.0.0.1 until `close`. `calls` is every API call in order, failed ones too."""
+
+    def __init__(self, *, faults: Faults, mirror: Mirror) -> None:
+        from moto.moto_server.werkzeug_app import (
+            DomainDispatcherApplication,
+            MotoRequestHandler,
+            create_backend_app,
+        )
+        from werkzeug.serving import make_server
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.calls: list[Action] = []
+        self._faults = faults
+        self._mirror = mirror
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._closed = False
+        handler = type("Quiet", (MotoRequestHandler,), {"log_request": lambda *_: None})
+        server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=handler)
+        self.url = f"http://127.0.0.1:{server.port}"
+        self.checkip_url = self.url + _IP_PATH
+        self.mirror_url = self.url + _RELEASE_PATH
+        self._serving = Serving(server)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._closed = True
+        self._serving.stop()
+
+    def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if self._closed:  # a connection kept alive by a client outlives the server
+            return _send(start, HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"")
+        if path == _IP_PATH:
+            return _send(start, 200, "text/plain", environ["REMOTE_ADDR"].encode() + b"\n")
+        if path.startswith(_RELEASE_PATH + "/"):
+            return _send(start, *self._mirror.get(path.removeprefix(_RELEASE_PATH)))
+        call = _identify(environ)
+        if call is None:
+            return self._moto(environ, start)
+        self.calls.append(Action(call.service, call.action))
+        fault = self._faults.answer(call)
+        return _send(start, *fault) if fault else self._moto(environ, start)
+
+
+def _send(start: Start, status: int, content_type: str, body: bytes) -> list[bytes]:
+    headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+    start(f"{int(status)} {HTTPStatus(status).phrase}", headers)
+    return [body]
+
+
+def _identify(environ: Environ) -> Call | None:
+    """Return the AWS call a request is; None for S3's, which has no action and may have a large body."""
+    scope = environ.get("HTTP_AUTHORIZATION", "").split("/")  # …Credential=KEY/DATE/REGION/SERVICE/aws4_request
+    service = scope[3] if len(scope) > 4 else ""
+    if service == "s3":
+        return None
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return Call(service=service, action=target.rpartition(".")[2], protocol="json")
+    form = parse_qs(body.decode("utf-8", errors="replace"))
+    if "Action" in form:
+        return Call(service=service, action=form["Action"][0], protocol="ec2" if service == "ec2" else "query")
+    return None

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One stand-in machine: its folder, its process tree under a supervisor, its metadata service, its history."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.localcloud import sshd
+from tests.localcloud.frames import FrameCounter
+from tests.localcloud.imds import Imds
+from tests.localcloud.userdata import UserData
+
+_HERE = Path(__file__).resolve().parent
+_MARK = "CLOUDRENDER_STANDIN_MACHINE"
+_POWER_CUT_SECONDS = 10.0
+# cloud-init starts user data with systemd's environment: no HOME, no USER.
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What was rented: `gpu` is the name of its GPU ("T4") or None; `values` is what its metadata service says."""
+
+    instance_id: str
+    instance_type: str
+    spot: bool
+    address: str
+    ssh_port: int
+    authorized_key: str
+    user_data: UserData
+    gpu: str | None
+    ssh_delay: float
+    values: Mapping[str, str]
+
+
+class Machine:
+    """A rented machine from launch to end. Times are epoch seconds.
+
+    `power_button` is called, on a thread of its own, with what the machine asks for: "poweroff", "halt", "reboot".
+    """
+
+    def __init__(self, order: Order, *, folder: Path, power_button: Callable[[Machine, str], None]) -> None:
+        self.order = order
+        self.folder = folder
+        self.launched_at = time.time()
+        self.running_at: float | None = None
+        self.ended_at: float | None = None
+        self.reason = ""
+        self.imds: Imds | None = None
+        self._power_button = power_button
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._frames = FrameCounter(self.event_log)
+        self._lock = threading.Lock()
+        self._off = False
+
+    @property
+    def id(self) -> str:
+        return self.order.instance_id
+
+    @property
+    def event_log(self) -> Path:
+        """Where the product's agent writes its events (docs/ARCHITECTURE.md, "On the machine")."""
+        return self.folder / "tmp" / "cloudrender" / "events.jsonl"
+
+    @property
+    def frames(self) -> int:
+        """The number of finished frames so far."""
+        return self._frames.update()
+
+    @property
+    def console(self) -> str:
+        """What user data and sshd printed."""
+        logs = (self.folder / "console.log", self.folder / "sshd.log")
+        return "".join(log.read_text(errors="replace") for log in logs if log.exists())
+
+    def boot(self) -> None:
+        """Switch it on, unless it has been ended already."""
+        with self._lock:
+            if self._off:
+                return
+            settings = self._furnish()
+            with (self.folder / "console.log").open("ab") as console:
+                self._supervisor = subprocess.Popen(
+                    [sys.executable, "-E", "-s", "-S", "-B", str(_HERE / "supervisor.py"), str(settings)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=console,
+                    cwd="/",
+                    start_new_session=True,  # Ctrl-C at the terminal does not reach the machine
+                )
+            self.running_at = time.time()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def hang(self) -> None:
+        """Freeze every process: connections stay open, nobody answers."""
+        self._command("hang")
+
+    def cut_links(self) -> None:
+        """Break the SSH connections there are; the machine lives on and takes new ones."""
+        self._command("cut-links")
+
+    def cut_power(self) -> None:
+        """Kill every process of the machine and return when none is left. Idempotent."""
+        with self._lock:
+            self._off = True
+            if self.imds:
+                self.imds.close()
+                self.imds = None
+            if self._supervisor:
+                with contextlib.suppress(BrokenPipeError):
+                    self._supervisor.stdin.close()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._supervisor.wait(_POWER_CUT_SECONDS)
+            for pid in self.processes():  # only if somebody killed the supervisor
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+        if self.ended_at is None:
+            self.ended_at = time.time()
+
+    def processes(self) -> list[int]:
+        """Return the process ids of whatever runs in the machine, found by the mark in their environment."""
+        mark = f"{_MARK}={self.id}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                        found.append(int(entry.name))
+        return found
+
+    def _furnish(self) -> Path:
+        """Fill the machine's folder and return the supervisor's settings."""
+        order, folder = self.order, self.folder
+        for name in ("home", "tmp"):
+            (folder / name).mkdir(parents=True)
+        os.mkfifo(folder / "power", 0o600)
+        self.imds = Imds(address=order.address, values=order.values)
+        env = {
+            "PATH": f"{_HERE / 'shims'}:{_SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(folder / "tmp"),
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
+            "CLOUDRENDER_STANDIN_POWER": str(folder / "power"),
+            _MARK: order.instance_id,
+        }
+        if order.gpu:
+            env["CLOUDRENDER_STANDIN_GPU"] = order.gpu
+        session_env = {**env, "HOME": str(folder / "home")}
+        scripts = []
+        for number, text in enumerate(order.user_data.scripts):
+            script = folder / f"part-{number:03}"
+            script.write_text(text)
+            script.chmod(0o700)
+            scripts.append(str(script))
+        if order.user_data.ignored:
+            note = f"stand-in: cloud-config is not acted upon: {', '.join(order.user_data.ignored)}\n"
+            (folder / "console.log").write_text(note)
+        settings = {
+            "sshd": sshd.configure(
+                folder,
+                address=order.address,
+                port=order.ssh_port,
+                host_key=order.user_data.host_key or _new_host_key(),
+                authorized_key=order.authorized_key,
+                env=session_env,
+            ),
+            "ssh_after": order.ssh_delay,
+            "sshd_log": str(folder / "sshd.log"),
+            "console": str(folder / "console.log"),
+            "power": str(folder / "power"),
+            "scripts": scripts,
+            "env": env,
+            "script_env": {**env, "INSTANCE_ID": order.instance_id, "CLOUDRENDER_STANDIN_ROOT": "1"},
+        }
+        path = folder / "machine.json"
+        path.write_text(json.dumps(settings))
+        return path
+
+    def _command(self, line: str) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            if self._supervisor and not self._off:
+                self._supervisor.stdin.write(line.encode() + b"\n")
+                self._supervisor.stdin.flush()
+
+    def _listen(self) -> None:
+        with self._supervisor.stdout as requests:
+            for line in requests:
+                self._power_button(self, line.decode().strip())
+
+
+def _new_host_key() -> str:
+    """Make a host key as a machine without an injected one does at its first boot."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
+    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults as they are written on the command line: `--fault SPEC`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.localcloud.cloud import Cloud
+
+Apply = Callable[[Cloud], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """One kind of fault: how it is written, what happens, and how to make it of the words after "="."""
+
+    syntax: str
+    effect: str
+    parse: Callable[[list[str]], Apply]
+
+
+def parse(text: str) -> Apply:
+    """Return what applies the fault to a started Cloud. Raises ValueError with how it should be written."""
+    name, _, rest = text.partition("=")
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ValueError(f"there is no fault {name!r}; there are: {', '.join(_KINDS)}")
+    try:
+        return kind.parse(rest.split(":") if rest else [])
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{text!r} should be {kind.syntax}") from error
+
+
+def describe() -> str:
+    """Return the table of faults, for --help."""
+    width = max(len(kind.syntax) for kind in _KINDS.values())
+    return "\n".join(f"  {kind.syntax:<{width}}  {kind.effect}" for kind in _KINDS.values())
+
+
+def _api(words: list[str]) -> Apply:
+    action, code, *more = words
+    (times,) = [int(word) for word in more] or [1]
+    return lambda cloud: cloud.faults.api(action, code, times=times)
+
+
+def _throttle(words: list[str]) -> Apply:
+    action, times = words[0], int(words[1])
+    return lambda cloud: cloud.faults.throttle(action, times=times)
+
+
+def _delay(words: list[str]) -> Apply:
+    action, seconds = words[0], float(words[1])
+    return lambda cloud: cloud.faults.delay(action, seconds, times=1)
+
+
+def _refuse_ssh(words: list[str]) -> Apply:
+    (seconds,) = (float(word) for word in words)
+
+    def apply(cloud: Cloud) -> None:
+        cloud.ssh_delay = seconds
+
+    return apply
+
+
+def _no_gpu(words: list[str]) -> Apply:
+    if words:
+        raise ValueError("no-gpu takes no value")
+
+    def apply(cloud: Cloud) -> None:
+        cloud.gpu = False
+
+    return apply
+
+
+def _interrupt(words: list[str]) -> Apply:
+    frames, *more = words
+    (notice,) = [float(word) for word in more] or [120.0]
+    return _after(int(frames), lambda cloud: lambda machine: cloud.interrupt(machine, notice=notice))
+
+
+def _kill(words: list[str]) -> Apply:
+    (frames,) = words
+    return _after(int(frames), lambda cloud: cloud.kill)
+
+
+def _cut(words: list[str]) -> Apply:
+    (frames,) = words
+    return _after(int(frames), lambda _: lambda machine: machine.cut_links())
+
+
+def _hang(words: list[str]) -> Apply:
+    (frames,) = words
+    return _after(int(frames), lambda _: lambda machine: machine.hang())
+
+
+def _after(frames: int, action: Callable[[Cloud], Callable]) -> Apply:
+    return lambda cloud: cloud.on_frames(frames, action(cloud))
+
+
+_KINDS = {
+    "api": _Kind(
+        syntax="api=ACTION:CODE[:TIMES]",
+        effect="that call (* for every call) gets this AWS error, once or TIMES times; boto's retries count",
+        parse=_api,
+    ),
+    "throttle": _Kind(
+        syntax="throttle=ACTION:TIMES", effect="that call is answered 'too many requests'", parse=_throttle
+    ),
+    "delay": _Kind(syntax="delay=ACTION:SECONDS", effect="that call takes that much longer, once", parse=_delay),
+    "refuse-ssh": _Kind(
+        syntax="refuse-ssh=SECONDS", effect="the SSH port stays closed that long after boot", parse=_refuse_ssh
+    ),
+    "interrupt": _Kind(
+        syntax="interrupt=FRAMES[:SECONDS]",
+        effect="after that many frames the first machine gets the spot notice, SECONDS (120) later it is gone",
+        parse=_interrupt,
+    ),
+    "kill": _Kind(
+        syntax="kill=FRAMES", effect="after that many frames the first machine is gone, no notice", parse=_kill
+    ),
+    "cut": _Kind(syntax="cut=FRAMES", effect="after that many frames its SSH connections break, once", parse=_cut),
+    "hang": _Kind(
+        syntax="hang=FRAMES",
+        effect="after that many frames it freezes: connections stay open, nothing answers",
+        parse=_hang,
+    ),
+    "no-gpu": _Kind(syntax="no-gpu", effect="machines of a GPU type come without a working GPU", parse=_no_gpu),
+}
