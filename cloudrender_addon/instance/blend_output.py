@@ -118,4 +118,4 @@ def _flat(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".")
+    return re.sub(r"[^A-Za-z0-9_.-]+|\.\.+", "_", name).lstrip(".")

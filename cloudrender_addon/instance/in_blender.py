@@ -30,15 +30,18 @@ def main(plan: Path, work: Path) -> None:
     """Speak over the two inherited pipes and end the process: this Blender has no other work to do."""
     commands = _inherited("CLOUDRENDER_COMMANDS_FD", "r")
     replies = _inherited("CLOUDRENDER_REPLIES_FD", "w")
+    code = 0
     try:
         _serve(plan, work, commands, replies)
     except BrokenPipeError:
         pass  # the agent is gone, and nobody wants the frame
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Blender 4.2 may crash or hang on the way out when the file's own scripts have left handlers behind.
-        os._exit(0)
+    except Exception:  # noqa: BLE001 - the process ends below without anybody printing it
+        traceback.print_exc()
+        code = 3
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Blender 4.2 may crash or hang on the way out when the file's own scripts have left handlers behind.
+    os._exit(code)
 
 
 def _inherited(name: str, mode: str) -> IO[str]:
@@ -91,20 +94,21 @@ def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
 def _render(frame: int, work: Path, outputs: FileOutputs) -> dict[str, Any]:
     """Render one frame into a folder of its own and return the reply."""
     folder = work / str(frame)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     scene = bpy.context.scene
-    scene.render.filepath = str(folder / frame_label(frame))
-    outputs.redirect(folder)
     begun = time.monotonic()
-    # Not frame_set(): that evaluates every view layer for the screen and runs the file's frame handlers an extra
-    # time. The operator evaluates the active one, which advances simulations that are not baked.
-    scene.frame_current = frame
     try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        scene.render.filepath = str(folder / frame_label(frame))
+        outputs.redirect(folder)
+        # Not frame_set(): that evaluates every view layer for the screen and runs the file's frame handlers an
+        # extra time. The operator evaluates the active one, which advances simulations that are not baked.
+        scene.frame_current = frame
         bpy.ops.render.render(write_still=True)
-    except RuntimeError as error:  # how an operator's error report arrives in Python
+        seconds = round(time.monotonic() - begun, 3)
+        files = outputs.collect(folder)
+    except (OSError, RuntimeError) as error:  # RuntimeError is how an operator's error report arrives in Python
         return {"reply": "frame_error", "frame": frame, "message": str(error).strip()}
-    seconds = round(time.monotonic() - begun, 3)
-    if not any(path.name.startswith(frame_label(frame)) for path in folder.iterdir()):
+    if not any(name.startswith(frame_label(frame)) for name in files):
         return {"reply": "frame_error", "frame": frame, "message": "Blender wrote no image for this frame"}
-    return {"reply": "frame", "frame": frame, "seconds": seconds, "files": outputs.collect(folder)}
+    return {"reply": "frame", "frame": frame, "seconds": seconds, "files": files}

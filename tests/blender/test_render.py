@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""render.py in real Blenders: what comes out of a frame, and what is refused before money is spent on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cloudrender_addon.instance.blender_process import BlenderDied, BlenderProcess
+
+pytestmark = pytest.mark.blender
+
+_WHEELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev"
+_LAUNCHER = Path(__file__).parents[1] / "localcloud" / "blender_launcher.py"
+_SCENES = Path(__file__).with_name("scenes.py")
+
+
+@pytest.fixture(scope="session", params=["4.2.23", "5.0.1"])
+def version(request: pytest.FixtureRequest) -> str:
+    if not (_WHEELS / f"bpy-{request.param}").is_dir():
+        pytest.skip(f"Blender {request.param} is not installed: make setup")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def scenes(version: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(f"scenes-{version}")
+    python = _WHEELS / f"bpy-{version}" / "bin" / "python"
+    done = subprocess.run([python, _SCENES, folder], capture_output=True, text=True, timeout=120, check=False)
+    assert (folder / "script.blend").exists(), done.stdout + done.stderr
+    return folder
+
+
+class Machine:
+    """A machine's folder, and a Blender on it."""
+
+    def __init__(self, root: Path, version: str, scenes: Path) -> None:
+        self.root = root
+        self.scenes = scenes
+        (root / "project").mkdir()
+        self.work = root / "work"
+        self.work.mkdir()
+        self.log = root / "blender.log"
+        self.blender = root / "blender"
+        python = _WHEELS / f"bpy-{version}" / "bin" / "python"
+        self.blender.write_text(f'#!/bin/sh\nexec "{python}" -I "{_LAUNCHER}" {version} "$0" "$@"\n')
+        self.blender.chmod(0o755)
+
+    def open(self, name: str, *, gpu: bool = False, autoexec: bool = False) -> BlenderProcess:
+        """Start Blender on one of the scenes."""
+        blend = self.root / "project" / f"{name}.blend"
+        if (self.scenes / blend.name).exists():
+            shutil.copy(self.scenes / blend.name, blend)
+        plan = {"blend": blend.name, "frames": [], "blender": "", "mirror": "", "gpu": gpu, "autoexec": autoexec}
+        (self.root / "plan.json").write_text(json.dumps(plan))
+        return BlenderProcess(
+            executable=self.blender,
+            blend=blend,
+            autoexec=autoexec,
+            plan=self.root / "plan.json",
+            work=self.work,
+            log=self.log,
+        )
+
+    def render(self, name: str, *frames: int, **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the scene's reply and the frames'."""
+        with self.open(name, **options) as blender:
+            scene = blender.reply()
+            replies = []
+            for frame in frames:
+                blender.render(frame)
+                replies.append(blender.reply())
+        return scene, replies
+
+    def image(self, reply: dict[str, Any], name: str | None = None) -> Path:
+        return self.work / str(reply["frame"]) / (name or reply["files"][0])
+
+
+@pytest.fixture
+def machine(tmp_path: Path, version: str, scenes: Path) -> Iterator[Machine]:
+    return Machine(tmp_path, version, scenes)
+
+
+@pytest.mark.parametrize(
+    ("name", "extension", "magic"),
+    [
+        ("PNG", ".png", b"\x89PNG"),
+        ("JPEG", ".jpg", b"\xff\xd8\xff"),
+        ("OPEN_EXR", ".exr", b"\x76\x2f\x31\x01"),
+        ("OPEN_EXR_MULTILAYER", ".exr", b"\x76\x2f\x31\x01"),
+    ],
+)
+def test_a_scene_keeps_its_format(machine: Machine, name: str, extension: str, magic: bytes) -> None:
+    scene, [reply] = machine.render(name, 1)
+    assert (scene["reply"], scene["format"], scene["extension"]) == ("scene", name, extension)
+    assert (scene["engine"], scene["device"], scene["notes"]) == ("CYCLES", "CPU", [])
+    assert (reply["reply"], reply["frame"], reply["files"]) == ("frame", 1, [f"0001{extension}"])
+    assert reply["seconds"] > 0
+    content = machine.image(reply).read_bytes()
+    assert content.startswith(magic)
+    assert (b"ViewLayer.Combined" in content) == (name == "OPEN_EXR_MULTILAYER")
+
+
+def test_a_movie_becomes_stills(machine: Machine) -> None:
+    scene, [reply] = machine.render("FFMPEG", 3)
+    assert (scene["format"], scene["extension"], reply["files"]) == ("PNG", ".png", ["0003.png"])
+    [note] = scene["notes"]
+    assert "movie" in note
+    assert Image.open(machine.image(reply)).size == (32, 32)
+
+
+def test_frames_are_named_as_blender_names_them_and_differ(machine: Machine) -> None:
+    _, replies = machine.render("PNG", -3, 0, 10, 12345)
+    assert [reply["files"] for reply in replies] == [["-0003.png"], ["0000.png"], ["0010.png"], ["12345.png"]]
+    pictures = [Image.open(machine.image(reply)).tobytes() for reply in replies]
+    assert len(set(pictures[:3])) == 3  # the cube turns until frame 10, from before 0 on
+
+
+def test_a_frame_can_be_rendered_again(machine: Machine) -> None:
+    _, [first, second] = machine.render("PNG", 1, 1)
+    assert first["files"] == second["files"] == ["0001.png"]
+
+
+def test_every_view_comes_back(machine: Machine) -> None:
+    _, [reply] = machine.render("stereo", 2)
+    assert reply["files"] == ["0002_L.png", "0002_R.png"]
+
+
+def test_files_of_the_compositor_come_back_with_the_frame(machine: Machine, version: str) -> None:
+    scene, replies = machine.render("file_outputs", 1, 2)
+    assert scene["notes"] == []
+    names = {
+        "4.2.23": ["Layers_all000{}.exr", "M_sk_out___escape_mask000{}.png"],
+        "5.0.1": ["Layers_all000{}.exr", "M_sk_out___escape000{}_mask.png"],
+    }[version]
+    for reply in replies:
+        expected = ["000{}.png", *names]
+        assert reply["files"] == [name.format(reply["frame"]) for name in expected]
+        assert all(machine.image(reply, name).stat().st_size for name in reply["files"])
+
+
+def test_simulations_that_are_not_baked_advance(machine: Machine) -> None:
+    _, replies = machine.render("simulation", 1, 2, 3)
+    assert len({Image.open(machine.image(reply)).tobytes() for reply in replies}) == 3
+
+
+@pytest.mark.parametrize("name", ["compositing_only", "sequence_only"])
+def test_what_needs_no_camera_is_rendered_without_one(machine: Machine, name: str) -> None:
+    scene, [reply] = machine.render(name, 1)
+    assert (scene["reply"], reply["reply"]) == ("scene", "frame")
+
+
+def test_a_scene_without_camera_is_refused(machine: Machine) -> None:
+    refusal, _ = machine.render("no_camera")
+    assert (refusal["reply"], refusal["kind"]) == ("error", "scene")
+    assert "no camera" in refusal["message"]
+    assert refusal["hint"]
+
+
+def test_a_scene_for_an_engine_that_is_not_there_is_refused(machine: Machine) -> None:
+    refusal, _ = machine.render("foreign_engine")
+    assert (refusal["reply"], refusal["kind"]) == ("error", "scene")
+    assert "FOREIGN_RENDER" in refusal["message"]
+
+
+def test_an_error_of_the_render_is_one_of_the_frame(machine: Machine) -> None:
+    _, replies = machine.render("loses_camera", 1, 2, 3, autoexec=True)
+    assert [(reply["reply"], reply["frame"]) for reply in replies] == [
+        ("frame", 1),
+        ("frame_error", 2),
+        ("frame_error", 3),
+    ]
+    assert "no camera" in replies[1]["message"]
+
+
+def test_a_rented_gpu_that_blender_does_not_get_is_refused(machine: Machine) -> None:
+    for name in ("wants_gpu", "PNG"):
+        refusal, _ = machine.render(name, gpu=True)
+        assert (refusal["reply"], refusal["kind"]) == ("error", "gpu")
+        assert "OPTIX" in refusal["message"]
+
+
+def test_every_gpu_is_used_and_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDRENDER_STANDIN_GPU", "T4")
+    scene, [reply] = machine.render("wants_gpu", 1, gpu=True)
+    assert scene["device"] == "OPTIX"
+    assert ["T4" in name for name in scene["devices"]] == [True]
+    assert scene["notes"] == []
+    assert reply["reply"] == "frame"
+
+
+def test_a_scene_for_the_gpu_is_rendered_on_a_cpu_machine_and_says_so(machine: Machine) -> None:
+    scene, [reply] = machine.render("wants_gpu", 1)
+    assert scene["device"] == "CPU"
+    assert "GPU" in scene["notes"][0]
+    assert reply["reply"] == "frame"
+
+
+@pytest.mark.parametrize("autoexec", [True, False])
+def test_scripts_of_the_file_run_only_if_they_may(machine: Machine, autoexec: bool) -> None:
+    machine.render("script", autoexec=autoexec)
+    assert ("SCRIPT RAN" in machine.log.read_text()) == autoexec
+
+
+@pytest.mark.parametrize("content", [None, b"", b"BLENDER-v402 and then nothing"])
+def test_a_file_that_cannot_be_read_is_never_replaced_by_another(machine: Machine, content: bytes | None) -> None:
+    if content is not None:
+        (machine.root / "project" / "damaged.blend").write_bytes(content)
+    try:
+        refusal, _ = machine.render("damaged")
+    except BlenderDied:
+        return  # Blender itself gave up
+    assert (refusal["reply"], refusal["kind"]) == ("error", "scene")
+
+
+def test_another_file_than_the_asked_for_is_refused(machine: Machine) -> None:
+    """Blender may go on with its default scene when it cannot read a file."""
+    with machine.open("PNG") as blender:
+        blender.reply()
+    plan = json.loads((machine.root / "plan.json").read_text())
+    (machine.root / "other.json").write_text(json.dumps({**plan, "blend": "other.blend"}))
+    with BlenderProcess(
+        executable=machine.blender,
+        blend=machine.root / "project" / "PNG.blend",
+        autoexec=False,
+        plan=machine.root / "other.json",
+        work=machine.work,
+        log=machine.log,
+    ) as blender:
+        refusal = blender.reply()
+    assert (refusal["reply"], refusal["kind"]) == ("error", "scene")
+    assert "other.blend" in refusal["message"]
