@@ -133,7 +133,7 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "mirror": _url,
     "checkip_url": _url,
     "home": _path,
-    "max_hours": _number(0.01, 168),
+    "max_hours": _number(0.001, 168),
     "lease_minutes": _number(0.05, 240),
     "boot_minutes": _number(0.05, 60),
 }

@@ -1,7 +1,7 @@
 """Make the small .blend files beside this script: run with the Python of Blender 4.2, then of 5.0.
 
 `scene-*.blend` have odd frame settings; the one of 5.0 writes a movie. `tiny-*.blend` render in an instant, and
-every frame of their animation differs.
+every frame of their animation differs; `crashing-*.blend` are these with a script that kills Blender.
 """
 
 import os
@@ -45,6 +45,22 @@ def make_tiny() -> None:
     save("tiny")
 
 
+def make_crashing() -> None:
+    """Let Blender die of a script in frame 3 of the tiny scene, where scripts are allowed to run."""
+    text = bpy.data.texts.new("crash.py")
+    text.use_module = True
+    text.write(
+        "import bpy, os, signal\n"
+        "def crash(scene, *_):\n"
+        "    if scene.frame_current == 3:\n"
+        "        print('the script pulls the plug', flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "bpy.app.handlers.frame_change_pre.append(crash)\n"
+    )
+    save("crashing")
+
+
 make_scene()
 make_tiny()
+make_crashing()
 os._exit(0)
