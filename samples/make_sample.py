@@ -10,8 +10,6 @@ It writes `OUT_FOLDER/sample.blend` and, in `OUT_FOLDER/textures/`, the images t
 project that arrives incomplete renders pink. Nothing is downloaded, and chance is seeded.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Iterable
@@ -20,7 +18,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Vector
+from mathutils import Color, Vector
 
 Triple = tuple[float, float, float]
 
@@ -39,29 +37,19 @@ LIGHTS = (  # name, watts, colour, metres across, place: the sun from behind is 
 )
 
 
-def rgb(code: str) -> np.ndarray:
-    """Return the sRGB values, 0 to 1, of a hex code such as "ffb98a"."""
-    return np.array([int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)])
-
-
-def linear(code: str) -> Triple:
-    """Return a hex code as the linear colour that materials and lights want."""
-    r, g, b = np.where((c := rgb(code)) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).tolist()
-    return r, g, b
+def srgb(code: str) -> Color:
+    """Return the values, 0 to 1, of a hex code such as "ffb98a": as painted, not the linear ones of a light."""
+    return Color([int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)])
 
 
 def save_texture(folder: Path, name: str, pixels: np.ndarray) -> bpy.types.Image:
     """Save rows of sRGB pixels (bottom row first, 0 to 1) as `textures/NAME`; return it as an image of the scene."""
     height, width, _ = pixels.shape
-    rgba = np.ones((height, width, 4), dtype=np.float32)
-    rgba[..., :3] = pixels.clip(0, 1)
-    painted = bpy.data.images.new(name, width, height)
-    painted.pixels.foreach_set(rgba.ravel())
-    painted.filepath_raw, painted.file_format = str(folder / "textures" / name), "PNG"
-    painted.save()
-    bpy.data.images.remove(painted)
-    image = bpy.data.images.load(str(folder / "textures" / name))
-    image.filepath_raw = f"//textures/{name}"
+    image = bpy.data.images.new(name, width, height)
+    image.pixels.foreach_set(np.dstack([pixels.clip(0, 1), np.ones((height, width))]).astype(np.float32).ravel())
+    image.filepath_raw, image.file_format = str(folder / "textures" / name), "PNG"
+    image.save()
+    image.source, image.filepath_raw = "FILE", f"//textures/{name}"
     return image
 
 
@@ -72,7 +60,7 @@ def paint_dawn(rng: np.random.Generator) -> np.ndarray:
     ahead = np.abs((np.arange(width) / width + 0.25) % 1 - 0.5)[None, :] * 2  # 0 towards +Y, 1 towards -Y
     stops = (-1.0, -0.05, 0.0, 0.03, 0.07, 0.12, 0.2, 0.5, 1.0)  # of the way to the zenith; the camera sees 0.12
     codes = ("2a2a55", "e08a8c", "ff947e", "ff867e", "f27a9a", "b76cb0", "7a66bc", "565cae", "4a5296")
-    sky = np.stack([np.interp(up, stops, channel) for channel in np.array([rgb(code) for code in codes]).T], axis=-1)
+    sky = np.stack([np.interp(up, stops, channel) for channel in np.array([srgb(code) for code in codes]).T], axis=-1)
     glow = np.exp(-((ahead / 0.28) ** 2) - ((up - 0.05) / 0.16) ** 2)[..., None]
     dusk = (1 - np.exp(-((ahead / 0.55) ** 2)))[..., None]  # behind the camera it is cooler and darker
     sky = (sky + glow * (0.12, 0.06, 0.0)) * (1 - dusk * (0.30, 0.22, 0.05))
@@ -82,50 +70,39 @@ def paint_dawn(rng: np.random.Generator) -> np.ndarray:
 def paint_terrazzo(rng: np.random.Generator) -> np.ndarray:
     """Paint a tile of terrazzo: chips of coloured stone in a pale ground."""
     size = 512
-    colours = [rgb(code) for code in ("e7b9a6", "b86f6a", "5d6690", "c9a15a", "d9d4dd")]
-    tile = np.tile(rgb("f4ece4"), (size, size, 1))
+    colours = [srgb(code) for code in ("e7b9a6", "b86f6a", "5d6690", "c9a15a", "d9d4dd")]
+    tile = np.tile(srgb("f4ece4"), (size, size, 1))
     y, x = np.mgrid[0:size, 0:size] / size
     for _ in range(260):
-        radius, angle, squeeze = 0.006 + 0.036 * rng.uniform() ** 2, rng.uniform(0, tau), rng.uniform(0.5, 1)
+        radius, angle, corners = 0.006 + 0.034 * rng.uniform() ** 2, rng.uniform(0, tau), rng.integers(3, 6)
         dx, dy = ((axis - rng.uniform() + 0.5) % 1 - 0.5 for axis in (x, y))  # wraps round, so the tile repeats
-        along = dx * cos(angle) + dy * sin(angle)
-        across = (dy * cos(angle) - dx * sin(angle)) / squeeze
-        outline = 1 + 0.1 * np.cos(rng.integers(3, 6) * np.arctan2(across, along))
-        tile[np.hypot(along, across) < radius * outline] = colours[rng.integers(len(colours))]
+        around = np.arctan2(dy, dx) - angle
+        outline = 0.85 + 0.12 * np.cos(corners * around) + 0.25 * np.cos(2 * around)
+        tile[np.hypot(dx, dy) < radius * outline] = colours[rng.integers(len(colours))]
     return tile
+
+
+def sockets(block: bpy.types.Material | bpy.types.World, shader: str) -> bpy.types.NodeInputs:
+    """Return the inputs of a material's or world's shader node."""
+    if bpy.app.version < (5, 0):  # from then on there are always nodes, and to ask for them is deprecated
+        block.use_nodes = True
+    return block.node_tree.nodes[shader].inputs
+
+
+def plug(into: bpy.types.NodeSocket, kind: str, output: str) -> bpy.types.Node:
+    """Add a shader node whose output feeds the socket; return it."""
+    tree = into.id_data
+    node = tree.nodes.new(f"ShaderNode{kind}")
+    tree.links.new(node.outputs[output], into)
+    return node
 
 
 def principled(name: str, code: str, **inputs: float) -> bpy.types.Material:
     """Return a Principled material; keywords name its sockets, with _ for a space."""
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
-    sockets = material.node_tree.nodes["Principled BSDF"].inputs
-    sockets["Base Color"].default_value = (*linear(code), 1)
+    sockets(material, "Principled BSDF")["Base Color"].default_value = (*srgb(code).from_srgb_to_scene_linear(), 1)
     for key, value in inputs.items():
-        sockets[key.replace("_", " ")].default_value = value
-    return material
-
-
-def terrazzo_material(image: bpy.types.Image) -> bpy.types.Material:
-    material = principled("Terrazzo", "ffffff", Roughness=0.22)
-    tree = material.node_tree
-    where, texture = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "TexImage"))
-    texture.image, texture.projection, texture.projection_blend = image, "BOX", 0.1
-    tree.links.new(where.outputs["Object"], texture.inputs["Vector"])
-    tree.links.new(texture.outputs["Color"], tree.nodes["Principled BSDF"].inputs["Base Color"])
-    return material
-
-
-def sun_material() -> bpy.types.Material:
-    """Return a glow that runs from red at the sun's foot to gold at its top."""
-    material = principled("Sun", "000000", Specular_IOR_Level=0, Emission_Strength=1.7)
-    tree = material.node_tree
-    where, split, ramp = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "SeparateXYZ", "ValToRGB"))
-    for stop, code in zip(ramp.color_ramp.elements, ("ff3d45", "ffab22"), strict=True):
-        stop.color = (*linear(code), 1)
-    tree.links.new(where.outputs["Generated"], split.inputs["Vector"])
-    tree.links.new(split.outputs["Z"], ramp.inputs["Fac"])
-    tree.links.new(ramp.outputs["Color"], tree.nodes["Principled BSDF"].inputs["Emission Color"])
+        sockets(material, "Principled BSDF")[key.replace("_", " ")].default_value = value
     return material
 
 
@@ -139,7 +116,7 @@ def place(data: bpy.types.ID, location: Triple = (0, 0, 0), *, aim: Triple | Non
     return thing
 
 
-def animate(thing: bpy.types.Object, path: str, frames: int, value: Callable[[float], Triple]) -> None:
+def animate(thing: bpy.types.Object, path: str, frames: int, value: Callable[[float], Triple | Vector]) -> None:
     """Key PATH on every frame with value(t), t going from 0 to just before 1, where the loop begins again."""
     for frame in range(1, frames + 1):
         setattr(thing, path, value((frame - 1) / frames))
@@ -159,33 +136,23 @@ def lathe(material: bpy.types.Material, profile: Iterable[tuple[float, float]]) 
     return mesh
 
 
-def ball(material: bpy.types.Material, radius: float, *, point: float = 0) -> bpy.types.Mesh:
-    """Return a ball or, the higher `point`, an ever more pointed drop."""
-    angles = np.linspace(1e-3, pi - 1e-3, 40)
-    return lathe(
-        material, ((radius * sin(a) * cos(a / 2) ** point, -radius * (1 + point / 2) * cos(a)) for a in angles)
-    )
-
-
-def podium(material: bpy.types.Material, radius: float, height: float) -> bpy.types.Mesh:
-    """Return a round slab with a softened rim, standing in the water."""
-    bend = ((radius + 0.06 * (sin(a) - 1), height + 0.06 * (cos(a) - 1)) for a in np.linspace(pi / 2, 0, 8))
-    return lathe(material, [(radius, -0.3), *bend, (1e-3, height)])
+def ball(material: bpy.types.Material, size: float, *, point: float = 0) -> bpy.types.Mesh:
+    """Return a ball of radius `size` or, the higher `point`, an ever more pointed drop."""
+    turn, long = np.linspace(1e-3, pi - 1e-3, 40), size * (1 + point / 2)
+    return lathe(material, [(size * sin(a) * cos(a / 2) ** point, -long * cos(a)) for a in turn])
 
 
 def cloud(material: bpy.types.Material) -> bpy.types.Mesh:
     """Melt the lobes into one skin: metaballs, made a mesh here so that no frame pays for it."""
     family = bpy.data.metaballs.new("Lobes")
     family.resolution, family.threshold = 0.05, 0.1
+    family.materials.append(material)
     for x, y, z, radius in CLOUD_LOBES:
         lobe = family.elements.new()
         lobe.co, lobe.stiffness, lobe.radius = (x, y, z), 10, radius / 0.886  # where its skin lies in its field
     lobes = place(family)
     mesh = bpy.data.meshes.new_from_object(lobes.evaluated_get(bpy.context.evaluated_depsgraph_get()))
     mesh.name = material.name
-    mesh.shade_smooth()
-    mesh.materials.clear()
-    mesh.materials.append(material)
     bpy.data.objects.remove(lobes)
     bpy.data.metaballs.remove(family)
     return mesh
@@ -193,65 +160,63 @@ def cloud(material: bpy.types.Material) -> bpy.types.Mesh:
 
 def build_rain(frames: int, gold: bpy.types.Material, water: bpy.types.Material) -> None:
     """Let a drop fall in each column, once a loop and each at its own time, and rings run out from where it lands."""
-    drop = ball(gold, 0.095, point=0.8)
+    drop = ball(gold, 0.11, point=0.8)
     ring = lathe(water, ((1 + 0.3 * u, 0.5 + 0.5 * cos(pi * u)) for u in np.linspace(1, -1, 25)))
 
-    def fallen(x: float, y: float, age: float) -> Triple:
-        return x, y, (CLOUD_HEIGHT - 0.3) * (1 - age**1.5)
-
-    def spread(age: float) -> Triple:
-        radius = 0.08 + 0.62 * age
-        return radius, radius, 0.05 * radius * (1 - age) + 1e-4  # flatter as it widens
+    def spread(age: float) -> Vector:
+        return Vector((1, 1, 0.05 * (1 - age))) * (0.08 + 0.62 * age)  # flatter as it widens
 
     for i, (x, y) in enumerate(DROP_COLUMNS):
         start = (i * 3 % 7) / 7
         bead = place(drop)
-        animate(bead, "location", frames, lambda t, x=x, y=y, s=start: fallen(x, y, (t - s) % 1))
+        animate(bead, "location", frames, lambda t, x=x, y=y, s=start: (x, y, 1.7 * (1 - ((t - s) % 1) ** 1.5)))
         animate(bead, "scale", frames, lambda t, s=start: (min(1.0, 0.05 + 4 * ((t - s) % 1)),) * 3)
         for born in (start, start + 0.5):  # it lands when the next one starts; two rings are always on their way
             animate(place(ring, (x, y, -0.001)), "scale", frames, lambda t, b=born: spread((t - b) % 1))
 
 
 def build_scene(frames: int, sky: bpy.types.Image, terrazzo: bpy.types.Image) -> None:
-    scene = bpy.context.scene
-    scene.world = bpy.data.worlds.new("Dawn")
-    scene.world.use_nodes = True
-    tree = scene.world.node_tree
-    dome = tree.nodes.new("ShaderNodeTexEnvironment")
-    dome.image = sky
-    tree.links.new(dome.outputs["Color"], tree.nodes["Background"].inputs["Color"])
+    world = bpy.context.scene.world = bpy.data.worlds.new("Dawn")
+    plug(sockets(world, "Background")["Color"], "TexEnvironment", "Color").image = sky
 
     # A perfect mirror of metal has one way to reflect: the denoiser need not guess, and few samples are enough.
     water = principled("Water", "9a9dce", Metallic=1, Roughness=0)
-    gold = principled("Gold", "ffcb70", Metallic=1, Roughness=0.24)
-    lake = bpy.data.meshes.new("Water")
-    lake.from_pydata([(-200, -50, 0), (200, -50, 0), (200, 350, 0), (-200, 350, 0)], [], [(0, 1, 2, 3)])
-    lake.materials.append(water)
-    place(lake)
+    gold = principled("Gold", "ffbe4d", Metallic=0.7, Roughness=0.2)
+    place(lathe(water, [(400, 0), (1e-3, 0)]))
     build_rain(frames, gold, water)
 
-    sun = place(ball(sun_material(), 2.0))
-    animate(sun, "location", frames, lambda t: (1.8, 12, 2.65 - 0.1 * sin(tau * t)))
+    glow = principled("Sun", "000000", Specular_IOR_Level=0, Emission_Strength=1.7)
+    ramp = plug(sockets(glow, "Principled BSDF")["Emission Color"], "ValToRGB", "Color")
+    for stop, code in zip(ramp.color_ramp.elements, ("ff3d45", "ffab22"), strict=True):  # its foot, its top
+        stop.color = (*srgb(code).from_srgb_to_scene_linear(), 1)
+    plug(plug(ramp.inputs["Fac"], "SeparateXYZ", "Z").inputs["Vector"], "TexCoord", "Generated")
+    place(ball(glow, 2.0), (1.8, 12, 2.65))
+
     puff = place(cloud(principled("Cloud", "fbf4f2", Roughness=0.55, Coat_Weight=0.25, Coat_Roughness=0.3)))
     animate(puff, "location", frames, lambda t: (0, 0, CLOUD_HEIGHT + 0.07 * sin(tau * t)))
     animate(puff, "rotation_euler", frames, lambda t: (0, 0, 0.1 * cos(tau * t)))
 
-    stone = terrazzo_material(terrazzo)
+    stone = principled("Terrazzo", "ffffff", Roughness=0.22)
+    texture = plug(sockets(stone, "Principled BSDF")["Base Color"], "TexImage", "Color")
+    texture.image, texture.projection, texture.projection_blend = terrazzo, "BOX", 0.1
+    plug(texture.inputs["Vector"], "TexCoord", "Object")
+    bend = [(0.06 * (sin(a) - 1), 0.06 * (cos(a) - 1)) for a in np.linspace(pi / 2, 0, 8)]  # softens the rim
     for x, y, radius, height in PODIUMS:
-        place(podium(stone, radius, height), (x, y, 0))
+        rim = [(radius + dr, height + dz) for dr, dz in bend]
+        place(lathe(stone, [(radius, -0.3), *rim, (1e-3, height)]), (x, y, 0))
     place(ball(gold, 0.34), (-3.0, 0.6, 0.76))
     place(ball(principled("Coral", "d8584e", Roughness=0.15), 0.26), (2.45, -0.35, 0.48))
     place(ball(principled("Blue", "5f78c8", Roughness=0.15), 0.2), (3.2, 1.1, 1.05))
 
     for name, watts, code, size, spot in LIGHTS:
         light = bpy.data.lights.new(name, "AREA")
-        light.shape, light.size, light.energy, light.color = "DISK", size, watts, linear(code)
+        light.shape, light.size, light.energy, light.color = "DISK", size, watts, srgb(code).from_srgb_to_scene_linear()
         place(light, spot, aim=(0, 0, 1.7))
 
     lens = bpy.data.cameras.new("Camera")
     lens.lens, lens.dof.use_dof, lens.dof.focus_distance, lens.dof.aperture_fstop = 52, True, 9.6, 1.0
-    scene.camera = place(lens, (0, -10, 1.35), aim=(0.05, 0, 1.55))
-    animate(scene.camera, "location", frames, lambda t: (0.12 * sin(tau * t), -10, 1.35))
+    camera = bpy.context.scene.camera = place(lens, (0, -10, 1.35), aim=(0.05, 0, 1.55))
+    animate(camera, "location", frames, lambda t: (0.12 * sin(tau * t), -10, 1.35))
 
 
 def set_up_render(*, frames: int, percent: int, samples: int) -> None:
