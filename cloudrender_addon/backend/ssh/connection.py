@@ -6,7 +6,7 @@ Importing this imports paramiko (0.2 s): what is imported at start-up imports it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from cloudrender_addon.backend.ssh.watchdog import Watchdog
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_LINE_BYTES = 1 << 20
 _MAX_COMPLAINT_LINES = 20
+_TOLD_TO_END = (-1, 129, 137, 143)  # by a signal; by SIGHUP, SIGKILL, SIGTERM as a shell puts it
 
 
 class Answer(NamedTuple):
@@ -33,12 +34,12 @@ class Answer(NamedTuple):
     def check(self, task: str) -> bytes:
         """Return the output. Raises `MachineError` ("`task` failed on the machine …") for a status other than 0.
 
-        A command ended by a signal is a `LinkError`: that is what a machine on its way down does to it.
+        A command that was told to end is a `LinkError`: that is what a machine on its way down does to it.
         """
         if self.status == 0:
             return self.output
         lines = self.complaints.decode("utf-8", "replace").splitlines()[-_MAX_COMPLAINT_LINES:]
-        error = LinkError if self.status < 0 or self.status > 128 else MachineError
+        error = LinkError if self.status in _TOLD_TO_END else MachineError
         raise error(f"{task} failed on the machine (exit status {self.status})", details=tuple(lines))
 
 
@@ -105,13 +106,17 @@ class SshConnection:
                     raise MachineError("The machine answers with more than makes sense")
             return Answer(remote.status(), bytes(output), remote.complaints)
 
-    def read_stream(self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken) -> Iterator[bytes]:
+    def read_stream(
+        self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken
+    ) -> Generator[bytes, None, None]:
         """Yield what a command prints, as it comes. Raises as `Answer.check` does when it does not exit with 0."""
         with self._command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
             yield from remote.output()
             Answer(remote.status(), b"", remote.complaints).check(task)
 
-    def stream_lines(self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken) -> Iterator[bytes]:
+    def stream_lines(
+        self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken
+    ) -> Generator[bytes, None, None]:
         """Yield the lines a command prints, as they come and without their ends; what follows the last end is dropped.
 
         Raises `MachineError` for a line over 1 MB, and as `read_stream` does.

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The link to the agent on a machine: docs/ARCHITECTURE.md's "On the machine", spoken over SSH."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cloudrender_addon.backend.assets.bundle import tar_of, write_tar
+from cloudrender_addon.backend.assets.concerns import in_words
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import LinkError, MachineError, TransferError
+from cloudrender_addon.backend.farms import agent_commands as commands
+from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
+from cloudrender_addon.instance import agent_files
+
+if TYPE_CHECKING:
+    from cloudrender_addon.backend.ssh.connection import SshConnection
+
+TERMINAL = frozenset(("finished", "failed", "stopped"))
+
+_HEARTBEAT_SILENCE = 10.0
+"""Five heartbeats missed, in seconds."""
+
+_ANSWER_SILENCE = 14.0
+"""For everything else, in seconds. A program's first start on a new machine reads a disk that is still being filled."""
+
+_SETUP_SECONDS = 120
+_MAX_LOG_BYTES = 64 << 20
+_FILE_OVERHEAD = 4096
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", re.ASCII)
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def open_link(
+    *, address: str, port: int, user: str, key_file: Path, host_key: str, cancel: CancelToken, timeout: float
+) -> Link:
+    """Connect to a machine within `timeout` seconds. Calls that take no `cancel` of their own hear this one.
+
+    Raises `LinkError` (it may still be booting), `HostKeyError`, `RecordError`, `Cancelled`.
+    """
+    # Here, because paramiko takes 0.2 s to import, which nobody should wait for who only starts the program.
+    from cloudrender_addon.backend.ssh.connection import SshConnection  # noqa: PLC0415
+
+    connection = SshConnection.open(
+        address=address,
+        port=port,
+        user=user,
+        key_file=key_file,
+        host_key=host_key,
+        cancel=cancel,
+        timeout=timeout,
+    )
+    return AgentLink(connection, files=agent_files(), cancel=cancel)
+
+
+class AgentLink:
+    """See `Link`. `files` are the agent's own (name → content); `setup_seconds` bounds the wait for the user data."""
+
+    def __init__(
+        self,
+        connection: SshConnection,
+        *,
+        files: Mapping[str, bytes],
+        cancel: CancelToken,
+        setup_seconds: float = _SETUP_SECONDS,
+    ) -> None:
+        self._connection = connection
+        self._files = files
+        self._cancel = cancel
+        self._setup_seconds = setup_seconds
+
+    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
+        """Send agent and project; nothing, if the machine has them. `on_sent` gets bytes so far, the total at last.
+
+        Raises `ProjectError` (a file changed meanwhile), `MachineError` (its disk), `LinkError`, `Cancelled`.
+        """
+        if self._prepare(bundle, cancel=cancel):
+            on_sent(bundle.total_bytes)
+            return
+        self._connection.write_stream(
+            commands.remote(commands.UNPACK),
+            lambda send: write_tar(bundle, send, on_sent=on_sent, check=cancel.check),
+            silence_seconds=_ANSWER_SILENCE,
+            cancel=cancel,
+        ).check("Unpacking the project")
+        self._run(commands.COMPLETE, task="Unpacking the project", cancel=cancel)
+
+    def start(self, plan: RenderPlan) -> None:
+        """Start the agent; nothing, if it was started before. Raises `MachineError`, `LinkError`, `Cancelled`."""
+        text = json.dumps(dataclasses.asdict(plan)).encode()
+        self._run(commands.START, str(len(text)), task="Starting the render agent", stdin=text)
+
+    def events(self, *, cancel: CancelToken) -> Generator[dict[str, Any] | None, None, None]:
+        """Yield the agent's events from the first on, then live, `None` at heartbeats; ends after a terminal event.
+
+        Raises `LinkError` after 10 s without a heartbeat, `MachineError` for what is no event, `Cancelled`.
+        """
+        lines = self._connection.stream_lines(
+            commands.remote(commands.AGENT, "follow", "0"),
+            task="Following the render",
+            silence_seconds=_HEARTBEAT_SILENCE,
+            cancel=cancel,
+        )
+        with contextlib.closing(lines):
+            for line in lines:
+                event = _event(line)
+                yield event
+                if event and event["event"] in TERMINAL:
+                    return
+        raise LinkError("The machine stopped reporting")
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return the events there are now. Raises `MachineError`, `LinkError`, `Cancelled`."""
+        lines = self._connection.stream_lines(
+            commands.remote(commands.AGENT, "dump"),
+            task="Reading the log",
+            silence_seconds=_ANSWER_SILENCE,
+            cancel=self._cancel,
+        )
+        events, size = [], 0
+        with contextlib.closing(lines):
+            for line in lines:
+                size += len(line)
+                if size > _MAX_LOG_BYTES:
+                    raise MachineError("The machine's log is longer than makes sense")
+                if event := _event(line):
+                    events.append(event)
+        return events
+
+    def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
+        """Write one finished file to `destination`, which is there whole or not at all.
+
+        Raises `TransferError` (not what was announced), `MachineError` (no such file, no acceptable name),
+        `LinkError`, `Cancelled`, and `OSError` when this computer cannot write it.
+        """
+        _check_name(file.name)
+        part = destination.with_name(destination.name + ".part")
+        try:
+            with part.open("wb") as out:
+                self._receive(file, out, cancel=cancel)
+                out.flush()
+                os.fsync(out.fileno())
+            part.replace(destination)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+    def finish(self) -> None:
+        """Tell the machine that its frames have been collected: it powers itself off. Raises as `start` does."""
+        # The connection may end before the answer is here: that is what the machine was asked for.
+        with contextlib.suppress(LinkError):
+            self._run(commands.AGENT, "collected", task="Ending the machine")
+
+    def close(self) -> None:
+        """Drop the connection; the agent goes on. Never waits, never raises."""
+        self._connection.close()
+
+    def _prepare(self, bundle: Bundle, *, cancel: CancelToken) -> bool:
+        """Wait for ROOT, put the agent there and make room for the project; True if that is there already."""
+        answer = self._connection.run(
+            commands.remote(commands.PREPARE, str(int(self._setup_seconds * 5))),
+            stdin=tar_of(self._files),
+            silence_seconds=_ANSWER_SILENCE,
+            cancel=cancel,
+        )
+        if answer.status == commands.NO_ROOT:
+            raise MachineError(
+                f"The machine did not set itself up within {self._setup_seconds:.0f} s",
+                hint="Its image has to run user data at the first boot (cloud-init): choose another image.",
+            )
+        last = answer.check("Preparing the machine").strip().rpartition(b"\n")[2]
+        if last == commands.PRESENT:
+            return True
+        free = re.search(rb"(\d+)\s+\d+%", last)  # of `df`: blocks of 1,024 bytes
+        needed = bundle.total_bytes + _FILE_OVERHEAD * len(bundle.files)
+        if free and int(free[1]) * 1024 < needed:
+            raise MachineError(
+                f"The machine's disk is too small: {in_words(int(free[1]) * 1024)} free, {in_words(needed)} needed",
+                hint="Name what the render does not need in .cloudrenderignore.",
+            )
+        return False
+
+    def _receive(self, file: RemoteFile, out: IO[bytes], *, cancel: CancelToken) -> None:
+        digest, size = hashlib.sha256(), 0
+        chunks = self._connection.read_stream(
+            commands.remote(commands.FETCH, file.name),
+            task=f"Fetching {file.name}",
+            silence_seconds=_ANSWER_SILENCE,
+            cancel=cancel,
+        )
+        with contextlib.closing(chunks):
+            for chunk in chunks:
+                size += len(chunk)
+                if size > file.size:
+                    break  # an endless one must not fill the disk
+                digest.update(chunk)
+                out.write(chunk)
+        if size != file.size or digest.hexdigest() != file.sha256.lower():
+            raise TransferError(f"{file.name} arrived damaged", hint="It is fetched again.")
+
+    def _run(
+        self, script: str, *arguments: str, task: str, stdin: bytes = b"", cancel: CancelToken | None = None
+    ) -> bytes:
+        return self._connection.run(
+            commands.remote(script, *arguments),
+            stdin=stdin,
+            silence_seconds=_ANSWER_SILENCE,
+            cancel=cancel or self._cancel,
+        ).check(task)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says, None for a heartbeat. The machine is not trusted: anything may come."""
+    if not line.strip():
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise MachineError("The machine sends what is no event") from error
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise MachineError("The machine sends what is no event")
+    return event
+
+
+def _check_name(name: str) -> None:
+    """Refuse what is not a plain file name on every system, Windows included."""
+    if not _PLAIN_NAME.fullmatch(name) or name.endswith(".") or _WINDOWS_DEVICE.fullmatch(name):
+        raise MachineError(f"The machine offers a file under an unacceptable name: {name!r}")

@@ -1,0 +1,527 @@
+"""The link to an agent, over a real sshd; the agent is a fake that says what it is told to say."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.assets.project import Bundle, BundleFile, scan_project
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
+from cloudrender_addon.backend.farms import agent_commands, agent_link
+from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
+from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
+from tests.unit.sshd_helper import Sshd, sshd, until
+from tests.unit.test_bundle import HARD_NAMES, make
+
+FAKE_AGENT = b"""\
+import pathlib, sys, time
+here = pathlib.Path(__file__).parent
+assert pathlib.Path.cwd() == here.resolve()
+command = sys.argv[1]
+with (here / "called").open("a") as called:
+    called.write(" ".join(sys.argv[1:]) + "\\n")
+if command == "collected":
+    (here.parent / "collected").touch()
+if (here / command).exists():
+    sys.stdout.buffer.write((here / command).read_bytes())
+    sys.stdout.flush()
+end = (here / "end").read_text() if (here / "end").exists() else "0"
+if end == "hang":
+    time.sleep(60)
+sys.exit("no reason" if end == "fail" else 0)
+"""
+
+PLAN = RenderPlan(
+    job_id="j1",
+    blend="scene ü.blend",
+    frames=(1, 2, 3),
+    blender="4.2",
+    mirror="https://example.org/",
+    gpu=False,
+    autoexec=False,
+)
+
+
+class Rig:
+    """A machine with an sshd, and links to it."""
+
+    def __init__(self, server: Sshd) -> None:
+        self.server = server
+        self.root = server.home / "cloudrender"
+        self._open: list[Link] = []
+
+    def link(self, *, setup_seconds: float = 10, cancel: CancelToken | None = None, **files: bytes) -> AgentLink:
+        """Connect; `files` go beside the agent: what it says to `follow` and `dump`, and how it comes to its `end`."""
+        link = AgentLink(
+            self.server.open(),
+            files={"agent.py": FAKE_AGENT, **files},
+            cancel=cancel or CancelToken(),
+            setup_seconds=setup_seconds,
+        )
+        self._open.append(link)
+        return link
+
+    def booted(self) -> "Rig":
+        self.root.mkdir(mode=0o700)
+        (self.root / "frames").mkdir()
+        return self
+
+    def with_agent(self, **files: bytes) -> AgentLink:
+        """Return a link to a machine that has been pushed an agent and an empty project."""
+        link = self.booted().link(**files)
+        push(link, Bundle(root=self.root, files=()))
+        return link
+
+    def frame(self, name: str, content: bytes) -> RemoteFile:
+        (self.root / "frames" / name).write_bytes(content)
+        return RemoteFile(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+    def calls(self) -> list[str]:
+        return (self.root / "agent/called").read_text().splitlines()
+
+    def close(self) -> None:
+        for link in self._open:
+            link.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with sshd(tmp_path / "sshd") as server:
+        made = Rig(server)
+        yield made
+        made.close()
+
+
+def push(link: Link, bundle: Bundle, *, on_sent: Callable[[int], None] = lambda _: None) -> None:
+    link.push(bundle, on_sent=on_sent, cancel=CancelToken())
+
+
+def lines(*events: object) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" if event else b"\n" for event in events)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+# -- the commands ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PREPARE", "UNPACK", "COMPLETE", "START", "AGENT", "FETCH"])
+def test_any_login_shell_passes_the_script_on_unchanged(name: str) -> None:
+    script = getattr(agent_commands, name)
+    assert not set(script) & set("'\\!\n")
+    assert agent_commands.remote(script).count("'") == 2
+
+
+def test_start_up_does_not_wait_for_paramiko() -> None:
+    program = "import sys, cloudrender_addon.backend.farms.agent_link; sys.exit('paramiko' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# -- push ------------------------------------------------------------------------------------------------
+
+
+def test_project_arrives_whole(rig: Rig, tmp_path: Path) -> None:
+    files = {name: name.encode() * 3000 for name in HARD_NAMES} | {"empty": b"", "big": os.urandom(3_000_000)}
+    bundle = make(tmp_path / "project", files)
+    sent: list[int] = []
+    push(rig.booted().link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == files
+    assert tree(rig.root / "agent") == {"agent.py": FAKE_AGENT}
+    assert not (rig.root / "project.part").exists()
+    assert sent == sorted(sent)
+    assert sent[-1] == bundle.total_bytes
+
+
+def test_project_that_is_there_is_not_sent_again(rig: Rig, tmp_path: Path) -> None:
+    push(rig.booted().link(), make(tmp_path / "project", {"a": b"first"}))
+    bundle = make(tmp_path / "project", {"a": b"another"})
+    sent: list[int] = []
+    push(rig.link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == {"a": b"first"}
+    assert sent == [bundle.total_bytes]
+
+
+def test_broken_push_leaves_nothing_and_is_repeated_whole(rig: Rig, tmp_path: Path) -> None:
+    rig.booted()
+    bundle = make(tmp_path / "project", {"a": bytes(300_000), "b": bytes(30_000_000)})
+
+    def cut(sent: int) -> None:
+        if sent > 2_000_000:
+            rig.server.signal_sessions(signal.SIGKILL)
+
+    with pytest.raises(LinkError):
+        push(rig.link(), bundle, on_sent=cut)
+    assert (rig.root / "project.part").exists()
+    assert not (rig.root / "project").exists()
+    smaller = make(tmp_path / "smaller", {"c": b"c"})
+    push(rig.link(), smaller)
+    assert tree(rig.root / "project") == {"c": b"c"}
+
+
+def test_stream_that_ends_between_two_files_is_no_project(rig: Rig, tmp_path: Path) -> None:
+    """The worst place to break off: tar takes what it got for a whole archive."""
+    rig.booted()
+    (tmp_path / "project").mkdir()
+    made = [make(tmp_path / "project", {name: bytes(261_632 - 512)}).files[0] for name in "ab"]
+    gone = BundleFile(source=tmp_path / "gone", name="gone", size=1)
+    with pytest.raises(ProjectError, match="gone"):
+        push(rig.link(), Bundle(root=tmp_path, files=(*made, gone)))
+    assert not (rig.root / "project").exists()
+
+
+def test_cancelled_push(rig: Rig, tmp_path: Path) -> None:
+    rig.booted()
+    cancel = CancelToken()
+    bundle = make(tmp_path / "project", {"a": bytes(5_000_000)})
+    with pytest.raises(Cancelled):
+        rig.link().push(bundle, on_sent=lambda _: cancel.cancel(), cancel=cancel)
+    assert not (rig.root / "project").exists()
+
+
+def test_full_disk_is_known_before_anything_is_sent(rig: Rig, tmp_path: Path) -> None:
+    bundle = Bundle(root=tmp_path, files=(BundleFile(source=tmp_path / "x", name="x", size=1 << 50),))
+    with pytest.raises(MachineError, match="disk is too small") as caught:
+        push(rig.booted().link(), bundle)
+    assert not caught.value.retryable
+    assert "1125.9 TB needed" in caught.value.message
+
+
+def test_failing_tar_says_why(rig: Rig, tmp_path: Path) -> None:
+    bundle = make(tmp_path / "project", {"a": b"x"})
+    twice = dataclasses.replace(bundle, files=(bundle.files[0], dataclasses.replace(bundle.files[0], name="a/b")))
+    with pytest.raises(MachineError, match="Unpacking the project failed") as caught:
+        push(rig.booted().link(), twice)
+    assert any(line.startswith("tar:") for line in caught.value.details)
+    assert not (rig.root / "project").exists()
+
+
+def test_waits_for_the_user_data(rig: Rig, tmp_path: Path) -> None:
+    def boot() -> None:
+        until(lambda: len(rig.server.sessions()) >= 2, what="the link to wait")
+        rig.booted()
+
+    thread = threading.Thread(target=boot)
+    thread.start()
+    push(rig.link(), make(tmp_path / "project", {"a": b"x"}))
+    thread.join()
+    assert tree(rig.root / "project") == {"a": b"x"}
+
+
+def test_machine_without_user_data(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="did not set itself up") as caught:
+        push(rig.link(setup_seconds=0.4), make(tmp_path / "project", {"a": b"x"}))
+    assert "cloud-init" in caught.value.hint
+    assert not isinstance(caught.value, LinkError)
+
+
+def test_cancel_while_the_machine_sets_itself_up(rig: Rig, tmp_path: Path) -> None:
+    cancel = CancelToken()
+    timer = threading.Timer(0.2, cancel.cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        rig.link().push(make(tmp_path / "p", {"a": b"x"}), on_sent=lambda _: None, cancel=cancel)
+    timer.join()
+
+
+# -- start, finish ---------------------------------------------------------------------------------------
+
+
+def test_start_brings_the_plan_once(rig: Rig) -> None:
+    link = rig.with_agent()
+    link.start(PLAN)
+    plan = json.loads((rig.root / "plan.json").read_text())
+    assert plan == {**dataclasses.asdict(PLAN), "frames": [1, 2, 3]}
+    link.start(dataclasses.replace(PLAN, frames=(3,)))
+    assert json.loads((rig.root / "plan.json").read_text()) == plan
+    assert rig.calls() == ["start", "start"]
+
+
+def test_half_a_plan_starts_nothing(rig: Rig) -> None:
+    link = rig.with_agent()
+    with pytest.raises(MachineError):
+        link._run(agent_commands.START, "100", task="Starting", stdin=b"{")
+    assert not (rig.root / "plan.json").exists()
+    assert not (rig.root / "agent/called").exists()
+    link.start(PLAN)
+    assert rig.calls() == ["start"]
+
+
+def test_large_plan(rig: Rig) -> None:
+    link = rig.with_agent()
+    link.start(dataclasses.replace(PLAN, frames=tuple(range(500_000))))
+    assert len(json.loads((rig.root / "plan.json").read_text())["frames"]) == 500_000
+
+
+def test_agent_that_cannot_start_says_why(rig: Rig) -> None:
+    with pytest.raises(MachineError) as caught:
+        rig.with_agent(end=b"fail").start(PLAN)
+    assert caught.value.details == ("no reason",)
+
+
+def test_finish_leaves_word(rig: Rig) -> None:
+    rig.with_agent().finish()
+    assert (rig.root / "collected").exists()
+
+
+def test_finish_on_a_machine_that_is_going_down(rig: Rig) -> None:
+    link = rig.with_agent()
+    rig.server.signal_sessions(signal.SIGKILL)
+    link.finish()
+    with pytest.raises(LinkError):
+        link.start(PLAN)
+
+
+def test_calls_without_a_token_of_their_own_hear_the_links(rig: Rig) -> None:
+    cancel = CancelToken()
+    rig.booted()
+    link = rig.link(cancel=cancel, end=b"hang")
+    push(link, Bundle(root=rig.root, files=()))
+    timer = threading.Timer(0.2, cancel.cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        link.start(PLAN)
+    timer.join()
+
+
+# -- events ----------------------------------------------------------------------------------------------
+
+STARTED = {"event": "started", "at": 1.5, "version": 1}
+
+
+@pytest.mark.parametrize("last", ["finished", "failed", "stopped"])
+def test_events_end_with_a_terminal_one(rig: Rig, last: str) -> None:
+    end = {"event": last, "at": 2.0}
+    link = rig.with_agent(follow=lines(None, STARTED, None, end, {"event": "after the end"}), end=b"hang")
+    assert list(link.events(cancel=CancelToken())) == [None, STARTED, None, end]
+    assert rig.calls() == ["follow 0"]
+    assert list(link.events(cancel=CancelToken()))[1] == STARTED  # again from the first on, on the same link
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Welcome to Ubuntu\n",
+        b"[1]\n",
+        b"1\n",
+        b"{}\n",
+        b'{"event": 5}\n',
+        b'{"event": "x"\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+        b"9" * 10_000 + b"\n",
+        b'{"event": "' + b"x" * 1_100_000 + b'"}\n',
+        b'{"event": "' + b"x" * 1_100_000,
+    ],
+    ids=lambda line: repr(line[:12]),
+)
+def test_what_is_no_event_is_refused(rig: Rig, line: bytes) -> None:
+    link = rig.with_agent(follow=lines(STARTED) + line, end=b"hang")
+    events = link.events(cancel=CancelToken())
+    with pytest.raises(MachineError) as caught:
+        list(events)
+    assert not caught.value.retryable
+
+
+def test_agent_that_stops_reporting(rig: Rig) -> None:
+    events = rig.with_agent(follow=lines(STARTED)).events(cancel=CancelToken())
+    assert next(events) == STARTED
+    with pytest.raises(LinkError, match="stopped reporting"):
+        next(events)
+
+
+def test_agent_that_cannot_report_says_why(rig: Rig) -> None:
+    with pytest.raises(MachineError, match="Following the render") as caught:
+        list(rig.with_agent(end=b"fail").events(cancel=CancelToken()))
+    assert caught.value.details == ("no reason",)
+
+
+def test_missing_heartbeat_is_noticed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agent_link._HEARTBEAT_SILENCE <= 10
+    monkeypatch.setattr(agent_link, "_HEARTBEAT_SILENCE", 0.5)
+    events = rig.with_agent(follow=lines(STARTED, None), end=b"hang").events(cancel=CancelToken())
+    assert [next(events), next(events)] == [STARTED, None]
+    started = time.monotonic()
+    with pytest.raises(LinkError):
+        next(events)
+    assert time.monotonic() - started < 2
+
+
+def test_cancelled_events(rig: Rig) -> None:
+    cancel = CancelToken()
+    events = rig.with_agent(follow=lines(STARTED), end=b"hang").events(cancel=cancel)
+    next(events)
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        next(events)
+
+
+def test_snapshot_leaves_out_what_is_being_written(rig: Rig) -> None:
+    link = rig.with_agent(dump=lines(STARTED, None, {"event": "frame"}) + b'{"event": "fra')
+    assert link.snapshot() == [STARTED, {"event": "frame"}]
+    assert rig.calls() == ["dump"]
+
+
+def test_snapshot_has_a_limit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_link, "_MAX_LOG_BYTES", 1000)
+    with pytest.raises(MachineError, match="longer"):
+        rig.with_agent(dump=lines(STARTED) * 50).snapshot()
+
+
+# -- fetch -----------------------------------------------------------------------------------------------
+
+
+def fetch(link: Link, file: RemoteFile, destination: Path) -> None:
+    link.fetch(file, destination, cancel=CancelToken())
+
+
+@pytest.mark.parametrize("name", ["0001.png", "-0012.exr", "0001_L.png", "File_Output_0001.png", "-", "console.png"])
+def test_frame_arrives(rig: Rig, tmp_path: Path, name: str) -> None:
+    content = os.urandom(2_500_000)
+    link = rig.booted().link()
+    out = tmp_path / "Ausgabe ü"
+    out.mkdir()
+    (out / name).write_bytes(b"of an earlier job")
+    fetch(link, rig.frame(name, content), out / name)
+    assert tree(out) == {name: content}
+
+
+def test_empty_file_arrives(rig: Rig, tmp_path: Path) -> None:
+    fetch(rig.booted().link(), rig.frame("0001.txt", b""), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b""
+
+
+def test_fetch_beside_events(rig: Rig, tmp_path: Path) -> None:
+    link = rig.with_agent(follow=lines(*[{"event": "frame", "n": n} for n in range(10)]), end=b"hang")
+    events = link.events(cancel=CancelToken())
+    for n in range(10):
+        assert next(events) == {"event": "frame", "n": n}
+        fetch(link, rig.frame(f"{n:04}.png", os.urandom(50_000)), tmp_path / f"{n}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "../plan.json",
+        "a/b",
+        "/etc/passwd",
+        "a\\b",
+        "C:x",
+        "a b",
+        "a;b",
+        "$HOME",
+        "a\nb",
+        "0001.png\n",
+        "0001.png.",
+        "日本語.png",
+        "٠٠٠١.png",
+        "x" * 201,
+        "con",
+        "NUL.png",
+        "Com1.exr",
+        "lpt9.a.b",
+        "0001\0.png",
+    ],
+)
+def test_unacceptable_names_touch_nothing(rig: Rig, tmp_path: Path, name: str) -> None:
+    link = rig.booted().link()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(MachineError, match="unacceptable"):
+        fetch(link, RemoteFile(name=name, size=1, sha256="0" * 64), tmp_path / "out" / "x")
+    assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 999}, {"size": 1001}, {"sha256": "0" * 64}, {"size": -1}], ids=lambda change: str(change)[:12]
+)
+def test_damaged_file_does_not_replace_a_good_one(rig: Rig, tmp_path: Path, change: dict) -> None:
+    link = rig.booted().link()
+    file = dataclasses.replace(rig.frame("0001.png", bytes(1000)), **change)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/0001.png").write_bytes(b"good")
+    with pytest.raises(TransferError) as caught:
+        fetch(link, file, tmp_path / "out/0001.png")
+    assert caught.value.retryable
+    assert tree(tmp_path / "out") == {"0001.png": b"good"}
+    fetch(link, rig.frame("0001.png", b"whole"), tmp_path / "out/0001.png")
+    assert tree(tmp_path / "out") == {"0001.png": b"whole"}
+
+
+def test_endless_file_does_not_fill_the_disk(rig: Rig, tmp_path: Path) -> None:
+    link = rig.booted().link()
+    (rig.root / "frames/0001.png").symlink_to("/dev/zero")
+    with pytest.raises(TransferError):
+        fetch(link, RemoteFile(name="0001.png", size=1_000_000, sha256="0" * 64), tmp_path / "x")
+    assert not (tmp_path / "x.part").exists()
+
+
+def test_file_that_is_not_there(rig: Rig, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=re.escape("0001.png")) as caught:
+        fetch(rig.booted().link(), RemoteFile(name="0001.png", size=1, sha256="0" * 64), tmp_path / "x")
+    assert "No such file" in caught.value.details[0]
+
+
+def test_disk_of_this_computer(rig: Rig, tmp_path: Path) -> None:
+    link = rig.booted().link()
+    file = rig.frame("0001.png", b"x")
+    with pytest.raises(FileNotFoundError):
+        fetch(link, file, tmp_path / "none" / "x")
+    fetch(link, file, tmp_path / "x")
+
+
+def test_cut_connection_leaves_no_half_file(rig: Rig, tmp_path: Path) -> None:
+    link = rig.booted().link()
+    os.mkfifo(rig.root / "frames/0001.png")
+
+    def cut() -> None:
+        with (rig.root / "frames/0001.png").open("wb") as pipe:
+            pipe.write(bytes(100_000))
+            pipe.flush()
+            until((tmp_path / "x.part").exists, what="the fetch to begin")
+            rig.server.signal_sessions(signal.SIGKILL)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    with pytest.raises(LinkError):
+        fetch(link, RemoteFile(name="0001.png", size=10**6, sha256="0" * 64), tmp_path / "x")
+    thread.join()
+    assert not (tmp_path / "x.part").exists()
+
+
+# -- the real agent --------------------------------------------------------------------------------------
+
+
+def test_open_link_brings_the_real_agent(rig: Rig, tmp_path: Path) -> None:
+    rig.booted()
+    link = open_link(
+        address="127.0.0.1",
+        port=rig.server.port,
+        user=rig.server.user,
+        key_file=rig.server.key.path,
+        host_key=rig.server.host_key.public,
+        cancel=CancelToken(),
+        timeout=10,
+    )
+    project = tmp_path / "project"
+    make(project, {"scene.blend": b"x"})
+    push(link, scan_project(project, output=project / "out", blend=project / "scene.blend"))
+    assert link.snapshot() == []
+    link.finish()
+    assert (rig.root / "collected").exists()
+    link.close()
