@@ -17,10 +17,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
     The test fails if it leaves anything in the account, unless it sets `cloud.expect_leftovers`.
     """
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:
+        monkeypatch.delenv(name)
     with Cloud() as fresh:
-        for name in os.environ:
-            if name.startswith(("AWS_", "CLOUDRENDER_")):
-                monkeypatch.delenv(name)
         for name, value in fresh.env().items():
             monkeypatch.setenv(name, value)
         yield fresh

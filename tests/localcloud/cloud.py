@@ -29,7 +29,7 @@ from tests.localcloud.front import Action, Front
 from tests.localcloud.lifecycle import Lifecycle
 from tests.localcloud.machine import Machine, Order
 from tests.localcloud.mirror import Mirror, installed_blenders
-from tests.localcloud.moto_import import import_moto
+from tests.localcloud.moto_import import import_moto, without_aws_settings
 
 REGION = "us-east-1"
 _CREDENTIALS = {"aws_access_key_id": "AKIASTANDINCLOUD0000", "aws_secret_access_key": "stand-in"}
@@ -124,7 +124,9 @@ class Cloud:
         """Return a boto3 client of this account."""
         import boto3
 
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, **_CREDENTIALS, **settings)
+        where = {"endpoint_url": self.endpoint, "region_name": region}
+        with without_aws_settings():
+            return boto3.client(service, **where, **_CREDENTIALS, **settings)
 
     def leftovers(self) -> list[str]:
         """Return one line for each thing that still exists in the account or runs on this computer for it."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from tests.localcloud import sshd
 from tests.localcloud.frames import FrameCounter
 from tests.localcloud.imds import Imds
+from tests.localcloud.processes import descendants, marked
 from tests.localcloud.userdata import UserData
 
 _HERE = Path(__file__).resolve().parent
@@ -95,6 +97,7 @@ class Machine:
                     stdout=subprocess.PIPE,
                     stderr=console,
                     cwd="/",
+                    env={**os.environ, _MARK: self.id},
                     start_new_session=True,  # Ctrl-C at the terminal does not reach the machine
                 )
             self.running_at = time.time()
@@ -120,22 +123,23 @@ class Machine:
                     self._supervisor.stdin.close()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._supervisor.wait(_POWER_CUT_SECONDS)
-            for pid in self.processes():  # only if somebody killed the supervisor
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+            self._kill_strays()
         if self.ended_at is None:
             self.ended_at = time.time()
 
     def processes(self) -> list[int]:
-        """Return the process ids of whatever runs in the machine, found by the mark in their environment."""
-        mark = f"{_MARK}={self.id}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        found.append(int(entry.name))
-        return found
+        """Return the process ids of whatever runs for this machine, its supervisor included."""
+        roots = marked(variable=f"{_MARK}={self.id}", argument=str(self.folder / "sshd_config"))
+        return sorted(roots | set(descendants(roots)))
+
+    def _kill_strays(self) -> None:
+        """Kill what is left. There is nothing, unless somebody killed the supervisor."""
+        deadline = time.monotonic() + _POWER_CUT_SECONDS
+        while (strays := self.processes()) and time.monotonic() < deadline:
+            for pid in strays:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
 
     def _furnish(self) -> Path:
         """Fill the machine's folder and return the supervisor's settings."""

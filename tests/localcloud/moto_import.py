@@ -3,11 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+
+@contextlib.contextmanager
+def without_aws_settings() -> Iterator[None]:
+    """Hide the user's AWS settings from boto3: a profile that is not there would fail every session."""
+    with mock.patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        yield
 
 
 def import_moto() -> None:
@@ -26,13 +38,14 @@ def import_moto() -> None:
             read[key] = original(self, path)
         return read[key]
 
-    # moto's tables of instance types are millions of objects that live for good: collecting finds nothing.
+    # moto's tables of instance types are very many objects that live for good: collecting finds nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with mock.patch.object(JSONFileLoader, "load_file", load_once):
+        with mock.patch.object(JSONFileLoader, "load_file", load_once), without_aws_settings():
             import moto.ec2.models
-            import moto.moto_server.werkzeug_app  # noqa: F401 - imported for others
+            import moto.moto_server.werkzeug_app
+            import moto.ssm.models  # noqa: F401 - imported for others
     finally:
         if collecting:
             gc.enable()

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from processes import descendants
 from seatbelt import forbid_power_off
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -90,41 +91,20 @@ class Supervisor:
         return name.startswith("sshd") and pid != self._sshd
 
 
-def descendants() -> dict[int, str]:
-    """Return the process ids below this process, zombies left out, each with its name."""
-    children: dict[int, list[tuple[int, str]]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - importing pathlib would slow every boot
-        if not entry.isdigit():
-            continue
-        with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123
-            head, _, tail = file.read().rpartition(b")")  # the name may hold spaces and brackets
-            state, parent = tail.split()[:2]
-            if state != b"Z":
-                name = head.partition(b"(")[2].decode(errors="replace")
-                children.setdefault(int(parent), []).append((int(entry), name))
-    found: dict[int, str] = {}
-    todo = [os.getpid()]
-    while todo:
-        for pid, name in children.get(todo.pop(), ()):
-            found[pid] = name
-            todo.append(pid)
-    return found
-
-
 def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def _kill(chosen: Callable[[int, str], bool]) -> None:
-    for pid, name in descendants().items():
+    for pid, name in descendants([os.getpid()]).items():
         if chosen(pid, name):
             _signal(pid, signal.SIGKILL)
 
 
 def _cut_power() -> None:
     """Kill everything, again and again, until nothing is left: a process may fork while it is being killed."""
-    while alive := descendants():
+    while alive := descendants([os.getpid()]):
         for pid in alive:
             _signal(pid, signal.SIGKILL)
         _reap()
@@ -134,7 +114,7 @@ def _cut_power() -> None:
 def _stop_all() -> None:
     """Freeze everything; connections stay open and nobody answers."""
     frozen: set[int] = set()
-    while new := set(descendants()) - frozen:
+    while new := set(descendants([os.getpid()])) - frozen:
         for pid in new:
             _signal(pid, signal.SIGSTOP)
         frozen |= new
