@@ -20,9 +20,8 @@ from cloudrender_addon.backend.farms.base import Farm
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.frames import format_frames
 from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobFolder
+from cloudrender_addon.backend.job.record import JobFolder, JobRecord
 from cloudrender_addon.backend.job.runner import JobRunner
-from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.cli.display import Display, format_seconds
 
@@ -50,7 +49,7 @@ def drive(
         thread.start()
         ended = _watch(events, runner, display)
     thread.join(timeout=5)
-    _summarize(folder.load().spec, ended, farm, display)
+    _summarize(folder.load(), ended, farm, display)
     return EXIT_CODES.get(ended.status, 1)
 
 
@@ -100,17 +99,20 @@ def _stop_signals(cancel: CancelToken, display: Display) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _summarize(spec: JobSpec, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
+def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
     display.close()
+    spec = record.spec
     if ended.frames:
         display.say(f"{len(ended.frames)} of {len(spec.frames)} frames are in {spec.output}")
     if ended.missing and ended.frames:
         display.say(f"Missing: {format_frames(ended.missing)}")
-    phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
-    if phases:
+    if record.launches:
+        phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
         display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")
-    display.say(f"Cost: ${ended.cost_usd:.4f}")
-    display.say(f"Left running: {_left_running(spec.job_id, farm)}")
+        display.say(f"Cost: ${ended.cost_usd:.4f}")
+        display.say(f"Left running: {_left_running(spec.job_id, farm)}")
+    else:
+        display.say("No machine was started")
     if ended.error is not None:
         display.error(ended.error)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from cloudrender_addon.backend.assets.project import Bundle, preliminary_concerns, scan_project
 from cloudrender_addon.backend.errors import ConfigError, ProjectError, SceneError, UsageError
 from cloudrender_addon.backend.farms.factory import open_account, open_farm
+from cloudrender_addon.backend.job.frames import format_frames
 from cloudrender_addon.backend.job.record import JobRecord, JobStore
 from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
 from cloudrender_addon.backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
@@ -48,7 +49,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     store = JobStore(settings.home)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=time.time()))
-    display.say(f"Job {spec.job_id}: {len(spec.frames)} frames of {spec.blend}")
+    display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
     with folder.lock():
         farm = open_farm(settings, account=account, keys=folder.keys)
         return drive(folder, farm=farm, bundle=lambda: bundle, display=display)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 DATA = Path(__file__).parent.parent / "data"
 ROOT = Path(__file__).parent.parent.parent
@@ -86,9 +85,19 @@ class Project:
     def frames(self, pattern: str = "*.png") -> list[str]:
         return sorted(path.name for path in self.out.glob(pattern))
 
-    def pictures(self) -> dict[str, np.ndarray]:
+    def pictures(self) -> dict[str, Image.Image]:
         """Decode every frame: a picture that is not whole fails here."""
-        return {name: np.asarray(Image.open(self.out / name).convert("RGB"), dtype=int) for name in self.frames()}
+        return {name: Image.open(self.out / name).convert("RGB") for name in self.frames()}
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Return the largest difference of any pixel, 0 to 255."""
+    return max(high for _, high in ImageChops.difference(one, other).getextrema())
+
+
+def contrast(picture: Image.Image) -> float:
+    """Return the standard deviation of its brightness: 0 for an empty picture."""
+    return ImageStat.Stat(picture.convert("L")).stddev[0]
 
 
 @contextlib.contextmanager

@@ -114,10 +114,12 @@ def test_a_refused_launch(cloud: Cloud, project: Project, code: str, words: list
     assert not cloud.machines
 
 
-@pytest.mark.parametrize("code", ["ExpiredToken", "AuthFailure", "InvalidClientTokenId"])
-def test_credentials_that_are_no_good(cloud: Cloud, project: Project, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "word"), [("ExpiredToken", "expired"), ("AuthFailure", "key"), ("InvalidClientTokenId", "key")]
+)
+def test_credentials_that_are_no_good(cloud: Cloud, project: Project, code: str, word: str) -> None:
     cloud.faults.api("*", code, times=999)
-    check_explained(project.run("-f", 1), 1, "credentials")
+    check_explained(project.run("-f", 1), 1, word, "aws ")
 
 
 def test_throttling_is_waited_out(cloud: Cloud, project: Project) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ SIX = [f"{n:04d}.png" for n in range(1, 7)]
 
 def rendered(cloud: Cloud) -> int:
     """How many frames all machines have finished: more than arrived means work done twice."""
-    return sum(machine.frames() for machine in cloud.machines)
+    return sum(machine.frames for machine in cloud.machines)
 
 
 def job_of(project: Project) -> str:
@@ -62,7 +64,7 @@ def test_a_killed_client_loses_nothing(cloud: Cloud, project: Project) -> None:
     wait_for(lambda: len(project.frames()) >= 3, "three frames")
     running.kill()
     at_kill = len(project.frames())
-    wait_for(lambda: cloud.machines[0].frames() >= at_kill + 3, "the machine to go on alone")
+    wait_for(lambda: cloud.machines[0].frames >= at_kill + 3, "the machine to go on alone")
     result = project.run("attach", job_of(project))
     assert result.code == 0 and "40 of 40 frames" in result.err, result.err
     assert len(project.pictures()) == 40
@@ -74,7 +76,7 @@ def test_fetch_takes_what_is_there_and_leaves_the_machine_alone(cloud: Cloud, pr
     wait_for(project.frames, "a frame")
     running.kill()
     before = len(project.frames())
-    wait_for(lambda: cloud.machines[0].frames() >= before + 3, "more frames")
+    wait_for(lambda: cloud.machines[0].frames >= before + 3, "more frames")
     result = project.run("fetch", job_of(project))
     assert result.code == 0 and len(project.pictures()) >= before + 3, result.err
     assert cloud.machines[0].processes(), "the machine was ended"
@@ -96,14 +98,14 @@ def test_a_second_client_is_turned_away_and_can_cancel(cloud: Cloud, project: Pr
 @pytest.mark.parametrize("notice", [True, False])
 def test_a_reclaimed_machine_is_replaced(cloud: Cloud, project: Project, notice: bool) -> None:
     if notice:
-        cloud.on_frames(2, lambda machine: cloud.interrupt(machine, notice=4.0))
+        cloud.on_frames(2, lambda machine: cloud.interrupt(machine, notice=8.0))
     else:
         cloud.on_frames(2, cloud.kill)
-    result = project.run("-a", "-e", 60)
+    result = project.run("-a", "-e", 300)
     assert result.code == 0, result.err
-    assert len(project.pictures()) == 60 and len(cloud.machines) == 2
-    # Only the frame in hand, and what was not fetched yet when the power went, may be done again.
-    assert rendered(cloud) <= 60 + (0 if notice else 3)
+    assert len(project.pictures()) == 300 and len(cloud.machines) == 2
+    # After a notice nothing is done twice; when the power just goes, what was finished but not fetched yet is.
+    assert rendered(cloud) <= 300 + (0 if notice else 5)
 
 
 def test_a_cut_connection_is_picked_up(cloud: Cloud, project: Project) -> None:
@@ -141,15 +143,18 @@ def test_a_missing_gpu_fails_loudly(cloud: Cloud, project: Project) -> None:
 
 
 def test_the_client_stays_small(cloud: Cloud, project: Project) -> None:
-    import os
-
     with (project.path / "cache.bin").open("wb") as file:
         for _ in range(40):
             file.write(os.urandom(10**7))
     running = project.start("-f", 1)
-    _, status, usage = os.wait4(running.process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, running.said()
-    assert usage.ru_maxrss < 150 * 1024, f"{usage.ru_maxrss / 1024:.0f} MB"
+    status, peak = Path(f"/proc/{running.process.pid}/status"), 0
+    while running.process.poll() is None:
+        # Not the system's own account of the ended process: that counts the test's memory before the exec.
+        if high := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
+            peak = int(high[1])
+        time.sleep(0.02)
+    assert running.wait().code == 0, running.said()
+    assert 20 * 1024 < peak < 150 * 1024, f"{peak / 1024:.0f} MB"
 
 
 def test_a_frame_is_never_seen_half(cloud: Cloud, project: Project, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_layer_4_frames_are_kept_for_the_lease_and_no_longer(
     running = project.start("-a")
     wait_for(project.frames, "a frame")
     running.kill()
-    wait_for(lambda: cloud.machines[0].frames() == 6, "the machine to finish alone")
+    wait_for(lambda: cloud.machines[0].frames == 6, "the machine to finish alone")
     wait_for(lambda: powered_off(cloud.machines[0]), "the machine to end itself", seconds=40)
     assert project.run("cancel", project.run("jobs").out.split()[0]).code == 0
 
