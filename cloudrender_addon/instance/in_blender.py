@@ -8,6 +8,7 @@ One JSON line goes back for the scene and one for each frame:
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -38,10 +39,16 @@ def main(plan: Path, work: Path) -> None:
     except Exception:  # noqa: BLE001 - the process ends below without anybody printing it
         traceback.print_exc()
         code = 3
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     # Blender 4.2 may crash or hang on the way out when the file's own scripts have left handlers behind.
     os._exit(code)
+
+
+def _flush() -> None:
+    """Bring to the log what Blender (in C) and Python still hold back: the agent quotes its last lines."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 def _inherited(name: str, mode: str) -> IO[str]:
@@ -52,6 +59,7 @@ def _inherited(name: str, mode: str) -> IO[str]:
 
 def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
     def say(**message: Any) -> None:
+        _flush()
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
