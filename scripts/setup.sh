@@ -38,9 +38,9 @@ if command -v dpkg-query >/dev/null; then
     fi
 fi
 
-echo "Making the virtual environment .venv …"
+echo "Making the virtual environment .venv (about a minute) …"
 rm -rf .venv
 "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"
