@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from cloudrender_addon.backend.aws.session import Account
 
 
-class Kind(enum.Enum):
+END_SECONDS = 180.0
+"""How long to wait to see everything gone: a machine with a GPU may take two minutes to shut down."""
+
+
+class Kind(enum.StrEnum):
     """What Cloudrender makes in an account, in the order of what it costs."""
 
     INSTANCE = "machine"
@@ -35,12 +39,12 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One thing of ours. `id` is what AWS calls it (a key pair: its name), `age_seconds` is 0.0 where unknown."""
+    """One thing of ours. `id` is what AWS calls it (a key pair: its name), `age_seconds` None where it does not say."""
 
     kind: Kind
     id: str
     job_id: str
-    age_seconds: float = 0.0
+    age_seconds: float | None = None
     state: str = ""
     detail: str = ""
 
@@ -63,7 +67,7 @@ def list_ours(
         return tuple(resource for resources in found for resource in resources)
 
 
-def end(account: Account, resources: Iterable[Resource], *, seconds: float) -> None:
+def end(account: Account, resources: Iterable[Resource], *, seconds: float = END_SECONDS) -> None:
     """End exactly these, machines first, and return once they are seen gone. Idempotent.
 
     Everything is attempted even if a part fails; then raises `CleanupError` with the ids that may still exist.
@@ -80,12 +84,14 @@ def end(account: Account, resources: Iterable[Resource], *, seconds: float) -> N
     if requests := by_kind[Kind.SPOT_REQUEST]:
         with failures.noted(*requests), account.calling("ec2:CancelSpotInstanceRequests"):
             account.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=requests)
-    for name in by_kind[Kind.KEY_PAIR]:
-        with failures.noted(name):
-            keypairs.delete_key(account, name)
     if ending:
         with failures.noted(*ending):
             instances.wait_until_ended(account, ending, deadline=deadline)
+    if len(ending) < len(by_kind[Kind.INSTANCE]):  # what a living machine holds cannot be had by waiting for it
+        deadline = time.monotonic()
+    for name in by_kind[Kind.KEY_PAIR]:
+        with failures.noted(name):
+            keypairs.delete_key(account, name)
     for volume_id in by_kind[Kind.VOLUME]:
         with failures.noted(volume_id):
             volumes.delete_volume(account, volume_id, deadline=deadline)
@@ -210,5 +216,5 @@ def _job(tags: list[TagTypeDef] | None) -> str:
     return job_of(tags or [])
 
 
-def _age(since: datetime.datetime | None) -> float:
-    return max(0.0, time.time() - since.timestamp()) if since else 0.0
+def _age(since: datetime.datetime | None) -> float | None:
+    return max(0.0, time.time() - since.timestamp()) if since else None

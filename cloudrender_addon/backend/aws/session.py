@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from cloudrender_addon import __version__
 from cloudrender_addon.backend.aws.errors import Subject, translated
-from cloudrender_addon.backend.errors import ConfigError
+from cloudrender_addon.backend.errors import CloudrenderError, ConfigError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -56,8 +57,9 @@ class Account:
         return client
 
     def warm_up(self) -> None:
-        """Do the slow part of the first call. Raises like `ec2`; the error will come again at the first call."""
-        _ = self.ec2, self.ssm
+        """Do the slow part of the first call. Never raises: an error comes again there, where somebody hears it."""
+        with contextlib.suppress(CloudrenderError):
+            _ = self.ec2, self.ssm
 
     def calling(
         self, action: str, *, machine: str = "", vcpus: int = 0, image: str = "", subnet: str = ""

@@ -18,7 +18,7 @@ def user_data(*, host_private: str, host_public: str, script: str) -> str:
     """Compose cloud-init's multipart user data: the host key (OpenSSH private text, public line), then the script.
 
     The private key can be read by anybody on the machine, so it must belong to this machine alone.
-    Raises `CloudError` above EC2's limit.
+    Raises `CloudError` for a script that EC2 or cloud-init would not take.
     """
     config = (
         "#cloud-config\n"
@@ -34,10 +34,10 @@ def user_data(*, host_private: str, host_public: str, script: str) -> str:
         + _part("x-shellscript", "cloudrender.sh", script)
         + f"--{_BOUNDARY}--\n"
     )
-    size = len(text.encode("utf-8"))
-    if size > LIMIT_BYTES:
+    # cloud-init mangles other characters than ASCII in a part (its email.message_from_string decodes them twice).
+    if not text.isascii() or len(text) > LIMIT_BYTES:
         raise CloudError(
-            f"The machine's boot script is too large: {size} bytes, and EC2 takes {LIMIT_BYTES}",
+            f"The machine's boot script must be plain ASCII of at most {LIMIT_BYTES} bytes, and has {len(text)}",
             hint="This is a fault in Cloudrender: please report it",
         )
     return text
@@ -46,9 +46,9 @@ def user_data(*, host_private: str, host_public: str, script: str) -> str:
 def _part(kind: str, name: str, content: str) -> str:
     return (
         f"--{_BOUNDARY}\n"
-        f'Content-Type: text/{kind}; charset="utf-8"\n'
+        f'Content-Type: text/{kind}; charset="us-ascii"\n'
         "MIME-Version: 1.0\n"
-        "Content-Transfer-Encoding: 8bit\n"
+        "Content-Transfer-Encoding: 7bit\n"
         f'Content-Disposition: attachment; filename="{name}"\n\n'
         f"{content.rstrip()}\n\n"
     )

@@ -46,7 +46,7 @@ class Ec2Settings:
     ssh_port: int = 22
     subnet: str | None = None
     checkip_url: str = "https://checkip.amazonaws.com"
-    cleanup_seconds: float = 180.0
+    cleanup_seconds: float = inventory.END_SECONDS
     search_seconds: float = 10.0
 
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked before anything is rented: machine type, image, price."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudrender_addon.backend.aws.catalog import machine_type
+from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER, resolve_image
+from cloudrender_addon.backend.aws.prices import disk_price, spot_price
+from cloudrender_addon.backend.errors import CapacityError, ConfigError, ImageError
+from tests.unit.aws_stage import Stage, register_image
+
+
+def test_type_with_a_gpu(aws: Stage) -> None:
+    kind = machine_type(aws.account(), "g4dn.xlarge")
+    assert (kind.name, kind.vcpus, kind.memory_mb) == ("g4dn.xlarge", 4, 16384)
+    assert (kind.gpu, kind.gpu_count) == ("NVIDIA T4", 1)
+    [(_, asked)] = aws.front.calls
+    assert asked["InstanceType.1"] == "g4dn.xlarge"  # the list of all types takes seconds
+
+
+def test_type_without_a_gpu(aws: Stage) -> None:
+    kind = machine_type(aws.account(), "c5.large")
+    assert (kind.vcpus, kind.gpu, kind.gpu_count) == (2, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("nope.large", "no machine type nope.large in us-east-1"),
+        ("t4g.micro", "arm64 processor"),
+        ("g5g.xlarge", "arm64 processor"),
+        ("mac1.metal", "x86_64_mac processor"),
+    ],
+)
+def test_type_that_cannot_be_used(aws: Stage, name: str, cause: str) -> None:
+    with pytest.raises(ConfigError, match=cause) as caught:
+        machine_type(aws.account(), name)
+    assert "g4dn.xlarge" in caught.value.hint
+
+
+def test_type_that_is_not_sold_as_spot(aws: Stage) -> None:
+    answer = (
+        "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>x9.huge</instanceType>"
+        "<supportedUsageClasses><item>on-demand</item></supportedUsageClasses>"
+        "<processorInfo><supportedArchitectures><item>x86_64</item></supportedArchitectures></processorInfo>"
+        "</item></instanceTypeSet></DescribeInstanceTypesResponse>"
+    )
+    aws.fault("ec2:DescribeInstanceTypes", body=answer)
+    with pytest.raises(ConfigError, match=r"x9\.huge is not sold as a spot machine"):
+        machine_type(aws.account(), "x9.huge")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "parameter", "size"), [("NVIDIA T4", NVIDIA_PARAMETER, 75), (None, PLAIN_PARAMETER, 8)]
+)
+def test_newest_public_image_that_fits_the_machine(aws: Stage, gpu: str | None, parameter: str, size: int) -> None:
+    image = resolve_image(aws.account(), image="auto", gpu=gpu)
+    assert (image.id, image.root_device, image.size_gb) == (aws.images[parameter], "/dev/sda1", size)
+    assert aws.count("ssm:GetParameter") == 1
+
+
+def test_own_image(aws: Stage) -> None:
+    own = register_image(aws.backend, name="own", size_gb=40)
+    assert resolve_image(aws.account(), image=own, gpu="NVIDIA T4").size_gb == 40
+    assert aws.count("ssm:GetParameter") == 0
+
+
+@pytest.mark.parametrize("image", ["ami-0123456789abcdef0", "my-image"])
+def test_image_that_does_not_exist_is_named(aws: Stage, image: str) -> None:
+    with pytest.raises(ImageError, match=f"image {image} does not exist in us-east-1"):
+        resolve_image(aws.account(), image=image, gpu=None)
+
+
+def test_image_that_is_not_shared_with_the_account(aws: Stage) -> None:
+    aws.fault("ec2:DescribeImages", body="<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>")
+    with pytest.raises(ImageError, match="not yours"):
+        resolve_image(aws.account(), image="ami-0123456789abcdef0", gpu=None)
+
+
+def test_image_for_arm(aws: Stage) -> None:
+    own = register_image(aws.backend, name="arm", size_gb=8, architecture="arm64")
+    with pytest.raises(ImageError, match="arm64"):
+        resolve_image(aws.account(), image=own, gpu=None)
+
+
+def test_image_without_a_root_disk(aws: Stage) -> None:
+    own = register_image(aws.backend, name="odd", size_gb=8, root_device="/dev/xvda", disk="/dev/sdb")
+    with pytest.raises(ImageError, match="no EBS root disk"):
+        resolve_image(aws.account(), image=own, gpu=None)
+
+
+def test_region_without_the_public_image(aws: Stage) -> None:
+    aws.fault("ssm:GetParameter", "ParameterNotFound")
+    with pytest.raises(ImageError, match="no image with NVIDIA drivers in us-east-1") as caught:
+        resolve_image(aws.account(), image="auto", gpu="NVIDIA T4")
+    assert "region" in caught.value.hint
+
+
+def test_gpu_for_which_there_is_no_ready_made_image(aws: Stage) -> None:
+    with pytest.raises(ConfigError, match="AMD Radeon"):
+        resolve_image(aws.account(), image="auto", gpu="AMD Radeon Pro V520")
+    own = register_image(aws.backend, name="own", size_gb=40)
+    assert resolve_image(aws.account(), image=own, gpu="AMD Radeon Pro V520").id == own
+
+
+def history(*entries: tuple[str, str, str]) -> str:
+    items = "".join(
+        f"<item><instanceType>g4dn.xlarge</instanceType><productDescription>Linux/UNIX</productDescription>"
+        f"<spotPrice>{price}</spotPrice><timestamp>{at}</timestamp><availabilityZone>{zone}</availabilityZone></item>"
+        for zone, at, price in entries
+    )
+    return (
+        f"<DescribeSpotPriceHistoryResponse><spotPriceHistorySet>{items}</spotPriceHistorySet>"
+        "</DescribeSpotPriceHistoryResponse>"
+    )
+
+
+def test_price_is_the_newest_of_the_cheapest_zone(aws: Stage) -> None:
+    entries = (
+        ("us-east-1a", "2026-01-02T00:00:00Z", "0.20"),
+        ("us-east-1a", "2026-01-01T00:00:00Z", "0.05"),  # cheaper, but over
+        ("us-east-1b", "2026-01-01T12:00:00Z", "0.16"),
+        ("us-east-1c", "2026-01-02T00:00:00Z", "0.30"),
+    )
+    aws.fault("ec2:DescribeSpotPriceHistory", body=history(*entries))
+    assert spot_price(aws.account(), "g4dn.xlarge") == 0.16
+    [(_, asked)] = aws.front.calls
+    assert asked["ProductDescription.1"] == "Linux/UNIX"
+    assert asked["InstanceType.1"] == "g4dn.xlarge"
+    assert "StartTime" in asked
+
+
+def test_type_that_is_not_for_sale(aws: Stage) -> None:
+    aws.fault("ec2:DescribeSpotPriceHistory", body=history())
+    with pytest.raises(CapacityError, match=r"g4dn\.xlarge is not for sale as a spot machine in us-east-1"):
+        spot_price(aws.account(), "g4dn.xlarge")
+
+
+def test_disk_price() -> None:
+    assert disk_price(100) == pytest.approx(8.0 / 730)

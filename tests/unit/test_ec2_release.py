@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever AWS answers to a launch, its release ends with nothing left, or says what is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import (
+    CapacityError,
+    CleanupError,
+    CloudError,
+    PermissionsError,
+    QuotaError,
+)
+from cloudrender_addon.backend.farms.ec2 import Ec2Farm
+from tests.unit.aws_stage import EMPTY, SECRET, Stage
+from tests.unit.ec2_rig import LINK, Door, farm_on, hide_instances, lose_the_answer, rent, request, soon
+
+
+def test_release(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    machine = rent(farm)
+    assert len(farm.leftovers("job-1")) == 4
+    farm.release(machine)
+    assert aws.everything() == EMPTY
+    assert farm.leftovers("job-1") == ()
+    assert list(tmp_path.iterdir()) == []
+    farm.release(machine)
+    farm_on(aws, tmp_path).release(machine)
+
+
+def test_release_of_a_plan(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    farm.release(farm.plan(request()))
+    assert aws.count("ec2:DescribeInstances") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_release_ends_one_launch_of_a_job_and_not_the_other(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    one, two = rent(farm), rent(farm, launch="t2")
+    farm.release(one)
+    assert aws.everything()["instances"] == [two.instance_id]
+    assert aws.everything()["groups"] == [two.group_id]
+    assert {path.name for path in tmp_path.iterdir() if path.suffix != ".pub"} == {"job_key", "host_key-t2"}
+    farm.release(two)
+    assert aws.everything() == EMPTY
+
+
+def test_release_that_fails_names_what_is_left_and_works_again_later(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    machine = rent(farm)
+    aws.fault("ec2:TerminateInstances", "UnauthorizedOperation", status=403)
+    aws.fault("ec2:DeleteSecurityGroup", "UnauthorizedOperation", status=403)
+    with pytest.raises(CleanupError) as caught:
+        farm.release(machine)
+    assert caught.value.resources == (machine.instance_id, *aws.everything()["volumes"], machine.group_id)
+    assert "ec2:TerminateInstances" in caught.value.message
+    assert aws.everything()["keys"] == []  # everything else was attempted
+    assert (tmp_path / "job_key").exists()  # the machine still lives
+    farm.release(machine)
+    assert aws.everything() == EMPTY
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_release_ends_the_machine_even_if_nothing_can_be_listed(aws: Stage, farm: Ec2Farm) -> None:
+    machine = rent(farm)
+    aws.fault("ec2:DescribeVolumes", "UnauthorizedOperation", status=403)
+    with pytest.raises(CleanupError, match="ec2:DescribeVolumes") as caught:
+        farm.release(machine)
+    assert aws.everything() == EMPTY
+    assert caught.value.resources == ("cloudrender-t1",)
+
+
+def test_release_waits_for_the_end(aws: Stage, farm: Ec2Farm) -> None:
+    machine = rent(farm)
+    [instance] = aws.backend.all_instances()
+    terminate = instance.terminate
+
+    def slowly() -> Any:
+        previous = terminate()
+        instance._state.name = "shutting-down"
+        timer = threading.Timer(0.6, lambda: setattr(instance._state, "name", "terminated"))
+        timer.start()
+        return previous
+
+    instance.terminate = slowly
+    farm.release(machine)
+    assert instance.state == "terminated"
+
+
+def test_release_that_sees_no_end(aws: Stage, tmp_path: Path) -> None:
+    farm = farm_on(aws, tmp_path, cleanup_seconds=0.3)
+    machine = rent(farm)
+    [instance] = aws.backend.all_instances()
+    instance.terminate = lambda: instance._state
+    with pytest.raises(CleanupError) as caught:
+        farm.release(machine)
+    assert machine.instance_id in caught.value.resources
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ("MaxSpotInstanceCountExceeded", 400, QuotaError),
+        ("InsufficientInstanceCapacity", 500, CapacityError),
+        ("UnauthorizedOperation", 403, PermissionsError),
+    ],
+    ids=lambda refusal: refusal[0],
+)
+def test_refused_launch_is_released_at_once(
+    aws: Stage, farm: Ec2Farm, tmp_path: Path, refusal: tuple[str, int, type[CloudError]]
+) -> None:
+    code, status, kind = refusal
+    planned = farm.plan(request())
+    aws.fault("ec2:RunInstances", code, status=status, times=9)
+    with pytest.raises(kind):
+        farm.launch(planned)
+    assert aws.everything()["keys"] and aws.everything()["groups"]
+    farm.release(planned)
+    assert aws.everything() == EMPTY
+    assert aws.count("ec2:DescribeInstances") == 0  # nothing was launched, so nothing is looked for
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_group_that_is_not_found_by_its_tag_yet_is_deleted_all_the_same(aws: Stage, farm: Ec2Farm) -> None:
+    planned = farm.plan(request())
+    aws.fault("ec2:RunInstances", "MaxSpotInstanceCountExceeded")
+    with pytest.raises(QuotaError):
+        farm.launch(planned)
+    aws.fault(
+        "ec2:DescribeSecurityGroups",
+        body="<DescribeSecurityGroupsResponse><securityGroupInfo/></DescribeSecurityGroupsResponse>",
+    )
+    aws.fault("ec2:DescribeKeyPairs", body="<DescribeKeyPairsResponse><keySet/></DescribeKeyPairsResponse>")
+    farm.release(planned)
+    assert aws.everything() == EMPTY
+
+
+def test_machine_of_a_lost_answer_is_found_and_ended(aws: Stage, farm: Ec2Farm) -> None:
+    planned = lose_the_answer(aws, farm)
+    hide_instances(aws, times=5)
+    farm.release(planned)
+    assert aws.everything() == EMPTY
+    assert farm.leftovers("job-1") == ()
+
+
+def test_machine_of_a_crashed_client_is_found_and_ended(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    planned = farm.plan(request())
+    farm.launch(planned)  # … and the process dies before the record has the machine's id
+    hide_instances(aws, times=3)
+    farm_on(aws, tmp_path).release(planned)
+    assert aws.everything() == EMPTY
+
+
+def test_refusal_of_a_second_launch_says_nothing_about_the_first(aws: Stage, farm: Ec2Farm) -> None:
+    planned = lose_the_answer(aws, farm)
+    aws.fault("ec2:RunInstances", "MaxSpotInstanceCountExceeded")
+    with pytest.raises(QuotaError):
+        farm.launch(planned)
+    farm.release(planned)
+    assert aws.everything() == EMPTY
+
+
+def test_search_for_what_was_never_launched_ends(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
+    planned = farm.plan(request())
+    other = farm_on(aws, tmp_path, search_seconds=0.3)  # knows nothing of the launch
+    began = time.monotonic()
+    other.release(planned)
+    assert 0.3 <= time.monotonic() - began < 5
+    assert aws.count("ec2:DescribeInstances") >= 2
+
+
+def test_a_whole_life_is_quick(aws: Stage, tmp_path: Path, door: Callable[..., Door]) -> None:
+    door(LINK)
+    farm_on(aws, tmp_path).plan(request(launch="warm"))  # moto reads its tables of types at the first question
+    farm = farm_on(aws, tmp_path)
+    began = time.monotonic()
+    machine = rent(farm)
+    machine, _ = farm.connect(machine, cancel=CancelToken(), deadline=soon())
+    farm.release(machine)
+    assert farm.leftovers("job-1") == ()
+    assert time.monotonic() - began < 2.0  # 0.15 s on a quiet machine
+
+
+def test_no_secret_is_logged_or_told(
+    aws: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    farm = farm_on(aws, tmp_path)
+    machine = rent(farm)
+    secrets = [SECRET, (tmp_path / "job_key").read_text().splitlines()[4]]
+    aws.fault("ec2:TerminateInstances", "AuthFailure", status=401)
+    with pytest.raises(CleanupError) as caught:
+        farm.release(machine)
+    told = " ".join((caplog.text, caught.value.message, caught.value.hint, *caught.value.details, repr(machine)))
+    assert not [secret for secret in secrets if secret in told]
