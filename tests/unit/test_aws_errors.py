@@ -10,8 +10,9 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from cloudrender_addon.backend import errors as e
-from cloudrender_addon.backend.aws.codes import CODES, EXCEPTIONS
+from cloudrender_addon.backend.aws.codes import CODES
 from cloudrender_addon.backend.aws.errors import Subject, certainly_refused, code_of, translated
+from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS
 from cloudrender_addon.backend.aws.quotas import spot_quota
 from cloudrender_addon.backend.aws.session import Account
 from tests.unit.aws_stage import MACHINE, REGION, Stage

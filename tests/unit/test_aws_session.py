@@ -43,6 +43,12 @@ def test_unknown_profile_is_named(aws: Stage) -> None:
         _ = Account(profile="nobody", region="us-east-1").ec2
 
 
+def test_unknown_profile_of_the_environment_is_named(aws: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "somebody")
+    with pytest.raises(ConfigError, match="profile named somebody"):
+        _ = Account(profile=None, region="us-east-1").ec2
+
+
 def test_damaged_configuration(aws: Stage) -> None:
     (aws.home / "config").write_text("[profile studio\nregion")
     with pytest.raises(ConfigError, match="configuration of this computer"):

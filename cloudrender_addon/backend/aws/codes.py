@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWS's error codes and botocore's exceptions mean to a person: class, cause, next step.
+"""What AWS's error codes mean to a person: class, cause, next step.
 
 Texts are templates over the fields of `errors.Subject`. Codes: EC2 API Reference, "Error codes for the Amazon EC2
 API" (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html); SSM spells some differently.
@@ -48,20 +48,10 @@ _KEYS = Meaning(
     "AWS does not accept your access key",
     "Check the keys with `aws sts get-caller-identity{profile_flag}`; `aws configure{profile_flag}` sets new ones",
 )
-_EXPIRED = Meaning(
+EXPIRED = Meaning(
     CredentialsError,
     "Your AWS login has expired",
     "Log in again (`aws sso login{profile_flag}`, or get new temporary keys), then repeat the command",
-)
-_SSO = Meaning(
-    CredentialsError,
-    "You are not logged in to AWS, or the login has expired",
-    "Run `aws sso login{profile_flag}`, then repeat the command",
-)
-_LOGIN = Meaning(
-    CredentialsError,
-    "You are not logged in to AWS, or the login has expired",
-    "Run `aws login{profile_flag}`, then repeat the command",
 )
 _CLOCK = Meaning(
     CredentialsError,
@@ -98,26 +88,8 @@ _BUSY = Meaning(
     "AWS is too busy to answer ({code})",
     "Try again in a minute; https://health.aws.amazon.com shows known outages",
 )
-_OFFLINE = Meaning(
-    UnreachableError,
-    "AWS cannot be reached over the network",
-    "Check the internet connection of this computer, its proxy, and the region's name ({region})",
-)
-_SETUP = Meaning(
-    ConfigError,
-    "The AWS configuration of this computer cannot be used",
-    "Check ~/.aws/config and ~/.aws/credentials, or run `aws configure{profile_flag}`",
-    quote=True,
-)
-
 UNKNOWN = Meaning(
     CloudError, "AWS refused {action} in {region}: {code}", "The next line is AWS's own explanation", quote=True
-)
-
-UNKNOWN_EXCEPTION = Meaning(
-    CloudError,
-    "The AWS library of Cloudrender failed at {action}: {code}",
-    "Repeat the command with -v and report what it prints",
 )
 
 _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
@@ -153,7 +125,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "NotAuthorized",
         ),
     ),
-    (_EXPIRED, ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")),
+    (EXPIRED, ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")),
     (_CLOCK, ("RequestExpired", "RequestTimeTooSkewed")),
     (_RIGHTS, ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation")),
     (_IMAGE, ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable", "ParameterNotFound")),
@@ -229,66 +201,3 @@ CODES: dict[str, Meaning] = {code: meaning for meaning, codes in _GROUPS for cod
     ),
 }
 """By the code in AWS's answer."""
-
-EXCEPTIONS: dict[str, Meaning] = {
-    "NoCredentialsError": Meaning(
-        CredentialsError,
-        "No AWS credentials were found on this computer",
-        "Run `aws configure` (or `aws configure sso`), or name a profile that has them with --profile",
-    ),
-    "PartialCredentialsError": Meaning(
-        CredentialsError,
-        "The AWS credentials on this computer are incomplete",
-        "Run `aws configure{profile_flag}`: the access key id and the secret key belong together",
-    ),
-    "ProfileNotFound": Meaning(
-        ConfigError,
-        "There is no AWS profile named {profile} on this computer",
-        "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
-    ),
-    "CredentialRetrievalError": Meaning(
-        CredentialsError,
-        "The program that provides your AWS credentials failed",
-        "Log in with that program again; it is the credential_process in ~/.aws/config",
-    ),
-    "MetadataRetrievalError": _SSO,
-    "SSOError": _SSO,
-    "TokenRetrievalError": _SSO,
-    "NoAuthTokenError": _SSO,
-    "LoginError": _LOGIN,
-    "RefreshWithMFAUnsupportedError": _EXPIRED,
-    "NoRegionError": Meaning(
-        ConfigError,
-        "No AWS region is set",
-        "Give one with --region us-east-1, or set it once with `aws configure{profile_flag}`",
-    ),
-    "InvalidRegionError": Meaning(
-        ConfigError, "{region} is not an AWS region", "Regions look like us-east-1 or eu-central-1"
-    ),
-    "ConfigParseError": _SETUP,
-    "ConfigNotFound": _SETUP,
-    "InvalidConfigError": _SETUP,
-    "UnknownCredentialError": _SETUP,
-    "InvalidRetryConfigurationError": _SETUP,
-    "InvalidDefaultsMode": _SETUP,
-    "SSLError": Meaning(
-        UnreachableError,
-        "The encrypted connection to AWS cannot be made",
-        "A company proxy may be reading along: set AWS_CA_BUNDLE to its certificate; else check this computer's clock",
-    ),
-    "ProxyConnectionError": Meaning(
-        UnreachableError,
-        "The proxy on the way to AWS does not answer",
-        "Check HTTPS_PROXY and HTTP_PROXY, or the connection to that proxy",
-    ),
-    "ResponseParserError": Meaning(
-        UnreachableError,
-        "Something on the network answers in AWS's place",
-        "Log in to the network first (hotel, train), or check the proxy and AWS_ENDPOINT_URL",
-    ),
-    "ConnectionError": _OFFLINE,
-    "HTTPClientError": _OFFLINE,
-    "EndpointProviderError": _OFFLINE,
-    "BaseEndpointResolverError": _OFFLINE,
-}
-"""By the name of botocore's exception, or of one of its bases."""

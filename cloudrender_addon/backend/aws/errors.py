@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cloudrender_addon.backend.aws.codes import CODES, EXCEPTIONS, UNKNOWN, UNKNOWN_EXCEPTION, Meaning
+from cloudrender_addon.backend.aws.codes import CODES, UNKNOWN, Meaning
+from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
 from cloudrender_addon.backend.aws.quotas import spot_quota
 from cloudrender_addon.backend.errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ class Account:
         """Translate what botocore raises inside the block; see `errors.translated`."""
         about = Subject(
             region=self._region or "",
-            profile=self._profile or "",
+            profile=self._profile or os.environ.get("AWS_PROFILE", ""),
             machine=machine,
             vcpus=vcpus,
             image=image,

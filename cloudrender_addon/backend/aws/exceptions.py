@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What botocore's own exceptions mean to a person: what goes wrong before AWS has answered anything.
+
+By name, so that the table can be read without importing botocore.
+"""
+
+from __future__ import annotations
+
+from cloudrender_addon.backend.aws.codes import EXPIRED, Meaning
+from cloudrender_addon.backend.errors import CloudError, ConfigError, CredentialsError, UnreachableError
+
+_SSO = Meaning(
+    CredentialsError,
+    "You are not logged in to AWS, or the login has expired",
+    "Run `aws sso login{profile_flag}`, then repeat the command",
+)
+_LOGIN = Meaning(
+    CredentialsError,
+    "You are not logged in to AWS, or the login has expired",
+    "Run `aws login{profile_flag}`, then repeat the command",
+)
+_OFFLINE = Meaning(
+    UnreachableError,
+    "AWS cannot be reached over the network",
+    "Check the internet connection of this computer, its proxy, and the region's name ({region})",
+)
+_SETUP = Meaning(
+    ConfigError,
+    "The AWS configuration of this computer cannot be used",
+    "Check ~/.aws/config and ~/.aws/credentials, or run `aws configure{profile_flag}`",
+    quote=True,
+)
+
+UNKNOWN_EXCEPTION = Meaning(
+    CloudError,
+    "The AWS library of Cloudrender failed at {action}: {code}",
+    "Repeat the command with -v and report what it prints",
+)
+
+EXCEPTIONS: dict[str, Meaning] = {
+    "NoCredentialsError": Meaning(
+        CredentialsError,
+        "No AWS credentials were found on this computer",
+        "Run `aws configure` (or `aws configure sso`), or name a profile that has them with --profile",
+    ),
+    "PartialCredentialsError": Meaning(
+        CredentialsError,
+        "The AWS credentials on this computer are incomplete",
+        "Run `aws configure{profile_flag}`: the access key id and the secret key belong together",
+    ),
+    "ProfileNotFound": Meaning(
+        ConfigError,
+        "There is no AWS profile named {profile} on this computer",
+        "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
+    ),
+    "CredentialRetrievalError": Meaning(
+        CredentialsError,
+        "The program that provides your AWS credentials failed",
+        "Log in with that program again; it is the credential_process in ~/.aws/config",
+    ),
+    "MetadataRetrievalError": _SSO,
+    "SSOError": _SSO,
+    "TokenRetrievalError": _SSO,
+    "NoAuthTokenError": _SSO,
+    "LoginError": _LOGIN,
+    "RefreshWithMFAUnsupportedError": EXPIRED,
+    "NoRegionError": Meaning(
+        ConfigError,
+        "No AWS region is set",
+        "Give one with --region us-east-1, or set it once with `aws configure{profile_flag}`",
+    ),
+    "InvalidRegionError": Meaning(
+        ConfigError, "{region} is not an AWS region", "Regions look like us-east-1 or eu-central-1"
+    ),
+    "ConfigParseError": _SETUP,
+    "ConfigNotFound": _SETUP,
+    "InvalidConfigError": _SETUP,
+    "UnknownCredentialError": _SETUP,
+    "InvalidRetryConfigurationError": _SETUP,
+    "InvalidDefaultsMode": _SETUP,
+    "SSLError": Meaning(
+        UnreachableError,
+        "The encrypted connection to AWS cannot be made",
+        "A company proxy may be reading along: set AWS_CA_BUNDLE to its certificate; else check this computer's clock",
+    ),
+    "ProxyConnectionError": Meaning(
+        UnreachableError,
+        "The proxy on the way to AWS does not answer",
+        "Check HTTPS_PROXY and HTTP_PROXY, or the connection to that proxy",
+    ),
+    "ResponseParserError": Meaning(
+        UnreachableError,
+        "Something on the network answers in AWS's place",
+        "Log in to the network first (hotel, train), or check the proxy and AWS_ENDPOINT_URL",
+    ),
+    "ConnectionError": _OFFLINE,
+    "HTTPClientError": _OFFLINE,
+    "EndpointProviderError": _OFFLINE,
+    "BaseEndpointResolverError": _OFFLINE,
+}
+"""By the name of botocore's exception, or of one of its bases."""
