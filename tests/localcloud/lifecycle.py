@@ -47,6 +47,10 @@ class Lifecycle:
         """Begin the life of a new instance: pending now, running and booting after the boot delay."""
         _set_state(instance, "pending")
         machine = self._build(instance)
+        primary = instance.nics[0]
+        primary.private_ip_address = machine.order.address
+        primary.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": machine.order.address}]
+        primary.public_ip = None  # comes with "running"
         with self._lock:
             self.machines.append(machine)
             self._instances[machine.id] = instance
@@ -124,10 +128,8 @@ class Lifecycle:
         machine.boot()
         with self._lock:
             if instance._state.name == "pending":
-                primary = instance.nics[0]
-                primary.private_ip_address = machine.order.address
-                if instance.associate_public_ip:
-                    primary.public_ip = machine.order.address
+                if instance.nics[0].public_ip_auto_assign:
+                    instance.nics[0].public_ip = machine.order.address
                 _set_state(instance, "running")
 
     def _power_off(self, instance: Any, state: str, reason: str) -> None:
