@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -50,10 +50,30 @@ class Sshd:
         """Return the pids of everything below the listening server."""
         return descendants(self.process.pid)
 
-    def signal_sessions(self, number: signal.Signals) -> None:
-        for pid in self.sessions():
+    def freeze_sessions(self) -> None:
+        """Stop all of them, also what one was just about to fork."""
+        until(lambda: all(_state(pid) in "TZX" for pid in self._signal(signal.SIGSTOP)), what="sessions to stop")
+
+    def kill_sessions(self) -> None:
+        """Kill all of them, also what one was just about to fork."""
+        until(lambda: not self._signal(signal.SIGKILL), what="sessions to end")
+
+    def close(self) -> None:
+        """Kill everything, also commands that have outlived their session."""
+        self.process.kill()
+        self.process.wait(10)
+        until(lambda: not self._signal(signal.SIGKILL, self._commands()), what="commands to end")
+
+    def _signal(self, number: signal.Signals, pids: list[int] | None = None) -> list[int]:
+        pids = self.sessions() if pids is None else pids
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+        return pids
+
+    def _commands(self) -> list[int]:
+        mark = f"TMPDIR={self.home}\0".encode()
+        return [pid for pid in _processes() if mark in _environment(pid)]
 
 
 @contextlib.contextmanager
@@ -83,17 +103,13 @@ def sshd(folder: Path, *, host_key_type: str = "ed25519") -> Iterator[Sshd]:
         host_key=host_key,
         home=folder / "home",
         log=folder / "log",
-        user=getpass.getuser(),
+        user=pwd.getpwuid(os.geteuid()).pw_name,
     )
     try:
         yield server
     finally:
-        below = server.sessions()
-        for pid in (process.pid, *below):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait(10)
-        until(lambda: not any(_alive(pid) for pid in below), what="sessions to end")
+        server.kill_sessions()
+        server.close()
 
 
 def _start(folder: Path, port: int, host_key: str) -> subprocess.Popen[bytes] | None:
@@ -125,22 +141,37 @@ def until(condition: Callable[[], object], *, what: str, seconds: float = 10) ->
 def descendants(pid: int) -> list[int]:
     """Return the pids of all children of `pid`, theirs included."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
+    for candidate in _processes():
+        if fields := _stat(candidate):
+            children.setdefault(int(fields[1]), []).append(candidate)
     found = list(children.get(pid, ()))
     for child in found:
         found.extend(children.get(child, ()))
     return found
 
 
-def _alive(pid: int) -> bool:
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what /proc says of a process from its state on; nothing if it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return []
+
+
+def _state(pid: int) -> str:
+    fields = _stat(pid)
+    return fields[0] if fields else "X"
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def _listens(port: int) -> bool:

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -160,7 +159,7 @@ def test_broken_push_leaves_nothing_and_is_repeated_whole(rig: Rig, tmp_path: Pa
 
     def cut(sent: int) -> None:
         if sent > 2_000_000:
-            rig.server.signal_sessions(signal.SIGKILL)
+            rig.server.kill_sessions()
 
     with pytest.raises(LinkError):
         push(rig.link(), bundle, on_sent=cut)
@@ -278,7 +277,7 @@ def test_finish_leaves_word(rig: Rig) -> None:
 
 def test_finish_on_a_machine_that_is_going_down(rig: Rig) -> None:
     link = rig.with_agent()
-    rig.server.signal_sessions(signal.SIGKILL)
+    rig.server.kill_sessions()
     link.finish()
     with pytest.raises(LinkError):
         link.start(PLAN)
@@ -494,7 +493,7 @@ def test_cut_connection_leaves_no_half_file(rig: Rig, tmp_path: Path) -> None:
             pipe.write(bytes(100_000))
             pipe.flush()
             until((tmp_path / "x.part").exists, what="the fetch to begin")
-            rig.server.signal_sessions(signal.SIGKILL)
+            rig.server.kill_sessions()
 
     thread = threading.Thread(target=cut)
     thread.start()

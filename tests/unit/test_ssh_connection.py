@@ -1,6 +1,5 @@
 """Connections to a real sshd: commands, streams, and all the ways the other side can fail."""
 
-import signal
 import socket
 import threading
 import time
@@ -331,7 +330,7 @@ def test_cancel_while_the_machine_is_frozen(own_server: Sshd) -> None:
             send(memoryview(bytes(30_000)))
             sent.append(time.monotonic())
             if len(sent) == 10:
-                own_server.signal_sessions(signal.SIGSTOP)
+                own_server.freeze_sessions()
 
     with cancelled_when(stalls(sent)) as cancel:
         connection.write_stream("cat >/dev/null", endless, silence_seconds=60, cancel=cancel)
@@ -340,7 +339,7 @@ def test_cancel_while_the_machine_is_frozen(own_server: Sshd) -> None:
 
 def test_cancel_while_a_frozen_machine_should_start_a_command(own_server: Sshd) -> None:
     connection = own_server.open()
-    own_server.signal_sessions(signal.SIGSTOP)
+    own_server.freeze_sessions()
     started = time.monotonic()
     with cancelled_when(lambda: time.monotonic() - started > 0.2) as cancel:
         connection.run("true", silence_seconds=60, cancel=cancel)
@@ -356,7 +355,7 @@ def test_frozen_machine_is_noticed(own_server: Sshd) -> None:
         "while echo tick; do sleep 0.05; done", task="It", silence_seconds=0.5, cancel=CancelToken()
     )
     next(lines)
-    own_server.signal_sessions(signal.SIGSTOP)
+    own_server.freeze_sessions()
     started = time.monotonic()
     with pytest.raises(LinkError, match=r"not answered for 0\.5 s"):
         for _ in lines:
@@ -372,7 +371,7 @@ def test_frozen_machine_is_noticed_while_sending(own_server: Sshd) -> None:
     connection = own_server.open()
 
     def endless(send: Callable[[memoryview], None]) -> None:
-        own_server.signal_sessions(signal.SIGSTOP)
+        own_server.freeze_sessions()
         while True:
             send(memoryview(bytes(30_000)))
 
@@ -391,7 +390,7 @@ def test_killed_machine_is_noticed_at_once(own_server: Sshd, command: str, capfd
     def kill() -> None:
         until(lambda: len(own_server.sessions()) >= 2, what="the command to run")
         killed_at.append(time.monotonic())
-        own_server.signal_sessions(signal.SIGKILL)
+        own_server.kill_sessions()
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -411,7 +410,7 @@ def test_close_frees_whoever_is_stuck(own_server: Sshd) -> None:
     ended: list[BaseException] = []
 
     def endless(send: Callable[[memoryview], None]) -> None:
-        own_server.signal_sessions(signal.SIGSTOP)
+        own_server.freeze_sessions()
         while True:
             send(memoryview(bytes(30_000)))
             sent.append(time.monotonic())
