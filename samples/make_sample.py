@@ -59,11 +59,11 @@ def paint_dawn(rng: np.random.Generator) -> np.ndarray:
     up = np.linspace(-1, 1, height)[:, None]
     ahead = np.abs((np.arange(width) / width + 0.25) % 1 - 0.5)[None, :] * 2  # 0 towards +Y, 1 towards -Y
     stops = (-1.0, -0.05, 0.0, 0.03, 0.07, 0.12, 0.2, 0.5, 1.0)  # of the way to the zenith; the camera sees 0.12
-    codes = ("2a2a55", "e08a8c", "ff947e", "ff867e", "f27a9a", "b76cb0", "7a66bc", "565cae", "4a5296")
+    codes = ("2a2a55", "e08a8c", "ff927f", "ff7f84", "f0739c", "b76cb0", "7a66bc", "565cae", "4a5296")
     sky = np.stack([np.interp(up, stops, channel) for channel in np.array([srgb(code) for code in codes]).T], axis=-1)
     glow = np.exp(-((ahead / 0.28) ** 2) - ((up - 0.05) / 0.16) ** 2)[..., None]
     dusk = (1 - np.exp(-((ahead / 0.55) ** 2)))[..., None]  # behind the camera it is cooler and darker
-    sky = (sky + glow * (0.12, 0.06, 0.0)) * (1 - dusk * (0.30, 0.22, 0.05))
+    sky = (sky + glow * (0.12, 0.03, 0.01)) * (1 - dusk * (0.30, 0.22, 0.05))
     return sky + rng.uniform(-0.5, 0.5, sky.shape) / 255  # dither: eight bits would band
 
 
