@@ -27,6 +27,10 @@ works() {
     "$folder/bin/python" -I -c 'import bpy, os; os._exit(0)' >/dev/null 2>&1
 }
 
+whole() {
+    works && "$folder/bin/python" -m pip check >/dev/null 2>&1
+}
+
 find_python() {
     for candidate in ${PYTHON:-} python3.11 python3; do
         if "$candidate" -c 'import sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
@@ -42,7 +46,7 @@ exec 9>"$folder.lock"
 flock 9
 [ ! -e "$folder/.complete" ] || exit 0
 
-if [ ! -e "$folder/.installed" ] && ! works; then
+if [ ! -e "$folder/.installed" ] && ! whole; then
     python=$(find_python)
     echo "Getting Blender $version (about 350 MB) ..." >&2
     rm -rf "$folder"
