@@ -52,7 +52,8 @@ class Sshd:
 
     def freeze_sessions(self) -> None:
         """Stop all of them, also what one was just about to fork."""
-        until(lambda: all(_state(pid) in "TZX" for pid in self._signal(signal.SIGSTOP)), what="sessions to stop")
+        # D: a shell whose vfork()ed child was stopped first; it stops as soon as it can run again.
+        until(lambda: all(_state(pid) in "TDZX" for pid in self._signal(signal.SIGSTOP)), what="sessions to stop")
 
     def kill_sessions(self) -> None:
         """Kill all of them, also what one was just about to fork."""

@@ -154,7 +154,7 @@ def test_something_that_never_answers(server: Sshd, greeting: bytes) -> None:
         thread.start()
         port = listener.getsockname()[1]
         started = time.monotonic()
-        with pytest.raises(LinkError, match=r"no answer|banner"):
+        with pytest.raises(LinkError, match="no answer"):
             server.open(port=port, timeout=0.5)
         assert time.monotonic() - started < 1.5
         with cancelled_when(lambda: len(peers) == 2) as cancel:

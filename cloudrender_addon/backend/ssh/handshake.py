@@ -100,7 +100,8 @@ def cause(error: BaseException) -> str:
 def _transport(sock: socket.socket, *, timeout: float) -> paramiko.Transport:
     transport = paramiko.Transport(sock, default_window_size=_WINDOW_BYTES)
     transport.set_log_channel(_LOG.name)
-    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
+    # Later than our own deadline, because paramiko tells a handshake that took too long as a closed connection.
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout + 5
     transport.packetizer.REKEY_BYTES = transport.packetizer.REKEY_PACKETS = _NO_REKEY
     transport.get_security_options().ciphers = _CIPHERS
     return transport
