@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[8, 24], help="lengths of the jobs")
     parser.add_argument("--runs", type=int, default=1, help="runs of each kind")
-    parser.add_argument("--samples", type=int, default=192, help="Cycles samples: sets the seconds a frame takes")
+    parser.add_argument("--samples", type=int, default=19, help="Cycles samples: sets the seconds a frame takes")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudrender-bench-")))

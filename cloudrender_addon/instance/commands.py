@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client can ask of the agent: start, follow, dump, collected."""
+"""What a client can ask of the agent: start, follow, dump, renew, collected."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from . import lease
 from .follow import follow
 from .journal import Journal, take_lock
 from .root import Root, read_plan
 
 _PROTOCOL_VERSION = 1
-_USAGE = "usage: python3 agent.py start | follow OFFSET | dump | collected"
+_USAGE = "usage: python3 agent.py start | follow OFFSET | dump | renew | collected"
 
 
 def main(arguments: list[str], *, root: Path) -> int:
@@ -27,6 +28,9 @@ def main(arguments: list[str], *, root: Path) -> int:
             return follow(place, offset=int(arguments[1]), out=sys.stdout.fileno())
         if arguments == ["dump"]:
             return _dump(place)
+        if arguments == ["renew"]:
+            lease.renew(place)
+            return 0
         if arguments == ["collected"]:
             place.collected.touch()
             return 0

@@ -132,3 +132,9 @@ def test_an_agent_that_never_started_is_waited_for(rig: Rig, following: subproce
 def test_frames_collected_is_a_file(rig: Rig) -> None:
     assert rig.run("collected").returncode == 0
     assert (rig.root / "collected").exists()
+
+
+def test_a_renewal_keeps_the_machine_alive(rig: Rig) -> None:
+    uptime = int(Path("/proc/uptime").read_text().split(".")[0])
+    assert rig.run("renew").returncode == 0
+    assert uptime + 900 <= int((rig.root / "lease").read_text()) <= uptime + 910

@@ -144,6 +144,19 @@ def test_project_arrives_whole(rig: Rig, tmp_path: Path) -> None:
     assert sent[-1] == bundle.total_bytes
 
 
+def test_a_long_exchange_keeps_the_machine_alive(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_link, "_RENEW_SECONDS", 0.0)
+    push(rig.booted().link(), make(tmp_path / "project", {"big": bytes(600_000)}))
+    called = rig.root / "agent" / "called"
+    assert set(called.read_text().split()) == {"renew"}
+    called.unlink()
+    data = os.urandom(100_000)
+    (rig.root / "frames" / "0001.png").write_bytes(data)
+    file = RemoteFile(name="0001.png", size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    rig.link().fetch(file, tmp_path / "0001.png", cancel=CancelToken())
+    assert set(called.read_text().split()) == {"renew"} and (tmp_path / "0001.png").read_bytes() == data
+
+
 def test_project_that_is_there_is_not_sent_again(rig: Rig, tmp_path: Path) -> None:
     push(rig.booted().link(), make(tmp_path / "project", {"a": b"first"}))
     bundle = make(tmp_path / "project", {"a": b"another"})

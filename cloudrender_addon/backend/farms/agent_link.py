@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ _HEARTBEAT_SILENCE = 10.0
 
 _ANSWER_SILENCE = 14.0
 """For everything else, in seconds. A program's first start on a new machine reads a disk that is still being filled."""
+
+_RENEW_SECONDS = 30.0
 
 _SETUP_SECONDS = 120
 _MAX_LOG_BYTES = 64 << 20
@@ -78,6 +81,7 @@ class AgentLink:
         self._files = files
         self._cancel = cancel
         self._setup_seconds = setup_seconds
+        self._renewed = time.monotonic()
 
     def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
         """Send agent and project; nothing, if the machine has them. `on_sent` gets bytes so far, the total at last.
@@ -89,7 +93,7 @@ class AgentLink:
             return
         self._connection.write_stream(
             commands.remote(commands.UNPACK),
-            lambda send: write_tar(bundle, send, on_sent=on_sent, check=cancel.check),
+            lambda send: write_tar(bundle, send, on_sent=on_sent, check=lambda: self._keep_lease(cancel)),
             silence_seconds=_ANSWER_SILENCE,
             cancel=cancel,
         ).check("Unpacking the project")
@@ -191,6 +195,13 @@ class AgentLink:
             )
         return False
 
+    def _keep_lease(self, cancel: CancelToken) -> None:
+        """Let the machine live on while it does nothing but exchange files, on a channel beside theirs."""
+        cancel.check()
+        if time.monotonic() - self._renewed >= _RENEW_SECONDS:
+            self._renewed = time.monotonic()
+            self._run(commands.AGENT, "renew", task="Keeping the machine", cancel=cancel)
+
     def _receive(self, file: RemoteFile, out: IO[bytes], *, cancel: CancelToken) -> None:
         digest, size = hashlib.sha256(), 0
         chunks = self._connection.read_stream(
@@ -201,6 +212,7 @@ class AgentLink:
         )
         with contextlib.closing(chunks):
             for chunk in chunks:
+                self._keep_lease(cancel)
                 size += len(chunk)
                 if size > file.size:
                     break  # an endless one must not fill the disk
