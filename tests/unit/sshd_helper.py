@@ -52,8 +52,7 @@ class Sshd:
 
     def freeze_sessions(self) -> None:
         """Stop all of them, also what one was just about to fork."""
-        # D: a shell whose vfork()ed child was stopped first; it stops as soon as it can run again.
-        until(lambda: all(_state(pid) in "TDZX" for pid in self._signal(signal.SIGSTOP)), what="sessions to stop")
+        until(lambda: _stand_still(self._signal(signal.SIGSTOP)) and _stand_still(self.sessions()), what="standstill")
 
     def kill_sessions(self) -> None:
         """Kill all of them, also what one was just about to fork."""
@@ -163,9 +162,9 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _state(pid: int) -> str:
-    fields = _stat(pid)
-    return fields[0] if fields else "X"
+def _stand_still(pids: list[int]) -> bool:
+    # D: a shell whose vfork()ed child was stopped first; it stops as soon as it can run again.
+    return all(fields[0] in "TDZX" for fields in map(_stat, pids) if fields)
 
 
 def _environment(pid: int) -> bytes:
