@@ -153,13 +153,18 @@ def test_other_signals_are_passed_on(running: list[subprocess.Popen[str]], numbe
     assert process.wait(20) == 5
 
 
-def test_killing_the_standin_itself_leaves_no_process(running: list[subprocess.Popen[str]]) -> None:
+def test_killing_the_standin_itself_leaves_no_process(running: list[subprocess.Popen[str]], tmp_path: Path) -> None:
     client = """
     print(launch("(setsid sleep 600 </dev/null >/dev/null 2>&1 &)"), flush=True)
     sys.stdin.read()
     """
     process = subprocess.Popen(
-        standin(client=client), cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        standin(client=client),
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     running.append(process)
     ident = process.stdout.readline().strip()
@@ -170,3 +175,4 @@ def test_killing_the_standin_itself_leaves_no_process(running: list[subprocess.P
     wait_until(lambda: len(mine()) >= 3, what="supervisor, sshd and daemon")
     process.kill()
     wait_until(lambda: not mine(), what="the end of every process")
+    wait_until(lambda: not list(tmp_path.glob(f"*/{ident}")), what="the end of the machine's folder")

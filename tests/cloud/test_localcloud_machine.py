@@ -240,12 +240,14 @@ def test_ssh_can_come_late(cloud: Cloud) -> None:
 
 
 def test_the_reclaim_after_frames_takes_the_power(cloud: Cloud) -> None:
+    seen: list[object] = []
+    cloud.on_frames(1, seen.append)
     cloud.on_frames(2, cloud.kill)
     rented = rent(cloud)
     with rented.connect() as client:
         _, output, _ = client.exec_command("sleep 600")
         frames_done(rented, 1)
-        time.sleep(0.15)  # three looks of the watch: it must not act yet
+        wait_until(lambda: seen == [rented.machine], what="the first frame to be seen")
         assert rented.state == "running"
         frames_done(rented, 2)
         assert output.channel.recv_exit_status() == -1  # the connection is gone, and with it the answer

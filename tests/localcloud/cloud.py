@@ -169,6 +169,7 @@ class Cloud:
             user_data=userdata.parse(user_data),
             gpu=catalogue.gpu_of(instance.instance_type) if self.gpu else None,
             ssh_delay=self.ssh_delay,
+            keep_folder=self._keep,
             values={
                 "meta-data/ami-id": instance.image_id,
                 "meta-data/instance-id": instance.id,

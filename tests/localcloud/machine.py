@@ -41,6 +41,7 @@ class Order:
     user_data: UserData
     gpu: str | None
     ssh_delay: float
+    keep_folder: bool
     values: Mapping[str, str]
 
 
@@ -178,6 +179,8 @@ class Machine:
                 env=session_env,
             ),
             "ssh_after": order.ssh_delay,
+            "parent": os.getpid(),
+            "keep": order.keep_folder,
             "sshd_log": str(folder / "sshd.log"),
             "console": str(folder / "console.log"),
             "power": str(folder / "power"),

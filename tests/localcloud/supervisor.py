@@ -131,6 +131,13 @@ def _say(line: str) -> None:
         os.write(1, line.encode() + b"\n")
 
 
+def _remove(folder: str) -> None:
+    """Do what the stand-in, were it still there, would do with the machine's folder."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> None:
     """Supervise the machine that the file named on the command line describes."""
     with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123 - importing pathlib would slow every boot
@@ -144,6 +151,8 @@ def main() -> None:
         Supervisor(settings).run()
     finally:
         _cut_power()
+        if os.getppid() != settings["parent"] and not settings["keep"]:
+            _remove(os.path.dirname(sys.argv[1]))  # noqa: PTH120 - importing pathlib would slow every boot
 
 
 if __name__ == "__main__":
