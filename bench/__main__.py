@@ -63,7 +63,20 @@ def _make_scene(project: Path, *, frames: int, samples: int) -> None:
 
 
 def _plain(project: Path, output: Path, *, frames: int) -> Run:
-    command = [BLENDER_PYTHON, LAUNCHER, "-b", project / "sample.blend", "-noaudio", "-o", f"{output}/####", "-a"]
+    # As the `blender` script of the stand-in's mirror starts it.
+    command = [
+        BLENDER_PYTHON,
+        "-I",
+        LAUNCHER,
+        VERSION,
+        "blender",
+        "-b",
+        project / "sample.blend",
+        "-noaudio",
+        "-o",
+        f"{output}/####",
+        "-a",
+    ]
     return _measure(command, output, frames=frames, cwd=project, env=dict(os.environ))
 
 
