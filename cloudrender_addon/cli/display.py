@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import sys
 import time
@@ -17,6 +18,8 @@ from cloudrender_addon.backend.errors import CloudrenderError
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
+
+_MAX_DETAILS = 40
 
 
 class Display(Protocol):
@@ -45,11 +48,28 @@ def choose_display(*, as_json: bool) -> Display:
     return BarDisplay() if sys.stderr.isatty() else LineDisplay(sys.stderr)
 
 
-class LineDisplay:
-    """One line for every change of phase and every frame."""
+class _Lines:
+    """Writes lines; when nobody reads them any more (`| head`), it falls silent: the job is worth more than its log."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream: TextIO | None = stream
+
+    def _line(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            # Python flushes once more when it ends, and would complain then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = None
+
+    def close(self) -> None:
+        """Nothing: every line is out already."""
+
+
+class LineDisplay(_Lines):
+    """One line for every change of phase and every frame."""
 
     def show(self, event: ev.Event, progress: Progress) -> None:
         if text := describe(event, progress):
@@ -59,14 +79,11 @@ class LineDisplay:
         """Nothing: a log file wants no repainting."""
 
     def say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        self._line(text)
 
     def error(self, error: CloudrenderError) -> None:
         for line in error_lines(error):
             self.say(line)
-
-    def close(self) -> None:
-        self._stream.flush()
 
 
 class BarDisplay(LineDisplay):
@@ -88,7 +105,7 @@ class BarDisplay(LineDisplay):
             return
         if self._bar is None:
             self._bar = tqdm(
-                total=1.0, bar_format=self._FORMAT, leave=False, file=self._stream, dynamic_ncols=True, mininterval=0.1
+                total=1.0, bar_format=self._FORMAT, leave=False, file=sys.stderr, dynamic_ncols=True, mininterval=0.1
             )
         self._bar.set_description_str(progress.status.value.capitalize(), refresh=False)
         self._bar.n = _fraction(progress)
@@ -96,7 +113,7 @@ class BarDisplay(LineDisplay):
         self._bar.refresh()
 
     def say(self, text: str) -> None:
-        tqdm.write(text, file=self._stream)
+        tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -104,11 +121,8 @@ class BarDisplay(LineDisplay):
             self._bar = None
 
 
-class JsonDisplay:
+class JsonDisplay(_Lines):
     """One JSON object a line on standard output."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
 
     def show(self, event: ev.Event, progress: Progress) -> None:  # noqa: ARG002  a program folds events itself
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
@@ -123,11 +137,8 @@ class JsonDisplay:
     def error(self, error: CloudrenderError) -> None:
         self._write({"event": "error", **_plain(error)})
 
-    def close(self) -> None:
-        self._stream.flush()
-
     def _write(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record, ensure_ascii=False), file=self._stream, flush=True)
+        self._line(json.dumps(record, ensure_ascii=False))
 
 
 def describe(event: ev.Event, progress: Progress) -> str:
@@ -156,7 +167,9 @@ def describe(event: ev.Event, progress: Progress) -> str:
 
 def error_lines(error: CloudrenderError) -> list[str]:
     """Write an error: details first, so that cause and next step are the last thing read."""
-    lines = [f"  | {line}" for line in error.details]
+    lines = [f"  | {line}" for line in error.details[:_MAX_DETAILS]]
+    if len(error.details) > _MAX_DETAILS:
+        lines.append(f"  | … and {len(error.details) - _MAX_DETAILS} lines more")
     lines.append(f"cloudrender: {error.message}")
     if error.hint:
         lines.append(f"  → {error.hint}")

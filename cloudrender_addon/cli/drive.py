@@ -47,18 +47,22 @@ def drive(
     thread = threading.Thread(target=runner.run, name="job", daemon=True)
     with _log_to(folder.log), _stop_signals(cancel, display):
         thread.start()
-        ended = _watch(events, runner, display)
+        ended = _watch(events, thread, Progress(total=runner.total, done=runner.done, started=time.time()), display)
     thread.join(timeout=5)
     _summarize(folder.load(), ended, farm, display)
     return EXIT_CODES.get(ended.status, 1)
 
 
-def _watch(events: queue.SimpleQueue[ev.Event], runner: JobRunner, display: Display) -> ev.JobEnded:
-    progress = Progress(total=runner.total, done=runner.done, started=time.time())
+def _watch(
+    events: queue.SimpleQueue[ev.Event], thread: threading.Thread, progress: Progress, display: Display
+) -> ev.JobEnded:
     while True:
+        alive = thread.is_alive()  # asked first: what a thread says before its end is in the queue then
         try:
             event = events.get(timeout=_TICK_SECONDS)
         except queue.Empty:
+            if not alive:
+                raise CloudrenderError("The job's thread died", hint="cloudrender attach goes on with it") from None
             display.tick(progress)
             continue
         progress = progress.after(event)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -23,6 +24,9 @@ _SETTING_FLAGS = ("profile", "region", "instance_type", "image", "ssh_user", "ss
 
 def run() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that cannot show "→" must not stop a render
     sys.exit(main(sys.argv[1:]))
 
 

@@ -260,11 +260,19 @@ def test_the_time_limit_ends_the_job_with_its_frames(folder: JobFolder) -> None:
     assert ended.error is not None and "time limit" in ended.error.message
 
 
-@pytest.mark.parametrize("name", ["../0001.png", "0002.png", "evil.png", "00012.png"])
+@pytest.mark.parametrize("name", ["0002.png", "evil.png", "1.png"])
 def test_a_file_that_is_not_the_frames_is_refused(folder: JobFolder, name: str) -> None:
     farm = FakeFarm([lambda plan: iter([frame_event(1, name), {"event": "finished"}])])
     ended, _ = run(folder, farm)
-    assert ended.status is Status.FAILED and (name == "../0001.png" or farm.fetched == [])
+    assert ended.status is Status.FAILED and farm.fetched == []
+
+
+def test_a_file_of_one_frame_never_replaces_another_frames(folder: JobFolder) -> None:
+    thief = frame_event(2, "0001_0002.png")
+    again = frame_event(1, "0001_0002.PNG")
+    farm = FakeFarm([lambda plan: iter([thief, again, {"event": "finished"}])])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.FAILED and ended.frames == (2,) and len(farm.fetched) == 1
 
 
 def test_frames_nobody_asked_for_are_not_taken(folder: JobFolder) -> None:
@@ -283,6 +291,27 @@ def test_a_bug_ends_the_job_cleanly(folder: JobFolder) -> None:
     ended, _ = run(folder, farm)
     assert ended.status is Status.FAILED and farm.running == {}
     assert isinstance(ended.error, CloudrenderError) and "ZeroDivisionError" in ended.error.message
+
+
+def test_a_link_that_keeps_breaking_is_given_up(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        while True:
+            yield LinkError("cut")
+
+    farm = FakeFarm([script, render_all])
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2
+    assert [e.reason for e in events if isinstance(e, ev.Interrupted)] == [
+        "The connection to the machine keeps breaking"
+    ]
+
+
+@pytest.mark.parametrize("error", [None, CapacityError("none to be had")])
+def test_no_key_outlives_the_job(folder: JobFolder, error: CloudrenderError | None) -> None:
+    (folder.keys / "job_key").write_text("secret")
+    run(folder, FakeFarm([render_all], launch_error=error))
+    assert not list(folder.keys.iterdir())
 
 
 def test_the_record_holds_no_key(folder: JobFolder) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 
@@ -24,8 +23,9 @@ def frame_stem(frame: int) -> str:
 
 
 def belongs_to_frame(name: str, frame: int) -> bool:
-    """Tell whether a file name may be a result of this frame: its number must stand in it by itself.
+    """Tell whether a file name may be a result of this frame: its number must stand in it.
 
-    Names come from a rented machine, so this is a check of what it claims, not a convenience.
+    Names come from a rented machine, so this is a check of what it claims. It cannot be stricter: a File Output node
+    called "Pass1" writes "Pass10001.png".
     """
-    return re.search(rf"(?<![0-9-]){re.escape(frame_stem(frame))}(?![0-9])", name) is not None
+    return frame_stem(frame) in name

@@ -148,6 +148,13 @@ class JobFolder:
                     saved[entry.frame] = replace(entry, files=tuple(entry.files))
         return saved
 
+    def forget_keys(self) -> None:
+        """Delete this job's SSH keys: with its machines gone they open nothing."""
+        for path in self.keys.glob("*"):
+            # Not worth an error then, and it must not keep a job from ending.
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def request_cancel(self) -> None:
         """Ask whoever drives the job to end it."""
         (self.path / "cancel").touch()

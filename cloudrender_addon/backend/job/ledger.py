@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a running job keeps its books: the record in memory and on disk, the status, the time each phase took."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any
+
+from cloudrender_addon.backend.errors import RecordError, RenderError
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.collect import Collector
+from cloudrender_addon.backend.job.record import JobFolder
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The books of one job; `report` hears of every change of status. Used by the job's thread alone."""
+
+    def __init__(self, folder: JobFolder, report: ev.Reporter) -> None:
+        self.report = report
+        self.record = folder.load()
+        self.phases: dict[Status, float] = {}
+        """Seconds spent in each status so far."""
+        self._folder = folder
+        self._entered = (Status.PENDING, time.monotonic())
+        self.collector = Collector(folder, frames=self.spec.frames, output=self.spec.output)
+
+    @property
+    def spec(self) -> JobSpec:
+        return self.record.spec
+
+    def missing(self) -> tuple[int, ...]:
+        """Return the frames that are neither here nor set aside."""
+        settled = self.collector.saved.keys() | self.record.failed_frames.keys()
+        return tuple(frame for frame in self.spec.frames if frame not in settled)
+
+    def seconds_left(self) -> float:
+        """Return how long the job may still take. Raises `RenderError` when its time is up."""
+        hours = self.spec.settings.max_hours
+        left: float = self.record.started + hours * 3600 - time.time()
+        if left <= 0:
+            raise RenderError(
+                f"The job reached its time limit of {hours:g} h",
+                hint="The finished frames are kept; allow more time with --max-hours",
+            )
+        return left
+
+    def enter(self, status: Status) -> None:
+        """Go on to another status."""
+        previous, since = self._entered
+        if status is previous:
+            return
+        now = time.monotonic()
+        self.phases[previous] = self.phases.get(previous, 0.0) + now - since
+        self._entered = (status, now)
+        self.note(status=status)
+        self.report(ev.StatusChanged(at=time.time(), status=status))
+
+    def say(self, text: str) -> None:
+        """Tell the user something worth knowing."""
+        self.report(ev.Notice(at=time.time(), text=text))
+
+    def set_aside(self, frame: int, text: str) -> None:
+        """Give a frame up: the reason, then the end of Blender's log."""
+        self.save(failed_frames={**self.record.failed_frames, frame: text})
+
+    def save(self, **changes: Any) -> None:
+        """Change the record, on disk when this returns. Raises `RecordError`."""
+        self.record = replace(self.record, **changes)
+        self._folder.save(self.record)
+
+    def note(self, **changes: Any) -> None:
+        """Change the record where a full disk must not stop the job, least of all its clean-up."""
+        try:
+            self.save(**changes)
+        except RecordError:
+            _log.warning("the record could not be written", exc_info=True)

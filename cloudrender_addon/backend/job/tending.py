@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tend one machine: connect, send the project, start the agent, follow it to its end; connect again when it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import LinkError, MachineGoneError
+from cloudrender_addon.backend.farms.base import Farm, Link, Machine, RenderPlan
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.follow import Follower
+from cloudrender_addon.backend.job.ledger import Ledger
+from cloudrender_addon.backend.job.status import Status
+
+UNREACHABLE_SECONDS = 180.0
+"""How long a machine that the cloud calls running may not answer before it is given up and replaced."""
+
+MAX_SHORT_LINKS = 10
+"""How many links in a row may break within `SHORT_LINK_SECONDS` before the machine is given up."""
+
+SHORT_LINK_SECONDS = 60.0
+
+
+class Tending:
+    """Keeps a link to one machine's agent until the agent has finished."""
+
+    def __init__(self, ledger: Ledger, *, farm: Farm, bundle: Callable[[], Bundle], cancel: CancelToken) -> None:
+        self._ledger = ledger
+        self._farm = farm
+        self._bundle = bundle
+        self._cancel = cancel
+
+    def tend(self, machine: Machine) -> None:
+        """Return when the agent has finished and its frames are here.
+
+        Raises `MachineGoneError` when the machine is lost, `LinkError` when it never answered at all, and what
+        `Follower.follow` raises.
+        """
+        ledger = self._ledger
+        ledger.enter(Status.BOOTING)
+        deadline = time.monotonic() + ledger.spec.settings.boot_minutes * 60
+        machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
+        ledger.save(machine=machine)
+        short_links = 0
+        while True:
+            began = time.monotonic()
+            try:
+                with contextlib.closing(link):
+                    self._converse(machine, link)
+                return
+            except LinkError as lost:
+                short_links = short_links + 1 if time.monotonic() - began < SHORT_LINK_SECONDS else 0
+                if short_links > MAX_SHORT_LINKS:
+                    raise MachineGoneError("The connection to the machine keeps breaking") from lost
+                link = self._reconnect(machine, lost)
+
+    def _reconnect(self, machine: Machine, lost: LinkError) -> Link:
+        self._ledger.enter(Status.RECOVERING)
+        self._ledger.say(f"{lost.message}; connecting again")
+        deadline = time.monotonic() + UNREACHABLE_SECONDS
+        try:
+            return self._farm.connect(machine, cancel=self._cancel, deadline=deadline)[1]
+        except LinkError as error:
+            raise MachineGoneError("The machine does not answer any more") from error
+
+    def _converse(self, machine: Machine, link: Link) -> None:
+        ledger, bundle = self._ledger, self._bundle()
+        ledger.enter(Status.UPLOADING)
+        link.push(
+            bundle,
+            on_sent=lambda sent: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=bundle.total_bytes)),
+            cancel=self._cancel,
+        )
+        link.start(_plan(ledger, machine))
+        ledger.enter(Status.RENDERING)
+        follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
+        follower.follow(link, check=ledger.seconds_left, cancel=self._cancel)
+        link.finish()
+
+
+def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
+    spec = ledger.spec
+    return RenderPlan(
+        job_id=spec.job_id,
+        blend=spec.blend,
+        frames=ledger.missing(),
+        blender=spec.blender,
+        mirror=spec.settings.mirror,
+        gpu=machine.gpu is not None,
+        autoexec=spec.autoexec,
+    )
