@@ -23,8 +23,7 @@ from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore,
 from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.settings import Settings
-
-from .fakes import FakeFarm
+from tests.unit.fakes import FakeFarm
 
 REQUEST = MachineRequest(
     job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=60, lease_seconds=60

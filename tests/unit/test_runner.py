@@ -28,8 +28,7 @@ from cloudrender_addon.backend.job.runner import JobRunner
 from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.settings import Settings
-
-from .fakes import FakeFarm, content, frame_event, render_all, unclean
+from tests.unit.fakes import FakeFarm, content, frame_event, render_all, unclean
 
 FRAMES = (1, 2, 3)
 

@@ -9,7 +9,7 @@ from cloudrender_addon.backend.aws.catalog import machine_type
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER, resolve_image
 from cloudrender_addon.backend.aws.prices import disk_price, spot_price
 from cloudrender_addon.backend.errors import CapacityError, ConfigError, ImageError
-from tests.unit.aws_stage import Stage, register_image
+from tests.aws.aws_stage import Stage, register_image
 
 
 def test_type_with_a_gpu(aws: Stage) -> None:

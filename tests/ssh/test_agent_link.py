@@ -20,7 +20,7 @@ from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError,
 from cloudrender_addon.backend.farms import agent_commands, agent_link
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
 from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
-from tests.unit.sshd_helper import Sshd, sshd, until
+from tests.ssh.sshd_helper import Sshd, sshd, until
 from tests.unit.test_bundle import HARD_NAMES, make
 
 FAKE_AGENT = b"""\

@@ -12,9 +12,9 @@ import pytest
 from cloudrender_addon.backend.aws import inventory
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
-from tests.unit.aws_stage import Stage
-from tests.unit.ec2_rig import LINK, REFUSED, Door, farm_on, rent, soon
-from tests.unit.test_aws_inventory import CANCELLED, OPEN_REQUEST
+from tests.aws.aws_stage import Stage
+from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, rent, soon
+from tests.aws.test_aws_inventory import CANCELLED, OPEN_REQUEST
 
 
 def test_policy_allows_exactly_what_is_called(

@@ -13,7 +13,7 @@ import pytest
 from cloudrender_addon.backend.errors import LinkError, UnreachableError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm, Ec2Settings
-from tests.unit.aws_stage import MACHINE, Stage
+from tests.aws.aws_stage import MACHINE, Stage
 
 NONE_FOUND = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"
 LINK: Any = object()

@@ -13,7 +13,7 @@ from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, HostKeyError, LinkError, MachineError, RecordError
 from cloudrender_addon.backend.ssh.connection import SshConnection
 from cloudrender_addon.backend.ssh.keys import create_key
-from tests.unit.sshd_helper import Sshd, sshd, until
+from tests.ssh.sshd_helper import Sshd, sshd, until
 
 HEARD_SECONDS = 0.3
 SLACK_SECONDS = 0.3

@@ -14,7 +14,7 @@ from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER
 from cloudrender_addon.backend.aws.instances import Instance, Order
 from cloudrender_addon.backend.aws.user_data import LIMIT_BYTES, user_data
 from cloudrender_addon.backend.errors import CapacityError, CleanupError, CloudError, PermissionsError, QuotaError
-from tests.unit.aws_stage import MACHINE, Stage
+from tests.aws.aws_stage import MACHINE, Stage
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH8hUZ2oZcdTv2VcVbMOTSfPkg5RqFaUiRdB3ZbCvmXy"
 NONE_FOUND = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"

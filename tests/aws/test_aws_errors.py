@@ -15,7 +15,7 @@ from cloudrender_addon.backend.aws.errors import Subject, certainly_refused, cod
 from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS
 from cloudrender_addon.backend.aws.quotas import spot_quota
 from cloudrender_addon.backend.aws.session import Account
-from tests.unit.aws_stage import MACHINE, REGION, Stage
+from tests.aws.aws_stage import MACHINE, REGION, Stage
 
 ABOUT = Subject(region=REGION, profile="studio", machine=MACHINE, vcpus=4, image="ami-12345678", subnet="subnet-1")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent_rig import Rig, wait_until
+from tests.instance.agent_rig import Rig, wait_until
 
 
 @pytest.fixture

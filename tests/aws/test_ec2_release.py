@@ -21,8 +21,8 @@ from cloudrender_addon.backend.errors import (
     QuotaError,
 )
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
-from tests.unit.aws_stage import EMPTY, SECRET, Stage
-from tests.unit.ec2_rig import LINK, Door, farm_on, hide_instances, lose_the_answer, rent, request, soon
+from tests.aws.aws_stage import EMPTY, SECRET, Stage
+from tests.aws.ec2_rig import LINK, Door, farm_on, hide_instances, lose_the_answer, rent, request, soon
 
 
 def test_release(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:

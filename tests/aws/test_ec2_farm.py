@@ -23,8 +23,8 @@ from cloudrender_addon.backend.errors import (
 )
 from cloudrender_addon.backend.farms.base import Farm, MachineState
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm, Ec2Settings
-from tests.unit.aws_stage import CALLER, EMPTY, REGION, Stage, register_image
-from tests.unit.ec2_rig import farm_on, hide_instances, lose_the_answer, rent, request
+from tests.aws.aws_stage import CALLER, EMPTY, REGION, Stage, register_image
+from tests.aws.ec2_rig import farm_on, hide_instances, lose_the_answer, rent, request
 
 
 def test_it_is_a_farm(farm: Ec2Farm) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloudrender_addon.instance.interruption import InterruptionWatch, Notice
-from tests.unit.agent_rig import Rig, wait_until
+from tests.instance.agent_rig import Rig, wait_until
 
 
 class MetadataService:

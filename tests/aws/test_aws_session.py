@@ -12,7 +12,7 @@ import pytest
 from cloudrender_addon import __version__
 from cloudrender_addon.backend.aws.session import Account
 from cloudrender_addon.backend.errors import ConfigError, CredentialsError, UnreachableError
-from tests.unit.aws_stage import Stage
+from tests.aws.aws_stage import Stage
 
 
 def test_no_region_anywhere_says_how_to_set_one(aws: Stage) -> None:

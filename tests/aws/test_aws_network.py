@@ -11,7 +11,7 @@ import pytest
 from cloudrender_addon.backend.aws import network
 from cloudrender_addon.backend.aws.network import Site
 from cloudrender_addon.backend.errors import CloudError, ConfigError, UnreachableError
-from tests.unit.aws_stage import CALLER, Stage
+from tests.aws.aws_stage import CALLER, Stage
 
 
 def site_of(aws: Stage) -> Site:

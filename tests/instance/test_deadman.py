@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cloudrender_addon.instance import user_data_script
-from tests.unit.agent_rig import wait_until
+from tests.instance.agent_rig import wait_until
 
 
 class BootedMachine:

@@ -11,8 +11,8 @@ from cloudrender_addon.backend.aws import inventory, keypairs, network, volumes
 from cloudrender_addon.backend.aws.inventory import Kind, Resource
 from cloudrender_addon.backend.aws.tags import tagged
 from cloudrender_addon.backend.errors import CleanupError, CloudError
-from tests.unit.aws_stage import EMPTY, Stage
-from tests.unit.test_aws_instances import KEY, order, run
+from tests.aws.aws_stage import EMPTY, Stage
+from tests.aws.test_aws_instances import KEY, order, run
 
 OPEN_REQUEST = (
     "<DescribeSpotInstanceRequestsResponse><spotInstanceRequestSet><item>"

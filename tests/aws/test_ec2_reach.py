@@ -20,8 +20,8 @@ from cloudrender_addon.backend.errors import (
 )
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
-from tests.unit.aws_stage import CALLER, EMPTY, Stage
-from tests.unit.ec2_rig import LINK, REFUSED, Door, farm_on, hide_instances, lose_the_answer, rent, soon
+from tests.aws.aws_stage import CALLER, EMPTY, Stage
+from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, hide_instances, lose_the_answer, rent, soon
 
 
 def test_connect(aws: Stage, farm: Ec2Farm, door: Callable[..., Door], tmp_path: Path) -> None:

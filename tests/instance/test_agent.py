@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent_rig import Rig, wait_until
+from tests.instance.agent_rig import Rig, wait_until
 
 TERMINAL = {"finished", "failed", "stopped"}
 

@@ -10,8 +10,8 @@ import pytest
 
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
-from tests.unit.aws_stage import Front, Stage, open_stage, serve
-from tests.unit.ec2_rig import Door, farm_on
+from tests.aws.aws_stage import Front, Stage, open_stage, serve
+from tests.aws.ec2_rig import Door, farm_on
 
 
 @pytest.fixture(scope="module")
