@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 
 packages="openssh-server libx11-6 libxrender1 libxxf86vm1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libgomp1"
 stamp=.venv/.complete
-wanted=$(cat requirements.lock pyproject.toml scripts/setup.sh | sha256sum)
+wanted=$(cat requirements.lock scripts/setup.sh | sha256sum)
+# pyproject.toml is not part of it: the lock says what is installed, and the project itself is installed as a link.
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 
 python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}

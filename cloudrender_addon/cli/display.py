@@ -89,8 +89,6 @@ class LineDisplay(_Lines):
 class BarDisplay(LineDisplay):
     """A progress bar at the bottom, notices and errors above it."""
 
-    _FORMAT = "{desc:<13}{bar}{postfix}"
-
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self._bar: tqdm[Any] | None = None
@@ -104,12 +102,11 @@ class BarDisplay(LineDisplay):
         if progress.status.terminal:
             return
         if self._bar is None:
-            self._bar = tqdm(
-                total=1.0, bar_format=self._FORMAT, leave=False, file=sys.stderr, dynamic_ncols=True, mininterval=0.1
-            )
-        self._bar.set_description_str(progress.status.value.capitalize(), refresh=False)
+            self._bar = tqdm(total=1.0, leave=False, file=sys.stderr, dynamic_ncols=True)
+        # The whole line is ours: tqdm's own fields would count frames of a second as "3.2 s/it".
+        status = progress.status.value.capitalize()
+        self._bar.bar_format = f"{status:<13}{{bar}} {_figures(progress, now=time.time())}"
         self._bar.n = _fraction(progress)
-        self._bar.set_postfix_str(_figures(progress, now=time.time()), refresh=False)
         self._bar.refresh()
 
     def say(self, text: str) -> None:

@@ -119,7 +119,7 @@ def test_a_refused_launch(cloud: Cloud, project: Project, code: str, words: list
 )
 def test_credentials_that_are_no_good(cloud: Cloud, project: Project, code: str, word: str) -> None:
     cloud.faults.api("*", code, times=999)
-    check_explained(project.run("-f", 1), 1, word, "aws ")
+    check_explained(project.run("-f", 1), 1, word, "AWS")
 
 
 def test_throttling_is_waited_out(cloud: Cloud, project: Project) -> None:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job looks like: lines, JSON, the bar in a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import struct
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.errors import CapacityError
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.cli.display import BarDisplay, JsonDisplay, LineDisplay, choose_display, error_lines
+
+START = Progress(total=4, started=1000.0)
+SAVED = ev.FrameSaved(at=1010, frame=1, paths=(Path("out/0001.png"),), seconds=2.5)
+
+
+def test_lines_name_frames_and_phases() -> None:
+    out = io.StringIO()
+    display = LineDisplay(out)
+    rendering = START.after(ev.StatusChanged(at=1000, status=Status.RENDERING))
+    display.show(ev.StatusChanged(at=1000, status=Status.RENDERING), rendering)
+    display.show(SAVED, rendering.after(SAVED))
+    assert out.getvalue().splitlines() == [
+        "Rendering …",
+        "Frame 1 is here (2.5 s) 1/4 · 0:10 elapsed · 0:30 left · $0.0000",
+    ]
+
+
+def test_json_is_one_object_a_line() -> None:
+    out = io.StringIO()
+    display = JsonDisplay(out)
+    display.show(SAVED, START)
+    display.error(CapacityError("none", hint="another", details=("a", "b")))
+    saved, error = map(json.loads, out.getvalue().splitlines())
+    assert saved == {"event": "frame_saved", "at": 1010, "frame": 1, "paths": ["out/0001.png"], "seconds": 2.5}
+    assert error["kind"] == "CapacityError" and error["details"] == ["a", "b"]
+
+
+def test_an_error_ends_with_cause_and_remedy_and_is_not_endless() -> None:
+    lines = error_lines(CapacityError("none", hint="another", details=tuple(map(str, range(500)))))
+    assert lines[-2:] == ["cloudrender: none", "  → another"] and len(lines) < 50
+
+
+def test_nobody_reading_does_not_stop_the_job() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        display = LineDisplay(stream)
+        display.say("to nobody")
+        display.say("again")
+        display.close()
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        display = choose_display(as_json=False)
+        assert isinstance(display, BarDisplay)
+        progress = START.after(ev.StatusChanged(at=1000, status=Status.RENDERING)).after(SAVED)
+        display.show(SAVED, progress)
+        display.say("a notice")
+        display.close()
+        terminal.flush()
+        shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "Rendering" in shown and "1/4 · " in shown and "a notice\r\n" in shown and "elapsed" in shown
