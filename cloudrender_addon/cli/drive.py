@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import CloudrenderError
 from cloudrender_addon.backend.farms.base import Farm

@@ -12,7 +12,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cloudrender_addon.backend.assets.project import Bundle, scan_project
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.aws.inventory import end, list_ours
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import RecordError

@@ -10,7 +10,9 @@ import threading
 import time
 from pathlib import Path
 
-from cloudrender_addon.backend.assets.project import Bundle, preliminary_concerns, scan_project
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.concerns import preliminary_concerns
+from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.errors import ConfigError, ProjectError, SceneError, UsageError
 from cloudrender_addon.backend.farms.factory import open_account, open_farm
 from cloudrender_addon.backend.job.frames import format_frames

@@ -63,3 +63,8 @@ def test_policy_ends_only_what_is_ours() -> None:
             assert all(action.startswith("ec2:Describe") for action in actions)
         if any(word in action for action in actions for word in ("Terminate", "Delete", "Cancel", "Authorize")):
             assert statement["Condition"] == {"StringLike": {"aws:ResourceTag/cloudrender:job": "*"}}
+
+
+def test_policy_fits_into_a_managed_policy() -> None:
+    policy = json.loads((Path(__file__).parents[2] / "docs" / "iam-policy.json").read_text())
+    assert len(json.dumps(policy, separators=(",", ":"))) <= 6144  # IAM and AWS STS quotas, characters

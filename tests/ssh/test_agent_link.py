@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from cloudrender_addon.backend.assets.project import Bundle, BundleFile, scan_project
+from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
+from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
 from cloudrender_addon.backend.farms import agent_commands, agent_link
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
 from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
 from tests.ssh.sshd_helper import Sshd, sshd, until
-from tests.unit.test_bundle import HARD_NAMES, make
+from tests.unit.test_tar import HARD_NAMES, make
 
 FAKE_AGENT = b"""\
 import pathlib, sys, time

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from cloudrender_addon.backend.assets import concerns, project
-from cloudrender_addon.backend.assets.project import Bundle, preliminary_concerns, scan_project
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.concerns import preliminary_concerns
+from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.errors import ProjectError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import (
     CapacityError,

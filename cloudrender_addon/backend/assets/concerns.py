@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 
-if TYPE_CHECKING:
-    from cloudrender_addon.backend.assets.project import BundleFile
+from cloudrender_addon.backend.assets.bundle import BundleFile
 
 _LARGE_BYTES = 1_000_000_000
 _MANY_FILES = 20_000

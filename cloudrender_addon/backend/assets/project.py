@@ -6,15 +6,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
 from cloudrender_addon.backend.assets.concerns import content_concerns, listed, preliminary_concerns, shown
 from cloudrender_addon.backend.assets.rules import is_clutter, is_secret, read_ignore_file
 from cloudrender_addon.backend.errors import ProjectError
-
-__all__ = ["Bundle", "BundleFile", "preliminary_concerns", "scan_project"]
 
 _MAX_ENTRIES = 1_000_000
 """Files and folders looked at: links that lead in and out of each other's folders can make any number of them."""
@@ -26,28 +24,6 @@ _UNREADABLE = "Not sent, because it cannot be read"
 _SPECIAL = "Not sent, because it is not a regular file"
 _UNNAMEABLE = "Not sent, because the name is not valid text"
 _OUTSIDE = "Sent, though the link leads out of the project folder"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleFile:
-    """One file to send: where it is, its POSIX path below the project, its size in bytes."""
-
-    source: Path
-    name: str
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bundle:
-    """A project as it will be sent: its root, its files sorted by name, notes worth a question to the user."""
-
-    root: Path
-    files: tuple[BundleFile, ...]
-    concerns: tuple[str, ...] = ()
-
-    @property
-    def total_bytes(self) -> int:
-        return sum(file.size for file in self.files)
 
 
 def scan_project(root: Path, *, output: Path, blend: Path) -> Bundle:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cloudrender_addon.backend.assets.bundle import tar_of, write_tar
+from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.assets.concerns import in_words
-from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.assets.tar import tar_of, write_tar
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineError, TransferError
 from cloudrender_addon.backend.farms import agent_commands as commands

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import (
     Cancelled,

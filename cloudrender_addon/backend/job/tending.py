@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from cloudrender_addon.backend.assets.project import Bundle
+from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineGoneError
 from cloudrender_addon.backend.farms.base import Farm, Link, Machine, RenderPlan

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudrender_addon.backend.assets.bundle import tar_of, write_tar
-from cloudrender_addon.backend.assets.project import Bundle, BundleFile, scan_project
+from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
+from cloudrender_addon.backend.assets.project import scan_project
+from cloudrender_addon.backend.assets.tar import tar_of, write_tar
 from cloudrender_addon.backend.errors import Cancelled, ProjectError
 
 HARD_NAMES = (
@@ -169,8 +170,8 @@ def test_memory_is_constant(tmp_path: Path) -> None:
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from cloudrender_addon.backend.assets.bundle import write_tar\n"
-        "from cloudrender_addon.backend.assets.project import Bundle, BundleFile\n"
+        "from cloudrender_addon.backend.assets.tar import write_tar\n"
+        "from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile\n"
         "file = BundleFile(source=Path(sys.argv[1]), name='huge', size=512 << 20)\n"
         "def run(size): write_tar(Bundle(root=Path('.'), files=(file,)), lambda _: None,"
         " on_sent=lambda _: None, check=lambda: None)\n"
