@@ -99,8 +99,9 @@ class FakeLink:
     machine: str
     closed: bool = False
 
-    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
-        on_sent(bundle.total_bytes)
+    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
+        if self.farm.running[self.machine] is None:
+            on_sent(bundle().total_bytes, bundle().total_bytes)
 
     def start(self, plan: RenderPlan) -> None:
         if self.farm.running[self.machine] is None:

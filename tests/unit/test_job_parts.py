@@ -26,7 +26,7 @@ from cloudrender_addon.backend.settings import Settings
 from tests.unit.fakes import FakeFarm
 
 REQUEST = MachineRequest(
-    job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=60, lease_seconds=60
+    job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
 )
 MACHINE = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)
 
@@ -56,7 +56,11 @@ def test_every_name_blender_gives_belongs_to_its_frame(frame: int) -> None:
         assert belongs_to_frame(name.format(frame_stem(frame)), frame)
 
 
-@pytest.mark.parametrize("name", ["", "0002.png", "1.png", "notes.txt", "001.png"])
+def test_a_node_may_write_its_number_shorter() -> None:
+    assert belongs_to_frame("beauty_007.png", 7) and not belongs_to_frame("beauty_007.png", 70)
+
+
+@pytest.mark.parametrize("name", ["", "0002.png", "notes.txt", "0011.png", "21.png"])
 def test_other_names_do_not(name: str) -> None:
     assert not belongs_to_frame(name, 1)
 
@@ -120,6 +124,7 @@ def test_a_minute_is_the_least_that_is_billed() -> None:
     assert machine_cost(MACHINE, until=1001.0) == pytest.approx(0.36 / 60)
     assert machine_cost(MACHINE, until=4600.0) == pytest.approx(0.36)
     assert machine_cost(replace(MACHINE, launched_at=None), until=4600.0) == 0
+    assert machine_cost(MACHINE, until=1e9) == pytest.approx(0.72)  # it ended itself after its two hours
 
 
 def test_progress_folds_events() -> None:

@@ -20,15 +20,16 @@ from cloudrender_addon.backend.errors import (
     LinkError,
     MachineGoneError,
     RenderError,
+    UnreachableError,
 )
-from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.farms.base import Machine, MachineStatus, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
 from cloudrender_addon.backend.job.runner import JobRunner
 from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.settings import Settings
-from tests.unit.fakes import FakeFarm, content, frame_event, render_all, unclean
+from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all, unclean
 
 FRAMES = (1, 2, 3)
 
@@ -259,7 +260,7 @@ def test_the_time_limit_ends_the_job_with_its_frames(folder: JobFolder) -> None:
     assert ended.error is not None and "time limit" in ended.error.message
 
 
-@pytest.mark.parametrize("name", ["0002.png", "evil.png", "1.png"])
+@pytest.mark.parametrize("name", ["0002.png", "evil.png", "0011.png"])
 def test_a_file_that_is_not_the_frames_is_refused(folder: JobFolder, name: str) -> None:
     farm = FakeFarm([lambda plan: iter([frame_event(1, name), {"event": "finished"}])])
     ended, _ = run(folder, farm)
@@ -290,6 +291,63 @@ def test_a_bug_ends_the_job_cleanly(folder: JobFolder) -> None:
     ended, _ = run(folder, farm)
     assert ended.status is Status.FAILED and farm.running == {}
     assert isinstance(ended.error, CloudrenderError) and "ZeroDivisionError" in ended.error.message
+
+
+class Offline(FakeFarm):
+    """A farm that this computer cannot reach for a while; the machine is well."""
+
+    asked = 0
+
+    def status(self, machine: Machine) -> MachineStatus:
+        self.asked += 1
+        if self.asked < 3:
+            raise UnreachableError("no network")
+        return super().status(machine)
+
+    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+        if 0 < self.asked < 3:
+            raise LinkError("no network")
+        return super().connect(machine, cancel=cancel, deadline=deadline)
+
+
+def test_a_computer_off_the_network_does_not_cost_the_machine(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield LinkError("silence")
+        yield from render_all(plan)
+
+    farm = Offline([script])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 1 and farm.asked >= 3
+
+
+def test_a_machine_that_has_the_project_needs_nothing_from_here(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        raise Killed
+
+    farm = FakeFarm([script])
+    with pytest.raises(Killed):
+        run(folder, farm)
+    farm.logs["i-0"] = ([frame_event(n) for n in FRAMES], iter([{"event": "finished"}]))
+
+    def gone() -> Bundle:
+        raise AssertionError("the project was read again")
+
+    assert JobRunner(folder, farm=farm, bundle=gone, report=lambda _: None, cancel=CancelToken()).run().frames == FRAMES
+
+
+def test_what_was_told_is_not_told_again_after_a_reconnect(folder: JobFolder) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "scene", "engine": "CYCLES", "device": "CPU", "notes": ["a note"]}
+        yield {"event": "frame_failed", "frame": 2, "reason": "crash", "log": "not a list"}
+        yield LinkError("cut")
+        yield frame_event(1)
+        yield frame_event(3)
+        yield {"event": "finished"}
+
+    _, events = run(folder, FakeFarm([script]))
+    assert len([e for e in events if isinstance(e, ev.FrameFailed)]) == 1
+    assert [e.text for e in events if isinstance(e, ev.Notice)].count("a note") == 1
 
 
 def test_a_link_that_keeps_breaking_is_given_up(folder: JobFolder) -> None:

@@ -89,7 +89,10 @@ _BUSY = Meaning(
     "Try again in a minute; https://health.aws.amazon.com shows known outages",
 )
 UNKNOWN = Meaning(
-    CloudError, "AWS refused {action} in {region}: {code}", "The next line is AWS's own explanation", quote=True
+    CloudError,
+    "AWS refused {action} in {region}: {code}",
+    "AWS's own explanation stands with this error; it often names what to change",
+    quote=True,
 )
 
 _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (

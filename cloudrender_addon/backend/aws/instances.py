@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cloudrender_addon.backend.aws.errors import code_of
 from cloudrender_addon.backend.aws.pace import paced
 from cloudrender_addon.backend.aws.tags import ours, tagged
-from cloudrender_addon.backend.errors import CleanupError, CloudError
+from cloudrender_addon.backend.errors import CleanupError, CloudError, PermissionsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,7 +149,8 @@ def ask_to_end(account: Account, instance_id: str, *, deadline: float) -> None:
     """Ask EC2 to terminate the machine. Idempotent. Raises `CloudError`.
 
     Tried again until `deadline` (`time.monotonic()` seconds) while the network is down, and for some seconds
-    while EC2 does not know the machine (yet).
+    while EC2 does not know the machine (yet). What is unknown has no tags, so a policy with a condition on tags
+    answers that the right is missing: a look tells the two apart.
     """
     appeared = time.monotonic() + APPEAR_SECONDS
     for last in paced(deadline=deadline, first=0.3, longest=3.0):
@@ -158,6 +159,11 @@ def ask_to_end(account: Account, instance_id: str, *, deadline: float) -> None:
                 account.ec2.terminate_instances(InstanceIds=[instance_id])
         except CloudError as error:
             unknown = code_of(error) == "InvalidInstanceID.NotFound"
+            if isinstance(error, PermissionsError):
+                seen = describe(account, instance_id)
+                if seen is not None and seen.state == TERMINATED:
+                    return
+                unknown = seen is None
             if unknown and time.monotonic() >= appeared:
                 return
             if last or not (unknown or error.retryable):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudrender_addon.backend.aws.errors import code_of
 from cloudrender_addon.backend.aws.tags import launch_name, tagged
-from cloudrender_addon.backend.errors import CloudError
+from cloudrender_addon.backend.errors import CloudError, PermissionsError
 
 if TYPE_CHECKING:
     from cloudrender_addon.backend.aws.session import Account
@@ -30,6 +30,13 @@ def import_key(account: Account, *, public: str, job_id: str, token: str) -> str
 
 
 def delete_key(account: Account, name: str) -> None:
-    """Delete the key pair; EC2 does not mind if there is none. Raises `CloudError`."""
-    with account.calling("ec2:DeleteKeyPair"):
-        account.ec2.delete_key_pair(KeyName=name)
+    """Delete the key pair. Idempotent. Raises `CloudError`."""
+    try:
+        with account.calling("ec2:DeleteKeyPair"):
+            account.ec2.delete_key_pair(KeyName=name)
+    except PermissionsError:
+        # One that is gone has no tags, and the policy's condition on tags refuses: a look tells the two apart.
+        with account.calling("ec2:DescribeKeyPairs"):
+            found = account.ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])
+        if found["KeyPairs"]:
+            raise

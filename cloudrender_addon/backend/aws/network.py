@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cloudrender_addon.backend.aws.errors import code_of
 from cloudrender_addon.backend.aws.pace import paced
 from cloudrender_addon.backend.aws.tags import launch_name, ours, tagged
-from cloudrender_addon.backend.errors import CloudError, ConfigError, UnreachableError
+from cloudrender_addon.backend.errors import CloudError, ConfigError, PermissionsError, UnreachableError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, SubnetTypeDef
@@ -132,12 +132,21 @@ def delete_group(account: Account, group_id: str, *, deadline: float) -> None:
             with account.calling("ec2:DeleteSecurityGroup"):
                 account.ec2.delete_security_group(GroupId=group_id)
         except CloudError as error:
-            if code_of(error) == "InvalidGroup.NotFound":
+            if code_of(error) == "InvalidGroup.NotFound" or (
+                # Likewise for one that is gone: without tags, the policy's condition on tags refuses.
+                isinstance(error, PermissionsError) and not _exists(account, group_id)
+            ):
                 return
             if last or not (error.retryable or code_of(error) == "DependencyViolation"):
                 raise
         else:
             return
+
+
+def _exists(account: Account, group_id: str) -> bool:
+    with account.calling("ec2:DescribeSecurityGroups"):
+        found = account.ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": [group_id]}])
+    return bool(found["SecurityGroups"])
 
 
 def _address_towards(cidr: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -83,17 +84,27 @@ class AgentLink:
         self._setup_seconds = setup_seconds
         self._renewed = time.monotonic()
 
-    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
-        """Send agent and project; nothing, if the machine has them. `on_sent` gets bytes so far, the total at last.
+    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
+        """Send agent and project; nothing, if the machine has them. `on_sent` gets bytes so far, and in all.
 
         Raises `ProjectError` (a file changed meanwhile), `MachineError` (its disk), `LinkError`, `Cancelled`.
         """
-        if self._prepare(bundle, cancel=cancel):
-            on_sent(bundle.total_bytes)
+        free = self._prepare(cancel=cancel)
+        if free is None:
             return
+        project = bundle()
+        total = project.total_bytes
+        needed = total + _FILE_OVERHEAD * len(project.files)
+        if free < needed:
+            raise MachineError(
+                f"The machine's disk is too small: {in_words(free)} free, {in_words(needed)} needed",
+                hint="Name what the render does not need in .cloudrenderignore.",
+            )
         self._connection.write_stream(
             commands.remote(commands.UNPACK),
-            lambda send: write_tar(bundle, send, on_sent=on_sent, check=lambda: self._keep_lease(cancel)),
+            lambda send: write_tar(
+                project, send, on_sent=lambda sent: on_sent(sent, total), check=lambda: self._keep_lease(cancel)
+            ),
             silence_seconds=_ANSWER_SILENCE,
             cancel=cancel,
         ).check("Unpacking the project")
@@ -170,8 +181,8 @@ class AgentLink:
         """Drop the connection; the agent goes on. Never waits, never raises."""
         self._connection.close()
 
-    def _prepare(self, bundle: Bundle, *, cancel: CancelToken) -> bool:
-        """Wait for ROOT, put the agent there and make room for the project; True if that is there already."""
+    def _prepare(self, *, cancel: CancelToken) -> float | None:
+        """Wait for ROOT and put the agent there; return the bytes free, None if the project is there already."""
         answer = self._connection.run(
             commands.remote(commands.PREPARE, str(int(self._setup_seconds * 5))),
             stdin=tar_of(self._files),
@@ -185,15 +196,9 @@ class AgentLink:
             )
         last = answer.check("Preparing the machine").strip().rpartition(b"\n")[2]
         if last == commands.PRESENT:
-            return True
+            return None
         free = re.search(rb"(\d+)\s+\d+%", last)  # of `df`: blocks of 1,024 bytes
-        needed = bundle.total_bytes + _FILE_OVERHEAD * len(bundle.files)
-        if free and int(free[1]) * 1024 < needed:
-            raise MachineError(
-                f"The machine's disk is too small: {in_words(int(free[1]) * 1024)} free, {in_words(needed)} needed",
-                hint="Name what the render does not need in .cloudrenderignore.",
-            )
-        return False
+        return int(free[1]) * 1024 if free else math.inf
 
     def _keep_lease(self, cancel: CancelToken) -> None:
         """Let the machine live on while it does nothing but exchange files, on a channel beside theirs."""

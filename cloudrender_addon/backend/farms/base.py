@@ -145,8 +145,11 @@ class Farm(Protocol):
 class Link(Protocol):
     """One open connection to the agent on a machine. A dead peer is noticed within 15 s: `LinkError`."""
 
-    def push(self, bundle: Bundle, *, on_sent: Callable[[int], None], cancel: CancelToken) -> None:
-        """Send the project; a broken push is repeated whole on the next link. `on_sent` gets bytes so far."""
+    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
+        """Send the project; a broken push is repeated whole on the next link. `on_sent` gets bytes so far and in all.
+
+        `bundle` is only called if the machine lacks the project: one that has it needs nothing from this computer.
+        """
 
     def start(self, plan: RenderPlan) -> None:
         """Start the agent, detached from this link. If it already runs for this machine, nothing changes."""

@@ -75,7 +75,7 @@ def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:
             RemoteFile(name=str(f["name"]), size=int(f["size"]), sha256=str(f["sha256"])) for f in event["files"]
         )
         frame, seconds = int(event["frame"]), float(event["seconds"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TransferError("The machine sent a frame report that makes no sense", hint="Render again") from error
     if not files:
         raise TransferError(f"The machine reported frame {frame} without a file", hint="Render again")

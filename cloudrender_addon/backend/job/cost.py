@@ -10,8 +10,12 @@ MINIMUM_BILLED_SECONDS = 60
 
 
 def machine_cost(machine: Machine, *, until: float) -> float:
-    """Return USD spent on a machine from its launch to `until` (epoch seconds); 0 if it was never launched."""
+    """Return USD spent on a machine from its launch to `until` (epoch seconds); 0 if it was never launched.
+
+    No machine outlives its lifetime, however late somebody looks.
+    """
     if machine.launched_at is None:
         return 0.0
-    seconds = max(until - machine.launched_at, MINIMUM_BILLED_SECONDS)
+    seconds = min(until - machine.launched_at, machine.request.lifetime_seconds)
+    seconds = max(seconds, MINIMUM_BILLED_SECONDS)
     return machine.hourly_usd * seconds / 3600

@@ -35,6 +35,8 @@ class Follower:
         self._collector = collector
         self._report = report
         self._set_aside = set_aside
+        self._told: set[str] = set()
+        """What was said already: after a reconnect the agent's log comes again from its beginning."""
 
     def follow(self, link: Link, *, check: Callable[[], object], cancel: CancelToken) -> None:
         """Return when the agent has finished and its frames are here. `check` may raise, every 2 s at least.
@@ -57,17 +59,18 @@ class Follower:
                 paths = tuple(self._collector.output / name for name in saved.files)
                 self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds)
         elif kind == "frame_failed":
-            frame, reason = int(event.get("frame", 0)), _text(event, "reason")
-            self._set_aside(frame, "\n".join((reason, *_last_lines(event))))
-            self._say(ev.FrameFailed, frame=frame, reason=reason)
+            frame, reason = _number(event, "frame"), _text(event, "reason")
+            if self._once(f"{kind} {frame}"):
+                self._set_aside(frame, "\n".join((reason, *_last_lines(event))))
+                self._say(ev.FrameFailed, frame=frame, reason=reason)
         elif kind == "blender_ready":
-            self._say(ev.Notice, text=f"Blender {_text(event, 'version')} is ready ({_text(event, 'source')})")
+            self._notice(f"Blender {_text(event, 'version')} is ready ({_text(event, 'source')})")
         elif kind == "scene":
-            self._say(ev.Notice, text=f"{_text(event, 'engine')} renders on {_devices(event)}")
-            for note in event.get("notes") or ():
-                self._say(ev.Notice, text=str(note))
+            self._notice(f"{_text(event, 'engine')} renders on {_devices(event)}")
+            for note in _texts(event, "notes"):
+                self._notice(note)
         elif kind == "interruption":
-            self._say(ev.Notice, text="Amazon takes this spot machine back in about two minutes")
+            self._notice(f"Amazon takes this spot machine back at {_text(event, 'time') or 'any moment'}")
         elif kind == "stopped":
             raise MachineGoneError("The spot machine was taken back")
         elif kind == "failed":
@@ -75,14 +78,33 @@ class Follower:
             raise error(_text(event, "message"), hint=_text(event, "hint"), details=_last_lines(event))
         return kind == "finished"
 
+    def _notice(self, text: str) -> None:
+        if self._once(text):
+            self._say(ev.Notice, text=text)
+
+    def _once(self, what: str) -> bool:
+        new = what not in self._told
+        self._told.add(what)
+        return new
+
     def _say(self, event: Callable[..., ev.Event], **fields: object) -> None:
         self._report(event(at=time.time(), **fields))
 
 
 def _last_lines(event: dict[str, Any]) -> tuple[str, ...]:
     """Return the end of the log an event carries."""
-    lines = event.get("log") or ()
-    return tuple(str(line) for line in lines)[-_MAX_DETAIL_LINES:]
+    return _texts(event, "log")[-_MAX_DETAIL_LINES:]
+
+
+def _texts(event: dict[str, Any], key: str) -> tuple[str, ...]:
+    """Return a list of texts; whatever else the machine may have sent is no reason to fall over."""
+    found = event.get(key)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _number(event: dict[str, Any], key: str) -> int:
+    found = event.get(key)
+    return found if isinstance(found, int) else 0
 
 
 def _text(event: dict[str, Any], key: str) -> str:
@@ -90,6 +112,6 @@ def _text(event: dict[str, Any], key: str) -> str:
 
 
 def _devices(event: dict[str, Any]) -> str:
-    names = ", ".join(str(name) for name in event.get("devices") or ())
+    names = ", ".join(_texts(event, "devices"))
     device = _text(event, "device")
     return f"{names} ({device})" if names and device != "CPU" else device

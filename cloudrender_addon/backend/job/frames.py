@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -26,6 +27,6 @@ def belongs_to_frame(name: str, frame: int) -> bool:
     """Tell whether a file name may be a result of this frame: its number must stand in it.
 
     Names come from a rented machine, so this is a check of what it claims. It cannot be stricter: a File Output node
-    called "Pass1" writes "Pass10001.png".
+    called "Pass1" writes "Pass10001.png", one called "beauty_###" writes "beauty_007.png".
     """
-    return frame_stem(frame) in name
+    return frame_stem(frame) in name or re.search(rf"(?<!\d)0*{abs(frame)}(?!\d)", name) is not None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.settings import Settings
 
 _VERSION = 1
+_REPLACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +87,15 @@ class JobFolder:
         lock = filelock.FileLock(self.path / "lock", mode=0o600)
         try:
             lock.acquire(timeout=wait_seconds)
-        except filelock.Timeout as error:
+        except OSError as error:
+            if isinstance(error, filelock.Timeout):
+                raise RecordError(
+                    f"Job {self.job_id} is being driven by another cloudrender",
+                    hint=f"Watch it there, or end it with: cloudrender cancel {self.job_id}",
+                ) from error
             raise RecordError(
-                f"Job {self.job_id} is being driven by another cloudrender",
-                hint=f"Watch it there, or end it with: cloudrender cancel {self.job_id}",
+                f"Job {self.job_id} cannot be locked in {self.path} ({error.strerror})",
+                hint="Check that folder's rights",
             ) from error
         try:
             yield
@@ -121,7 +128,7 @@ class JobFolder:
                 json.dump(_to_json(record), file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(self.path / "record.json")
+            _replace(part, self.path / "record.json")
         except OSError as error:
             raise RecordError(
                 f"The job record cannot be written to {self.path} ({error.strerror})",
@@ -204,6 +211,20 @@ class JobStore:
                 hint="Give more of the job's name",
             )
         raise RecordError(f"There is no job {name}", hint="cloudrender jobs lists them")
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename over `target`. On Windows that fails while another process reads it, which takes it a moment."""
+    deadline = time.monotonic() + _REPLACE_SECONDS
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _to_json(record: JobRecord) -> dict[str, Any]:

@@ -7,7 +7,6 @@ are one mechanism: look what is missing, use the machine the record names or ren
 
 from __future__ import annotations
 
-import functools
 import logging
 import secrets
 import time
@@ -41,7 +40,7 @@ _log = logging.getLogger(__name__)
 class JobRunner:
     """Runs one job on the calling thread; the caller holds the folder's lock.
 
-    `bundle` makes the project's bundle; it is asked once, when the project may have to be sent.
+    `bundle` reads the project's folder; it is asked whenever the project has to be sent to another machine.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class JobRunner:
     ) -> None:
         self._folder = folder
         self._farm = farm
-        self._bundle = functools.cache(bundle)
+        self._bundle = bundle
         self._cancel = cancel
         self._ledger = Ledger(folder, report)
 

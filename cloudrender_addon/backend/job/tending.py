@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LinkError, MachineGoneError
-from cloudrender_addon.backend.farms.base import Farm, Link, Machine, RenderPlan
+from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
+from cloudrender_addon.backend.farms.base import Farm, Link, Machine, MachineState, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.follow import Follower
 from cloudrender_addon.backend.job.ledger import Ledger
@@ -33,6 +33,7 @@ class Tending:
         self._farm = farm
         self._bundle = bundle
         self._cancel = cancel
+        self._follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
 
     def tend(self, machine: Machine) -> None:
         """Return when the agent has finished and its frames are here.
@@ -59,26 +60,45 @@ class Tending:
                 link = self._reconnect(machine, lost)
 
     def _reconnect(self, machine: Machine, lost: LinkError) -> Link:
+        """Connect again for as long as the machine may live, but give it up when only it does not answer.
+
+        This computer may be off the network: the machine renders on meanwhile. So the time counts only if the cloud
+        said before and after that the machine is running.
+        """
         self._ledger.enter(Status.RECOVERING)
         self._ledger.say(f"{lost.message}; connecting again")
-        deadline = time.monotonic() + UNREACHABLE_SECONDS
+        while True:
+            was_seen = self._is_seen(machine)
+            deadline = time.monotonic() + UNREACHABLE_SECONDS
+            try:
+                return self._farm.connect(machine, cancel=self._cancel, deadline=deadline)[1]
+            except LinkError as error:
+                if was_seen and self._is_seen(machine):
+                    raise MachineGoneError("The machine does not answer any more") from error
+            self._ledger.seconds_left()
+            self._ledger.say("This computer seems to be offline; the machine goes on, and so does the waiting")
+
+    def _is_seen(self, machine: Machine) -> bool:
+        """Ask the cloud for the machine; False when the cloud cannot be reached. Raises `MachineGoneError`."""
         try:
-            return self._farm.connect(machine, cancel=self._cancel, deadline=deadline)[1]
-        except LinkError as error:
-            raise MachineGoneError("The machine does not answer any more") from error
+            status = self._farm.status(machine)
+        except UnreachableError:
+            return False
+        if status.state is MachineState.GONE:
+            raise MachineGoneError(f"The machine has ended ({status.reason or 'no reason given'})")
+        return True
 
     def _converse(self, machine: Machine, link: Link) -> None:
-        ledger, bundle = self._ledger, self._bundle()
+        ledger = self._ledger
         ledger.enter(Status.UPLOADING)
         link.push(
-            bundle,
-            on_sent=lambda sent: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=bundle.total_bytes)),
+            self._bundle,
+            on_sent=lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total)),
             cancel=self._cancel,
         )
         link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
-        follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
-        follower.follow(link, check=ledger.seconds_left, cancel=self._cancel)
+        self._follower.follow(link, check=ledger.seconds_left, cancel=self._cancel)
         link.finish()
 
 
