@@ -22,6 +22,7 @@ class Settings:
     `profile` and `region` default to what the AWS configuration says. `image` is "auto" or an AMI id. `subnet` is
     a subnet id, or None for the default VPC. `mirror` is the base URL of Blender's releases, `checkip_url` answers
     with the caller's public address. `home` holds the job records.
+    `lease_minutes` is how long a machine waits, without work, for somebody to fetch its frames.
     """
 
     profile: str | None = None
@@ -35,7 +36,7 @@ class Settings:
     checkip_url: str = "https://checkip.amazonaws.com"
     home: Path = dataclasses.field(default_factory=lambda: platformdirs.user_data_path("cloudrender"))
     max_hours: float = 8.0
-    lease_minutes: float = 15.0
+    lease_minutes: float = 30.0
     boot_minutes: float = 10.0
 
 

@@ -39,10 +39,13 @@ def _parser(name: str, description: str, *, epilog: str | None = None) -> argpar
     parser.add_argument("--version", action="version", version=f"cloudrender {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the log, and tracebacks of errors")
     parser.add_argument("--json", action="store_true", help="write one JSON object a line, for programs")
+    return parser
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
     account = parser.add_argument_group("account (also in the configuration file, and as CLOUDRENDER_… variables)")
     account.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
     account.add_argument("--region", metavar="REGION", help="AWS region, such as eu-central-1")
-    return parser
 
 
 def _render() -> argparse.ArgumentParser:
@@ -64,6 +67,7 @@ def _render() -> argparse.ArgumentParser:
     parser.add_argument(
         "--blender", metavar="VERSION", help="Blender to render with (default: the file's, newest patch)"
     )
+    _add_account(parser)
     machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
     machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
     machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
@@ -85,6 +89,7 @@ def _job_command(name: str, description: str) -> argparse.ArgumentParser:
 
 def _clean_up() -> argparse.ArgumentParser:
     parser = _parser("clean-up", "List what cloudrender has left in the account, and end it after a yes.")
+    _add_account(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="end it without asking")
     return parser
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -49,7 +50,10 @@ def choose_display(*, as_json: bool) -> Display:
 
 
 class _Lines:
-    """Writes lines; when nobody reads them any more (`| head`), it falls silent: the job is worth more than its log."""
+    """Writes lines; when nobody reads them any more (`| head`), or the disk behind them is full, it falls silent.
+
+    The job is worth more than what is said of it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO | None = stream
@@ -59,9 +63,10 @@ class _Lines:
             return
         try:
             print(text, file=self._stream, flush=True)
-        except BrokenPipeError:
+        except OSError:
             # Python flushes once more when it ends, and would complain then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None
 
     def close(self) -> None:
@@ -79,7 +84,7 @@ class LineDisplay(_Lines):
         """Nothing: a log file wants no repainting."""
 
     def say(self, text: str) -> None:
-        self._line(text)
+        self._line(printable(text))
 
     def error(self, error: CloudrenderError) -> None:
         for line in error_lines(error):
@@ -107,10 +112,12 @@ class BarDisplay(LineDisplay):
         status = progress.status.value.capitalize()
         self._bar.bar_format = f"{status:<13}{{bar}} {_figures(progress, now=time.time())}"
         self._bar.n = _fraction(progress)
-        self._bar.refresh()
+        with contextlib.suppress(OSError):
+            self._bar.refresh()
 
     def say(self, text: str) -> None:
-        tqdm.write(text, file=sys.stderr)
+        with contextlib.suppress(OSError):
+            tqdm.write(printable(text), file=sys.stderr)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -160,6 +167,11 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.Notice(text=text):
             return text
     return ""
+
+
+def printable(text: str) -> str:
+    """Make a text safe for a terminal: some of it comes from rented machines, logs and files of others."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
 
 
 def error_lines(error: CloudrenderError) -> list[str]:

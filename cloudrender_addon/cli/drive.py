@@ -8,7 +8,6 @@ import logging
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -45,18 +44,34 @@ def drive(
     runner = JobRunner(folder, farm=farm, bundle=bundle, report=events.put, cancel=cancel)
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=runner.run, name="job", daemon=True)
-    with _log_to(folder.log), _stop_signals(cancel, display):
+    with _log_to(folder.log), _stop_signals(cancel) as presses:
         thread.start()
-        ended = _watch(events, thread, Progress(total=runner.total, done=runner.done, started=time.time()), display)
+        try:
+            ended = _watch(events, thread, presses, runner.progress(), display)
+        except BaseException:
+            # Whatever befalls the face, the machine behind it is ended first.
+            cancel.cancel()
+            thread.join()
+            raise
     thread.join(timeout=5)
     _summarize(folder.load(), ended, farm, display)
+    if cancelled and presses:
+        raise KeyboardInterrupt  # meant for whatever was to come after this clean-up
     return EXIT_CODES.get(ended.status, 1)
 
 
 def _watch(
-    events: queue.SimpleQueue[ev.Event], thread: threading.Thread, progress: Progress, display: Display
+    events: queue.SimpleQueue[ev.Event],
+    thread: threading.Thread,
+    presses: list[int],
+    progress: Progress,
+    display: Display,
 ) -> ev.JobEnded:
+    answered = 0
     while True:
+        if len(presses) > answered:
+            display.say("Still ending the machine; please wait" if answered else "Stopping: ending the machine …")
+            answered = len(presses)
         alive = thread.is_alive()  # asked first: what a thread says before its end is in the queue then
         try:
             event = events.get(timeout=_TICK_SECONDS)
@@ -71,10 +86,21 @@ def _watch(
             return event
 
 
+class _JobLog(logging.FileHandler):
+    """A log that is worth less than the job: a full disk or a vanished folder stops neither, and is not shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class calls it so
+        """Nothing."""
+
+
 @contextlib.contextmanager
 def _log_to(path: Path) -> Iterator[None]:
     """Keep the job's log in its folder: an error's traceback is there, not on the terminal."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = _JobLog(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     log = logging.getLogger("cloudrender_addon")
     log.addHandler(handler)
@@ -87,17 +113,20 @@ def _log_to(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_signals(cancel: CancelToken, display: Display) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into cancellation; pressed again, they only say that it is under way."""
+def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
+    """Turn Ctrl-C and SIGTERM into cancellation, and collect them in the list that is yielded.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        again = cancel.cancelled
+    Nothing is printed here: the main thread may be in the middle of printing.
+    """
+    presses: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        presses.append(number)
         cancel.cancel()
-        display.say("Still ending the machine; please wait" if again else "Stopping: ending the machine …")
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield presses
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -109,7 +138,7 @@ def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Displ
     if ended.frames:
         display.say(f"{len(ended.frames)} of {len(spec.frames)} frames are in {spec.output}")
     if ended.missing and ended.frames:
-        display.say(f"Missing: {format_frames(ended.missing)}")
+        display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
     if record.launches:
         phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
         display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")

@@ -9,12 +9,13 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.assets.project import scan_project
-from cloudrender_addon.backend.aws.inventory import end, list_ours
+from cloudrender_addon.backend.aws.inventory import END_SECONDS, Resource, end, list_ours
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import RecordError
 from cloudrender_addon.backend.farms.base import Farm
@@ -22,18 +23,24 @@ from cloudrender_addon.backend.farms.factory import open_account, open_farm
 from cloudrender_addon.backend.job.collect import Collector
 from cloudrender_addon.backend.job.cost import machine_cost
 from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.settings import Settings
 from cloudrender_addon.cli.display import Display, format_seconds
 from cloudrender_addon.cli.drive import drive
 
-_CANCEL_WAIT_SECONDS = 120.0
+_CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
+"""The client that drives the job may take this long to see its machine gone."""
+
 _FETCH_CONNECT_SECONDS = 30.0
 
 
 def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print one line, or one JSON object, for every job."""
-    for folder in JobStore(settings.home).folders():
+    folders = JobStore(settings.home).folders()
+    if not folders and not arguments.json:
+        print("No jobs yet")
+    for folder in folders:
         try:
             row = _row(folder, folder.load())
         except RecordError as error:
@@ -88,18 +95,16 @@ def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) 
         record = folder.load()
         if record.open:
             _drive(folder, record, display, cancelled=True)
-        if folder.load().open:
-            return 1
-    display.say(f"Job {folder.job_id} is cancelled")
-    return 0
+        record = folder.load()
+    display.say(f"Job {folder.job_id}: {record.status.value}")
+    return 1 if record.open else 0
 
 
 def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """List what carries our tag in the account, and end it after a yes; jobs being driven right now are left alone."""
     store = JobStore(settings.home)
     account = open_account(settings)
-    driven = {folder.job_id for folder in store.folders() if folder.locked()}
-    found = [resource for resource in list_ours(account) if resource.job_id not in driven]
+    found = _undriven(store, list_ours(account))
     if not found:
         display.say(f"Nothing of cloudrender is left running in {account.region}")
         return 0
@@ -109,19 +114,34 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     if not arguments.yes and not _ask("End all of this?"):
         display.say("Nothing was changed")
         return 1
-    end(account, found)
-    tidy_open_jobs(store, display, cancel_all=True)
-    display.say(f"Ended: {len(found)}. Nothing of cloudrender is left running in {account.region}")
-    return 0
+    # Asked again: a client may have begun to drive one of these jobs while the question stood.
+    end(account, _undriven(store, found))
+    tidy_open_jobs(store, display, ended={resource.job_id for resource in found})
+    left = _undriven(store, list_ours(account))
+    display.say(f"Ended: {len(found) - len(left)} of {len(found)}")
+    display.say(f"Left running in {account.region}: {', '.join(resource.id for resource in left) or 'nothing'}")
+    return 1 if left else 0
 
 
-def tidy_open_jobs(store: JobStore, display: Display, *, cancel_all: bool = False) -> None:
-    """Finish the clean-up of jobs whose client died while ending them; tell of others left half-way."""
+def _undriven(store: JobStore, resources: Iterable[Resource]) -> list[Resource]:
+    """Return those that belong to no job that a client drives right now."""
+    driven = {folder.job_id for folder in store.folders() if folder.locked()}
+    return [resource for resource in resources if resource.job_id not in driven]
+
+
+def scan_job(spec: JobSpec) -> Bundle:
+    """Read the project's folder: all that is sent, which is never the output folder, nor the one used by default."""
+    outputs = (spec.output, spec.project / "out")
+    return scan_project(spec.project, outputs=outputs, blend=spec.project / spec.blend)
+
+
+def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] = ()) -> None:
+    """Finish the clean-up of jobs whose client died while ending them, or that are `ended`; tell of others."""
     for folder in store.folders():
         try:
             with folder.lock():
                 record = folder.load()
-                ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or cancel_all
+                ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or folder.job_id in ended
                 if record.open and ending:
                     display.say(f"Ending what job {folder.job_id} had left running")
                     _drive(folder, record, display, cancelled=True)
@@ -135,11 +155,8 @@ def tidy_open_jobs(store: JobStore, display: Display, *, cancel_all: bool = Fals
 
 
 def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
-    def bundle() -> Bundle:
-        spec = record.spec
-        return scan_project(spec.project, output=spec.output, blend=spec.project / spec.blend)
-
-    return drive(folder, farm=_farm(folder, record), bundle=bundle, display=display, cancelled=cancelled)
+    farm = _farm(folder, record)
+    return drive(folder, farm=farm, bundle=lambda: scan_job(record.spec), display=display, cancelled=cancelled)
 
 
 def _farm(folder: JobFolder, record: JobRecord) -> Farm:
@@ -152,6 +169,7 @@ def _row(folder: JobFolder, record: JobRecord) -> dict[str, Any]:
     return {
         "job": folder.job_id,
         "status": record.status.value,
+        "left_half_way": record.open and not folder.locked(),
         "saved": len(folder.saved_frames(record.spec.output)),
         "frames": len(record.spec.frames),
         "cost_usd": round(cost, 6),
@@ -167,6 +185,8 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['job']}  damaged: {row['error']}"
     frames = f"{row['saved']}/{row['frames']} frames"
     text = f"{row['job']}  {row['status']:<12} {frames:>14}  ${row['cost_usd']:.4f}  {row['blend']} → {row['output']}"
+    if row["left_half_way"]:
+        text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text
 
 

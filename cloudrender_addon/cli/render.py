@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.assets.concerns import preliminary_concerns
-from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.errors import ConfigError, ProjectError, SceneError, UsageError
 from cloudrender_addon.backend.farms.factory import open_account, open_farm
 from cloudrender_addon.backend.job.frames import format_frames
@@ -20,9 +20,13 @@ from cloudrender_addon.backend.job.record import JobRecord, JobStore
 from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
 from cloudrender_addon.backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from cloudrender_addon.backend.settings import Settings
+from cloudrender_addon.cli.arguments import COMMANDS
 from cloudrender_addon.cli.display import Display
 from cloudrender_addon.cli.drive import drive
-from cloudrender_addon.cli.jobs import tidy_open_jobs
+from cloudrender_addon.cli.jobs import scan_job, tidy_open_jobs
+
+_LOCK_SECONDS = 10.0
+"""Another start may look at the new job for a moment, to see whether it was left half-way."""
 
 
 def render(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -31,6 +35,9 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     # Loading boto3 takes about a second: it happens while the file and the folder are read.
     threading.Thread(target=account.warm_up, name="warm-up", daemon=True).start()
     here = Path.cwd()
+    # From here on the account is named: whoever goes on with the job, from whatever shell, must look in the same one.
+    profile = settings.profile or os.environ.get("AWS_PROFILE")
+    settings = replace(settings, profile=profile, region=account.region)
     blend = _choose_blend(arguments.blend, here)
     scene = read_scene(blend)
     project = here if blend.is_relative_to(here) else blend.parent
@@ -47,19 +54,25 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
-    bundle = _scan(spec, ask=not arguments.yes)
     store = JobStore(settings.home)
+    _scan(spec, ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=time.time()))
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
-    with folder.lock():
+    with folder.lock(wait_seconds=_LOCK_SECONDS):
         farm = open_farm(settings, account=account, keys=folder.keys)
-        return drive(folder, farm=farm, bundle=lambda: bundle, display=display)
+        return drive(folder, farm=farm, bundle=lambda: scan_job(spec), display=display)
 
 
 def _choose_blend(name: str | None, here: Path) -> Path:
     if name is not None:
-        return (here / name).resolve()
+        meant = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
+        if meant and not (here / name).exists():
+            raise UsageError(
+                f"There is no file {name}", hint=f"If you mean the command, write it first: cloudrender {meant[0]} …"
+            )
+        # Not resolved: a link in a project belongs to the project, wherever it leads.
+        return Path(os.path.abspath(here / name))  # noqa: PTH100  resolve() would follow the link
     found = sorted(path for path in here.iterdir() if path.suffix == ".blend" and path.is_file())
     if len(found) == 1:
         return found[0]
@@ -108,14 +121,13 @@ def _prepare_output(output: Path) -> Path:
     return output.resolve()
 
 
-def _scan(spec: JobSpec, *, ask: bool) -> Bundle:
+def _scan(spec: JobSpec, *, ask: bool) -> None:
     if ask:
         # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
         _confirm(preliminary_concerns(spec.project))
-    bundle = scan_project(spec.project, output=spec.output, blend=spec.project / spec.blend)
+    bundle = scan_job(spec)
     if ask:
         _confirm(tuple(c for c in bundle.concerns if c not in preliminary_concerns(spec.project)))
-    return bundle
 
 
 def _confirm(concerns: tuple[str, ...]) -> None:
@@ -128,7 +140,9 @@ def _confirm(concerns: tuple[str, ...]) -> None:
         hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y",
     )
     if not sys.stdin.isatty():
-        raise ProjectError(f"{concerns[0]}: nobody is there to ask", hint=f"{refused.hint} to send it all the same")
+        raise ProjectError(
+            f"{concerns[0].rstrip('.')}: nobody is there to ask", hint=f"{refused.hint} to send it all the same"
+        )
     print("Send it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise refused

@@ -46,6 +46,9 @@ def compositor_tree(scene: Any) -> Any:
     return scene.node_tree if scene.use_nodes else None
 
 
+_LONGEST_NAME = 180  # the end is kept: frame number and extension are there
+
+
 class FileOutputs:
     """The compositor's File Output nodes: their files are to come back too, whatever folder they name."""
 
@@ -71,7 +74,7 @@ class FileOutputs:
         nodes = folder / "nodes"
         for path in sorted(nodes.rglob("*")):
             if path.is_file():
-                path.rename(folder / _plain("_".join(path.relative_to(nodes).parts)))
+                path.rename(_free(folder / _plain("_".join(path.relative_to(nodes).parts))))
         return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
@@ -112,10 +115,20 @@ def _file_outputs(tree: Any, seen: set[str]) -> Iterator[Any]:
             yield from _file_outputs(node.node_tree, seen)
 
 
+def _free(path: Path) -> Path:
+    """Return the path, or one like it that is not taken: names that differed may have become the same."""
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free
+
+
 def _flat(name: str) -> str:
     """Return the name without folders, which could lead out of ours."""
     return re.sub(r"[/\\]+", "_", name)
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+|\.\.+", "_", name).lstrip(".")
+    return re.sub(r"[^A-Za-z0-9_.-]+|\.\.+", "_", name).lstrip(".")[-_LONGEST_NAME:]

@@ -50,6 +50,12 @@ def test_no_file_here(cloud: Cloud, project: Project) -> None:
     check_explained(project.run(), 1, "no .blend file")
 
 
+@pytest.mark.parametrize("arguments", [["cleanup"], ["--yes", "clean-up"], ["jbos"]])
+def test_a_misspelt_command_is_understood(cloud: Cloud, project: Project, arguments: list[str]) -> None:
+    check_explained(project.run(*arguments), 2, "If you mean the command")
+    assert not cloud.calls
+
+
 def test_a_missing_file(cloud: Cloud, project: Project) -> None:
     check_explained(project.run("no such.blend"), 1, "no such.blend")
     assert launches(cloud) == 0

@@ -52,6 +52,24 @@ def test_layer_2_an_interrupted_clean_up_is_finished_by_the_next_render(cloud: C
     assert result.code == 0 and "had left running" in result.err, result.err
 
 
+def test_layer_2_from_a_shell_that_means_another_region(
+    cloud: Cloud, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_while(project, "Rendering")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert project.run("cancel", project.run("jobs").out.split()[0]).code == 0
+    assert cloud.machines[0].reason == "Client.UserInitiatedShutdown"
+
+
+def test_layer_2_a_machine_that_is_gone_needs_no_right_to_end_it(cloud: Cloud, project: Project) -> None:
+    killed_while(project, "Rendering")
+    cloud.kill(cloud.machines[0])
+    wait_for(lambda: cloud.machines[0].ended_at, "the power cut")
+    # What is gone has no tags, so a policy with a condition on tags refuses.
+    cloud.faults.api("TerminateInstances", "UnauthorizedOperation", times=99)
+    assert project.run("cancel", project.run("jobs").out.split()[0]).code == 0
+
+
 def test_layer_3_tags_find_it_without_any_record(cloud: Cloud, project: Project) -> None:
     killed_while(project, "Rendering")
     shutil.rmtree(Path(os.environ["CLOUDRENDER_HOME"]))

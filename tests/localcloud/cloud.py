@@ -17,6 +17,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,8 @@ class Cloud:
         ours = ("AWS_", "CLOUDRENDER_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         kept.pop("no_proxy", None)  # would win over NO_PROXY
+        # The commands of this project, for who has not activated its virtual environment.
+        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
         return {**kept, **self.env()}
 
     def client(self, service: str, *, region: str = REGION, **settings: Any) -> Any:

@@ -533,7 +533,7 @@ def test_open_link_brings_the_real_agent(rig: Rig, tmp_path: Path) -> None:
     )
     project = tmp_path / "project"
     make(project, {"scene.blend": b"x"})
-    push(link, scan_project(project, output=project / "out", blend=project / "scene.blend"))
+    push(link, scan_project(project, outputs=[project / "out"], blend=project / "scene.blend"))
     assert link.snapshot() == []
     link.finish()
     assert (rig.root / "collected").exists()

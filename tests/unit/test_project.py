@@ -37,7 +37,7 @@ def put(path: Path, text: str = "x") -> Path:
 
 
 def scan(root: Path, *, output: str = "out", blend: str = "scene.blend") -> Bundle:
-    return scan_project(root, output=root / output, blend=root / blend)
+    return scan_project(root, outputs=[root / output], blend=root / blend)
 
 
 def names(bundle: Bundle) -> list[str]:
@@ -124,7 +124,7 @@ def test_missing_project(tmp_path: Path) -> None:
 
 def test_project_behind_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
-    real = scan_project(tmp_path / "link", output=root / "out", blend=root / "scene.blend")
+    real = scan_project(tmp_path / "link", outputs=[root / "out"], blend=root / "scene.blend")
     assert names(real) == ["scene.blend"]
     assert real.concerns == ()
 

@@ -92,7 +92,7 @@ def test_metadata_is_the_same_everywhere(tmp_path: Path) -> None:
 def test_link_is_sent_as_its_content(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"content")
     (tmp_path / "scene.blend").symlink_to("target")
-    bundle = scan_project(tmp_path, output=tmp_path / "out", blend=tmp_path / "scene.blend")
+    bundle = scan_project(tmp_path, outputs=[tmp_path / "out"], blend=tmp_path / "scene.blend")
     with tarfile.open(fileobj=io.BytesIO(stream(bundle))) as archive:
         member = archive.getmember("scene.blend")
         assert member.isreg()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,14 +27,14 @@ _UNNAMEABLE = "Not sent, because the name is not valid text"
 _OUTSIDE = "Sent, though the link leads out of the project folder"
 
 
-def scan_project(root: Path, *, output: Path, blend: Path) -> Bundle:
+def scan_project(root: Path, *, outputs: Collection[Path], blend: Path) -> Bundle:
     """Walk the project folder and return what of it is sent.
 
-    That is all but `output`, clutter, secrets and what `.cloudrenderignore` names; but `blend` in any case. Links are
-    followed, to files and to folders. The concerns begin with those of `preliminary_concerns(root)`: ask about these
-    first, since walking such a folder may take very long. Raises `ProjectError`.
+    That is all but the folders `outputs`, clutter, secrets and what `.cloudrenderignore` names; but `blend` in any
+    case. Links are followed, to files and to folders. The concerns begin with those of `preliminary_concerns(root)`:
+    ask about these first, since walking such a folder may take very long. Raises `ProjectError`.
     """
-    return _Scan(root, output=output, blend=blend).bundle()
+    return _Scan(root, outputs=outputs, blend=blend).bundle()
 
 
 class _Folder(NamedTuple):
@@ -45,10 +46,10 @@ class _Folder(NamedTuple):
 
 
 class _Scan:
-    def __init__(self, root: Path, *, output: Path, blend: Path) -> None:
+    def __init__(self, root: Path, *, outputs: Collection[Path], blend: Path) -> None:
         self._root = root.absolute()
         self._home = root.resolve()
-        self._output = output.resolve()
+        self._outputs = {output.resolve() for output in outputs} - {self._home}
         self._blend = self._name_of(blend)
         self._ignored = read_ignore_file(self._root)
         self._looked_at = 0
@@ -127,7 +128,7 @@ class _Scan:
         if not stat.S_ISDIR(status.st_mode):
             if not self._ignored.match_file(name):
                 self._take(path, name, status)
-        elif self._ignored.match_file(name + "/") or path.resolve() == self._output:
+        elif self._ignored.match_file(name + "/") or path.resolve() in self._outputs:
             return
         elif (identity := _identity(status)) in above:
             self._noted[_CIRCULAR].append(name)

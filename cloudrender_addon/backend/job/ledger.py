@@ -58,6 +58,7 @@ class Ledger:
         now = time.monotonic()
         self.phases[previous] = self.phases.get(previous, 0.0) + now - since
         self._entered = (status, now)
+        _log.info("%s", status.value)
         self.note(status=status)
         self.report(ev.StatusChanged(at=time.time(), status=status))
 

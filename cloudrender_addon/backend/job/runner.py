@@ -27,6 +27,7 @@ from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.cost import machine_cost
 from cloudrender_addon.backend.job.frames import format_frames
 from cloudrender_addon.backend.job.ledger import Ledger
+from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.record import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.tending import Tending
@@ -52,15 +53,16 @@ class JobRunner:
         self._cancel = cancel
         self._ledger = Ledger(folder, report)
 
-    @property
-    def total(self) -> int:
-        """How many frames the job has."""
-        return len(self._ledger.spec.frames)
-
-    @property
-    def done(self) -> int:
-        """How many of them are safely here."""
-        return len(self._ledger.collector.saved)
+    def progress(self) -> Progress:
+        """Return where the job stands by its record: the start for folding the events of `run`."""
+        record = self._ledger.record
+        return Progress(
+            total=len(record.spec.frames),
+            started=time.time(),
+            done=len(self._ledger.collector.saved),
+            machine=record.machine,
+            spent_usd=record.spent_usd,
+        )
 
     def run(self) -> ev.JobEnded:
         """Render what is missing, end every machine, close the record. Never raises; reports one `JobEnded`."""
@@ -132,13 +134,15 @@ class JobRunner:
         ledger.save(machine=machine, launches=ledger.record.launches + 1)
         machine = self._farm.launch(machine)
         ledger.save(machine=machine)
+        _log.info("launched %s in %s", machine.instance_id, machine.zone)
         ledger.report(ev.MachineLaunched(at=time.time(), machine=machine))
         return machine
 
     def _raise_failed_frames(self) -> None:
         if failed := self._ledger.record.failed_frames:
             raise RenderError(
-                f"{len(failed)} of {self.total} frames could not be rendered: {format_frames(failed)}",
+                f"{len(failed)} of {len(self._ledger.spec.frames)} frames could not be rendered: "
+                f"{format_frames(failed)}",
                 hint="Render one of them in Blender on this computer to see why",
                 details=tuple(f"Frame {n}: {line}" for n, text in sorted(failed.items()) for line in text.splitlines()),
             )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,8 @@ MAX_SHORT_LINKS = 10
 """How many links in a row may break within `SHORT_LINK_SECONDS` before the machine is given up."""
 
 SHORT_LINK_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class Tending:
@@ -45,6 +48,7 @@ class Tending:
         ledger.enter(Status.BOOTING)
         deadline = time.monotonic() + ledger.spec.settings.boot_minutes * 60
         machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
+        _log.info("connected to %s", machine.address)
         ledger.save(machine=machine)
         short_links = 0
         while True:
