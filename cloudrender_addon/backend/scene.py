@@ -47,10 +47,6 @@ class SceneInfo:
     is_movie: bool
 
     @property
-    def frames(self) -> tuple[int, ...]:
-        return tuple(range(self.frame_start, self.frame_end + 1, self.frame_step))
-
-    @property
     def blender(self) -> str:
         """The series to render with: the file's own, but never older than this tool supports."""
         major, minor = max(self.saved_by, OLDEST_BLENDER)

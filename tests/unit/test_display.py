@@ -77,3 +77,9 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert "Rendering" in shown and "1/4 · " in shown and "a notice\r\n" in shown and "elapsed" in shown
+
+
+def test_commands_for_the_terminal_in_foreign_text_are_not_obeyed() -> None:
+    out = io.StringIO()
+    LineDisplay(out).say("before \x1b]0;title\x07 after\r\nnext")
+    assert "\x1b" not in out.getvalue() and "\x07" not in out.getvalue() and out.getvalue().count("\n") == 1

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineType:
-    """A machine type. `gpu` is maker and model ("NVIDIA T4") of `gpu_count` GPUs, None without one."""
+    """A machine type. `gpu` is maker and model ("NVIDIA T4"), None without one."""
 
     name: str
     vcpus: int
-    memory_mb: int
     gpu: str | None
-    gpu_count: int
 
 
 def machine_type(account: Account, name: str) -> MachineType:
@@ -44,7 +42,5 @@ def machine_type(account: Account, name: str) -> MachineType:
     return MachineType(
         name=name,
         vcpus=found["VCpuInfo"].get("DefaultVCpus", 0),
-        memory_mb=found["MemoryInfo"].get("SizeInMiB", 0),
         gpu=f"{gpus[0].get('Manufacturer', '')} {gpus[0].get('Name', '')}".strip() if gpus else None,
-        gpu_count=sum(gpu.get("Count", 1) for gpu in gpus),
     )

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job behind the terminal: whatever befalls the face, the machine is ended."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.settings import Settings
+from cloudrender_addon.cli.display import LineDisplay
+from cloudrender_addon.cli.drive import drive
+from tests.unit.fakes import FakeFarm, frame_event, render_all
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    spec = JobSpec(
+        job_id="j", project=tmp_path, blend="a.blend", frames=(1, 2), output=tmp_path / "out", blender="4.2",
+        autoexec=False, settings=Settings(home=tmp_path / "home"),
+    )  # fmt: skip
+    return JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time()))
+
+
+def endless(plan: RenderPlan) -> Iterator[Any]:
+    """An agent that renders one frame and goes on for ever."""
+    yield frame_event(1)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        yield None
+
+
+class Display(LineDisplay):
+    """A face that does something at its first frame."""
+
+    def __init__(self, act: Any) -> None:
+        self.said: list[str] = []
+        self._act = act
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def show(self, event: ev.Event, progress: Progress) -> None:
+        if isinstance(event, ev.FrameSaved):
+            self._act()
+
+
+def run(folder: JobFolder, farm: FakeFarm, display: Display) -> int:
+    return drive(folder, farm=farm, bundle=lambda: Bundle(root=Path(), files=()), display=display)
+
+
+def test_a_face_that_falls_over_ends_the_machine_first(folder: JobFolder) -> None:
+    def fall() -> None:
+        raise ZeroDivisionError
+
+    farm = FakeFarm([endless])
+    with pytest.raises(ZeroDivisionError):
+        run(folder, farm, Display(fall))
+    assert farm.launched and farm.running == {}
+
+
+def test_ctrl_c_is_answered_and_ends_the_machine(folder: JobFolder) -> None:
+    display = Display(lambda: signal.raise_signal(signal.SIGINT))
+    farm = FakeFarm([endless])
+    assert run(folder, farm, display) == 130 and farm.running == {}
+    assert any("Stopping" in text for text in display.said) and "Left running: nothing" in display.said
+
+
+def test_a_job_folder_that_vanishes_does_not_keep_the_machine(folder: JobFolder) -> None:
+    farm = FakeFarm([render_all], on_launch=lambda: shutil.rmtree(folder.path))
+    with pytest.raises(Exception, match=r"record"):
+        run(folder, farm, Display(lambda: None))
+    assert farm.launched and farm.running == {}
