@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from cloudrender_addon.backend.errors import CloudrenderError
 from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.frames import counted
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
 
@@ -163,7 +164,7 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.FrameFailed(frame=frame, reason=reason):
             return f"Frame {frame} was set aside: {reason}"
         case ev.Interrupted(reason=reason, missing=missing):
-            return f"{reason}; going on with the {missing} missing frames on another machine"
+            return f"{reason}; going on with {counted(missing)} on another machine"
         case ev.Notice(text=text):
             return text
     return ""

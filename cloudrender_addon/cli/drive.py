@@ -17,7 +17,7 @@ from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import CloudrenderError
 from cloudrender_addon.backend.farms.base import Farm
 from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.frames import format_frames
+from cloudrender_addon.backend.job.frames import counted, format_frames
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.record import JobFolder, JobRecord
 from cloudrender_addon.backend.job.runner import JobRunner
@@ -136,7 +136,7 @@ def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Displ
     display.close()
     spec = record.spec
     if ended.frames:
-        display.say(f"{len(ended.frames)} of {len(spec.frames)} frames are in {spec.output}")
+        display.say(f"In {spec.output}: {len(ended.frames)} of {counted(len(spec.frames))}")
     if ended.missing and ended.frames:
         display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
     if record.launches:

@@ -22,6 +22,7 @@ from cloudrender_addon.backend.farms.base import Farm
 from cloudrender_addon.backend.farms.factory import open_account, open_farm
 from cloudrender_addon.backend.job.collect import Collector
 from cloudrender_addon.backend.job.cost import machine_cost
+from cloudrender_addon.backend.job.frames import counted
 from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
 from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
@@ -79,7 +80,7 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
                 for event in link.snapshot():
                     if event.get("event") == "frame" and (saved := collector.collect(link, event, cancel=cancel)):
                         display.say(f"Frame {saved.frame} is here")
-    display.say(f"{len(collector.saved)} of {len(record.spec.frames)} frames are in {record.spec.output}")
+    display.say(f"In {record.spec.output}: {len(collector.saved)} of {counted(len(record.spec.frames))}")
     return 0
 
 
@@ -109,7 +110,7 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
         display.say(f"Nothing of cloudrender is left running in {account.region}")
         return 0
     for resource in found:
-        age = format_seconds(resource.age_seconds) if resource.age_seconds is not None else "?"
+        age = format_seconds(resource.age_seconds) if resource.age_seconds is not None else "unknown"
         display.say(f"{resource.kind:<16} {resource.id:<24} job {resource.job_id}  age {age}  {resource.state}")
     if not arguments.yes and not _ask("End all of this?"):
         display.say("Nothing was changed")

@@ -18,6 +18,11 @@ def format_frames(frames: Iterable[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
+def counted(frames: int) -> str:
+    """Write a number of frames: "1 frame", "7 frames"."""
+    return f"{frames} frame{'s' if frames != 1 else ''}"
+
+
 def frame_stem(frame: int) -> str:
     """Write a frame number as Blender does in file names: four digits at least, the sign in front."""
     return f"{frame:05d}" if frame < 0 else f"{frame:04d}"

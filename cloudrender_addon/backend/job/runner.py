@@ -121,7 +121,7 @@ class JobRunner:
         machine = self._farm.plan(
             MachineRequest(
                 job_id=ledger.spec.job_id,
-                token=f"cloudrender-{ledger.spec.job_id}-{secrets.token_hex(4)}",
+                token=f"{ledger.spec.job_id}-{secrets.token_hex(4)}",
                 instance_type=ledger.spec.settings.instance_type,
                 disk_bytes=bundle.total_bytes,
                 lifetime_seconds=max(int(ledger.seconds_left()), 1),

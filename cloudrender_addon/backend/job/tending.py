@@ -97,13 +97,26 @@ class Tending:
         ledger.enter(Status.UPLOADING)
         link.push(
             self._bundle,
-            on_sent=lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total)),
+            on_sent=_in_steps(lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total))),
             cancel=self._cancel,
         )
         link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
         self._follower.follow(link, check=ledger.seconds_left, cancel=self._cancel)
         link.finish()
+
+
+def _in_steps(report: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Pass on a hundred steps of a transfer, not every piece of it."""
+    reported = 0
+
+    def on_sent(sent: int, total: int) -> None:
+        nonlocal reported
+        if sent == total or sent - reported >= total / 100:
+            reported = sent
+            report(sent, total)
+
+    return on_sent
 
 
 def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
