@@ -207,6 +207,7 @@ def test_a_mirror_that_is_away_is_given_up(tmp_path: Path, pauses: Pauses) -> No
 
 def test_a_full_disk_is_told_from_a_bad_archive(tmp_path: Path, mirror: ReleaseServer, brought, pauses: Pauses) -> None:
     mirror.release("4.2.10")
+    put_blender(tmp_path / "path" / "xz", "")  # without one on the machine, tar is not used
     tar = put_blender(tmp_path / "path" / "tar", "")
     tar.write_text("#!/bin/sh\nhead -c 10 >/dev/null\necho 'tar: write error: No space left on device' >&2\nexit 2\n")
     with pytest.raises(Failure, match="disk") as caught:
