@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from cloudrender_addon.backend.errors import Cancelled
+from .errors import Cancelled
 
 _PROBE_SECONDS = 1.0
 

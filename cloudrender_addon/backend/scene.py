@@ -12,7 +12,7 @@ import zstandard
 from blender_asset_tracer import blendfile
 from blender_asset_tracer.blendfile.exceptions import BlendFileError
 
-from cloudrender_addon.backend.errors import SceneError
+from .errors import SceneError
 
 OLDEST_BLENDER = (4, 2)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import platformdirs
 
-from cloudrender_addon.backend.errors import ConfigError
+from .errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

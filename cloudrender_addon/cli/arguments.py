@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cloudrender_addon import __version__
+from .. import __version__
 
 COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up")
 

@@ -15,11 +15,11 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
-from cloudrender_addon.backend.errors import CloudrenderError
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.frames import counted
-from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.status import Status
+from ..backend.errors import CloudrenderError
+from ..backend.job import events as ev
+from ..backend.job.frames import counted
+from ..backend.job.progress import Progress
+from ..backend.job.status import Status
 
 _MAX_DETAILS = 40
 

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import CloudrenderError
-from cloudrender_addon.backend.farms.base import Farm
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.frames import counted, format_frames
-from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobFolder, JobRecord
-from cloudrender_addon.backend.job.runner import JobRunner
-from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.cli.display import Display, format_seconds
+from ..backend.assets.bundle import Bundle
+from ..backend.cancel import CancelToken
+from ..backend.errors import CloudrenderError
+from ..backend.farms.base import Farm
+from ..backend.job import events as ev
+from ..backend.job.frames import counted, format_frames
+from ..backend.job.progress import Progress
+from ..backend.job.record import JobFolder, JobRecord
+from ..backend.job.runner import JobRunner
+from ..backend.job.status import Status
+from .display import Display, format_seconds
 
 _TICK_SECONDS = 0.25
 

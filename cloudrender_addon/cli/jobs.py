@@ -13,22 +13,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.assets.project import scan_project
-from cloudrender_addon.backend.aws.inventory import END_SECONDS, Resource, end, list_ours
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import RecordError
-from cloudrender_addon.backend.farms.base import Farm
-from cloudrender_addon.backend.farms.factory import open_account, open_farm
-from cloudrender_addon.backend.job.collect import Collector
-from cloudrender_addon.backend.job.cost import machine_cost
-from cloudrender_addon.backend.job.frames import counted
-from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
-from cloudrender_addon.backend.job.spec import JobSpec
-from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.backend.settings import Settings
-from cloudrender_addon.cli.display import Display, format_seconds
-from cloudrender_addon.cli.drive import drive
+from ..backend.assets.bundle import Bundle
+from ..backend.assets.project import scan_project
+from ..backend.aws.inventory import END_SECONDS, Resource, end, list_ours
+from ..backend.cancel import CancelToken
+from ..backend.errors import RecordError
+from ..backend.farms.base import Farm
+from ..backend.farms.factory import open_account, open_farm
+from ..backend.job.collect import Collector
+from ..backend.job.cost import machine_cost
+from ..backend.job.frames import counted
+from ..backend.job.record import JobFolder, JobRecord, JobStore
+from ..backend.job.spec import JobSpec
+from ..backend.job.status import Status
+from ..backend.settings import Settings
+from .display import Display, format_seconds
+from .drive import drive
 
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
 """The client that drives the job may take this long to see its machine gone."""

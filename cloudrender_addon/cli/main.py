@@ -14,10 +14,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from cloudrender_addon.backend.errors import Cancelled, CloudrenderError, UsageError
-from cloudrender_addon.backend.settings import Settings, load_settings
-from cloudrender_addon.cli.arguments import parse
-from cloudrender_addon.cli.display import Display, choose_display
+from ..backend.errors import Cancelled, CloudrenderError, UsageError
+from ..backend.settings import Settings, load_settings
+from .arguments import parse
+from .display import Display, choose_display
 
 _SETTING_FLAGS = ("profile", "region", "instance_type", "image", "ssh_user", "ssh_port", "subnet", "max_hours")
 
@@ -62,8 +62,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     # Imported here: `--help` and wrong usage should not wait for a second of imports.
-    from cloudrender_addon.cli import jobs  # noqa: PLC0415
-    from cloudrender_addon.cli.render import render  # noqa: PLC0415
+    from . import jobs  # noqa: PLC0415
+    from .render import render  # noqa: PLC0415
 
     match arguments.command:
         case "jobs":

@@ -12,18 +12,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from cloudrender_addon.backend.assets.concerns import preliminary_concerns
-from cloudrender_addon.backend.errors import ConfigError, ProjectError, SceneError, UsageError
-from cloudrender_addon.backend.farms.factory import open_account, open_farm
-from cloudrender_addon.backend.job.frames import format_frames
-from cloudrender_addon.backend.job.record import JobRecord, JobStore
-from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
-from cloudrender_addon.backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
-from cloudrender_addon.backend.settings import Settings
-from cloudrender_addon.cli.arguments import COMMANDS
-from cloudrender_addon.cli.display import Display
-from cloudrender_addon.cli.drive import drive
-from cloudrender_addon.cli.jobs import scan_job, tidy_open_jobs
+from ..backend.assets.concerns import preliminary_concerns
+from ..backend.errors import ConfigError, ProjectError, SceneError, UsageError
+from ..backend.farms.factory import open_account, open_farm
+from ..backend.job.frames import format_frames
+from ..backend.job.record import JobRecord, JobStore
+from ..backend.job.spec import JobSpec, new_job_id
+from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
+from ..backend.settings import Settings
+from .arguments import COMMANDS
+from .display import Display
+from .drive import drive
+from .jobs import scan_job, tidy_open_jobs
 
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from cloudrender_addon.backend.assets.bundle import BundleFile
+from .bundle import BundleFile
 
 _LARGE_BYTES = 1_000_000_000
 _MANY_FILES = 20_000

@@ -10,10 +10,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
-from cloudrender_addon.backend.assets.concerns import content_concerns, listed, preliminary_concerns, shown
-from cloudrender_addon.backend.assets.rules import is_clutter, is_secret, read_ignore_file
-from cloudrender_addon.backend.errors import ProjectError
+from ..errors import ProjectError
+from .bundle import Bundle, BundleFile
+from .concerns import content_concerns, listed, preliminary_concerns, shown
+from .rules import is_clutter, is_secret, read_ignore_file
 
 _MAX_ENTRIES = 1_000_000
 """Files and folders looked at: links that lead in and out of each other's folders can make any number of them."""

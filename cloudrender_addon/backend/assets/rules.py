@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from cloudrender_addon.backend.errors import ProjectError
+from ..errors import ProjectError
 
 IGNORE_FILE = ".cloudrenderignore"
 

@@ -15,9 +15,9 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 
-from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
-from cloudrender_addon.backend.assets.concerns import shown
-from cloudrender_addon.backend.errors import ProjectError
+from ..errors import ProjectError
+from .bundle import Bundle, BundleFile
+from .concerns import shown
 
 _BUFFER_BYTES = 8 * 32_704
 """A whole number of SSH packets."""

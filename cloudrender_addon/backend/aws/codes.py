@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloudrender_addon.backend.errors import (
+from ..errors import (
     AccountError,
     CapacityError,
     CloudError,

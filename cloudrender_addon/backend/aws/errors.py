@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cloudrender_addon.backend.aws.codes import CODES, UNKNOWN, Meaning
-from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
-from cloudrender_addon.backend.aws.quotas import spot_quota
-from cloudrender_addon.backend.errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
+from ..errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
+from .codes import CODES, UNKNOWN, Meaning
+from .exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
+from .quotas import spot_quota
 
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")

@@ -6,8 +6,8 @@ By name, so that the table can be read without importing botocore.
 
 from __future__ import annotations
 
-from cloudrender_addon.backend.aws.codes import EXPIRED, Meaning
-from cloudrender_addon.backend.errors import CloudError, ConfigError, CredentialsError, UnreachableError
+from ..errors import CloudError, ConfigError, CredentialsError, UnreachableError
+from .codes import EXPIRED, Meaning
 
 _SSO = Meaning(
     CredentialsError,

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.errors import CloudError, ConfigError, ImageError
+from ..errors import CloudError, ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 AUTO = "auto"
 

@@ -11,17 +11,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.aws.errors import code_of
-from cloudrender_addon.backend.aws.pace import paced
-from cloudrender_addon.backend.aws.tags import ours, tagged
-from cloudrender_addon.backend.errors import CleanupError, CloudError, PermissionsError
+from ..errors import CleanupError, CloudError, PermissionsError
+from .errors import code_of
+from .pace import paced
+from .tags import ours, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, RunInstancesRequestTypeDef
 
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 APPEAR_SECONDS = 10.0
 """How long something that was just made may stay unknown to EC2's other calls."""

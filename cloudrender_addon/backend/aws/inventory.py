@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.aws import instances, keypairs, network, volumes
-from cloudrender_addon.backend.aws.tags import job_of, ours
-from cloudrender_addon.backend.errors import CleanupError, CloudrenderError
+from ..errors import CleanupError, CloudrenderError
+from . import instances, keypairs, network, volumes
+from .tags import job_of, ours
 
 if TYPE_CHECKING:
     import datetime
 
     from mypy_boto3_ec2.type_defs import FilterTypeDef, TagTypeDef
 
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 
 END_SECONDS = 180.0

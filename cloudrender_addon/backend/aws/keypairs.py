@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.aws.errors import code_of
-from cloudrender_addon.backend.aws.tags import launch_name, tagged
-from cloudrender_addon.backend.errors import CloudError, PermissionsError
+from ..errors import CloudError, PermissionsError
+from .errors import code_of
+from .tags import launch_name, tagged
 
 if TYPE_CHECKING:
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 
 def import_key(account: Account, *, public: str, job_id: str, token: str) -> str:

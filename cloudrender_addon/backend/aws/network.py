@@ -11,15 +11,15 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.aws.errors import code_of
-from cloudrender_addon.backend.aws.pace import paced
-from cloudrender_addon.backend.aws.tags import launch_name, ours, tagged
-from cloudrender_addon.backend.errors import CloudError, ConfigError, PermissionsError, UnreachableError
+from ..errors import CloudError, ConfigError, PermissionsError, UnreachableError
+from .errors import code_of
+from .pace import paced
+from .tags import launch_name, ours, tagged
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, SubnetTypeDef
 
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 _CHECKIP_SECONDS = 5.0
 _APPEAR_SECONDS = 10.0  # EC2 is eventually consistent: what was just made may not be known everywhere yet

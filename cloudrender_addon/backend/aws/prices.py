@@ -6,10 +6,10 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.errors import CapacityError
+from ..errors import CapacityError
 
 if TYPE_CHECKING:
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 GP3_USD_PER_GB_MONTH = 0.08
 """https://aws.amazon.com/ebs/pricing/ (us-east-1; other regions up to twice that)."""

@@ -9,9 +9,9 @@ import threading
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from cloudrender_addon import __version__
-from cloudrender_addon.backend.aws.errors import Subject, translated
-from cloudrender_addon.backend.errors import CloudrenderError, ConfigError
+from ... import __version__
+from ..errors import CloudrenderError, ConfigError
+from .errors import Subject, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import textwrap
 
-from cloudrender_addon.backend.errors import CloudError
+from ..errors import CloudError
 
 LIMIT_BYTES = 16 * 1024
 """Before Base64: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html"""

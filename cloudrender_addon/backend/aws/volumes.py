@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudrender_addon.backend.aws.errors import code_of
-from cloudrender_addon.backend.aws.pace import paced
-from cloudrender_addon.backend.errors import CleanupError, CloudError
+from ..errors import CleanupError, CloudError
+from .errors import code_of
+from .pace import paced
 
 if TYPE_CHECKING:
-    from cloudrender_addon.backend.aws.session import Account
+    from .session import Account
 
 
 def delete_volume(account: Account, volume_id: str, *, deadline: float) -> None:

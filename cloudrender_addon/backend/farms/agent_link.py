@@ -15,17 +15,17 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.assets.concerns import in_words
-from cloudrender_addon.backend.assets.tar import tar_of, write_tar
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LinkError, MachineError, TransferError
-from cloudrender_addon.backend.farms import agent_commands as commands
-from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
-from cloudrender_addon.instance import agent_files
+from ...instance import agent_files
+from ..assets.bundle import Bundle
+from ..assets.concerns import in_words
+from ..assets.tar import tar_of, write_tar
+from ..cancel import CancelToken
+from ..errors import LinkError, MachineError, TransferError
+from . import agent_commands as commands
+from .base import Link, RemoteFile, RenderPlan
 
 if TYPE_CHECKING:
-    from cloudrender_addon.backend.ssh.connection import SshConnection
+    from ..ssh.connection import SshConnection
 
 TERMINAL = frozenset(("finished", "failed", "stopped"))
 
@@ -53,7 +53,7 @@ def open_link(
     Raises `LinkError` (it may still be booting), `HostKeyError`, `RecordError`, `Cancelled`.
     """
     # Here, because paramiko takes 0.2 s to import, which nobody should wait for who only starts the program.
-    from cloudrender_addon.backend.ssh.connection import SshConnection  # noqa: PLC0415
+    from ..ssh.connection import SshConnection  # noqa: PLC0415
 
     connection = SshConnection.open(
         address=address,

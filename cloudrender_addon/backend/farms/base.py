@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.cancel import CancelToken
+from ..assets.bundle import Bundle
+from ..cancel import CancelToken
 
 
 @dataclass(frozen=True, kw_only=True)

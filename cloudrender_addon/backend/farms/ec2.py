@@ -11,23 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudrender_addon.backend.aws import instances, inventory, keypairs, network
-from cloudrender_addon.backend.aws.catalog import machine_type
-from cloudrender_addon.backend.aws.errors import certainly_refused
-from cloudrender_addon.backend.aws.images import AUTO, resolve_image
-from cloudrender_addon.backend.aws.inventory import Failures, Kind, Resource
-from cloudrender_addon.backend.aws.network import Site
-from cloudrender_addon.backend.aws.pace import paced
-from cloudrender_addon.backend.aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_price
-from cloudrender_addon.backend.aws.session import Account
-from cloudrender_addon.backend.aws.tags import launch_name
-from cloudrender_addon.backend.aws.user_data import user_data
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import CloudError, ConfigError
-from cloudrender_addon.backend.farms.base import Link, Machine, MachineRequest, MachineStatus
-from cloudrender_addon.backend.farms.ec2_reach import look, reach, status_of
-from cloudrender_addon.backend.ssh.keys import create_key, load_key
-from cloudrender_addon.instance import user_data_script
+from ...instance import user_data_script
+from ..aws import instances, inventory, keypairs, network
+from ..aws.catalog import machine_type
+from ..aws.errors import certainly_refused
+from ..aws.images import AUTO, resolve_image
+from ..aws.inventory import Failures, Kind, Resource
+from ..aws.network import Site
+from ..aws.pace import paced
+from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_price
+from ..aws.session import Account
+from ..aws.tags import launch_name
+from ..aws.user_data import user_data
+from ..cancel import CancelToken
+from ..errors import CloudError, ConfigError
+from ..ssh.keys import create_key, load_key
+from .base import Link, Machine, MachineRequest, MachineStatus
+from .ec2_reach import look, reach, status_of
 
 _GIB = 1024**3
 _ROOM_GB = 10  # Blender's archive and what it unpacks to (2 GB), frames waiting to be fetched, caches

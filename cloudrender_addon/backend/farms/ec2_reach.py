@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudrender_addon.backend.aws import instances, network
-from cloudrender_addon.backend.aws.instances import Instance
-from cloudrender_addon.backend.aws.pace import paced
-from cloudrender_addon.backend.aws.session import Account
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import CloudError, LinkError, MachineGoneError
-from cloudrender_addon.backend.farms.agent_link import open_link
-from cloudrender_addon.backend.farms.base import Link, Machine, MachineState, MachineStatus
+from ..aws import instances, network
+from ..aws.instances import Instance
+from ..aws.pace import paced
+from ..aws.session import Account
+from ..cancel import CancelToken
+from ..errors import CloudError, LinkError, MachineGoneError
+from .agent_link import open_link
+from .base import Link, Machine, MachineState, MachineStatus
 
 _OPEN_SECONDS = 10.0  # for one try to connect
 _LOOK_EVERY = 3.0  # while the machine does not answer: is it still there?

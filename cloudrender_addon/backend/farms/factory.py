@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudrender_addon.backend.aws.session import Account
-from cloudrender_addon.backend.farms.ec2 import Ec2Farm, Ec2Settings
-from cloudrender_addon.backend.settings import Settings
+from ..aws.session import Account
+from ..settings import Settings
+from .ec2 import Ec2Farm, Ec2Settings
 
 
 def open_account(settings: Settings) -> Account:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import CloudrenderError, TransferError
-from cloudrender_addon.backend.farms.base import Link, RemoteFile
-from cloudrender_addon.backend.job.frames import belongs_to_frame
-from cloudrender_addon.backend.job.record import JobFolder, SavedFrame
+from ..cancel import CancelToken
+from ..errors import CloudrenderError, TransferError
+from ..farms.base import Link, RemoteFile
+from .frames import belongs_to_frame
+from .record import JobFolder, SavedFrame
 
 _FETCH_TRIES = 3
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cloudrender_addon.backend.farms.base import Machine
+from ..farms.base import Machine
 
 MINIMUM_BILLED_SECONDS = 60
 """Linux instances are billed by the second with one minute at least (EC2 pricing page, "Per-second billing")."""

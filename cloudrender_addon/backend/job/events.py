@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cloudrender_addon.backend.errors import CloudrenderError
-from cloudrender_addon.backend.farms.base import Machine
-from cloudrender_addon.backend.job.status import Status
+from ..errors import CloudrenderError
+from ..farms.base import Machine
+from .status import Status
 
 
 @dataclass(frozen=True, kw_only=True)

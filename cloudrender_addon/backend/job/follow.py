@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import (
+from ..cancel import CancelToken
+from ..errors import (
     CloudrenderError,
     GpuError,
     MachineGoneError,
     RenderError,
     SceneError,
 )
-from cloudrender_addon.backend.farms.base import Link
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.collect import Collector
+from ..farms.base import Link
+from . import events as ev
+from .collect import Collector
 
 _MAX_DETAIL_LINES = 20
 

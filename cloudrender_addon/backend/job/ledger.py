@@ -8,12 +8,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cloudrender_addon.backend.errors import RecordError, RenderError
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.collect import Collector
-from cloudrender_addon.backend.job.record import JobFolder
-from cloudrender_addon.backend.job.spec import JobSpec
-from cloudrender_addon.backend.job.status import Status
+from ..errors import RecordError, RenderError
+from . import events as ev
+from .collect import Collector
+from .record import JobFolder
+from .spec import JobSpec
+from .status import Status
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cloudrender_addon.backend.farms.base import Machine
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.cost import machine_cost
-from cloudrender_addon.backend.job.status import Status
+from ..farms.base import Machine
+from . import events as ev
+from .cost import machine_cost
+from .status import Status
 
 
 @dataclass(frozen=True, kw_only=True)

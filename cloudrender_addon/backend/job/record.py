@@ -19,11 +19,11 @@ from typing import Any
 
 import filelock
 
-from cloudrender_addon.backend.errors import RecordError
-from cloudrender_addon.backend.farms.base import Machine, MachineRequest
-from cloudrender_addon.backend.job.spec import JobSpec
-from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.backend.settings import Settings
+from ..errors import RecordError
+from ..farms.base import Machine, MachineRequest
+from ..settings import Settings
+from .spec import JobSpec
+from .status import Status
 
 _VERSION = 1
 _REPLACE_SECONDS = 1.0

@@ -12,9 +12,9 @@ import secrets
 import time
 from collections.abc import Callable
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import (
+from ..assets.bundle import Bundle
+from ..cancel import CancelToken
+from ..errors import (
     Cancelled,
     CleanupError,
     CloudrenderError,
@@ -22,15 +22,15 @@ from cloudrender_addon.backend.errors import (
     RecordError,
     RenderError,
 )
-from cloudrender_addon.backend.farms.base import Farm, Machine, MachineRequest
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.cost import machine_cost
-from cloudrender_addon.backend.job.frames import format_frames
-from cloudrender_addon.backend.job.ledger import Ledger
-from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobFolder
-from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.backend.job.tending import Tending
+from ..farms.base import Farm, Machine, MachineRequest
+from . import events as ev
+from .cost import machine_cost
+from .frames import format_frames
+from .ledger import Ledger
+from .progress import Progress
+from .record import JobFolder
+from .status import Status
+from .tending import Tending
 
 _MAX_LAUNCHES = 4
 """One machine and three replacements; a type reclaimed more often than that is not worth waiting for."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudrender_addon.backend.settings import Settings
+from ..settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ import logging
 import time
 from collections.abc import Callable
 
-from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
-from cloudrender_addon.backend.farms.base import Farm, Link, Machine, MachineState, RenderPlan
-from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.follow import Follower
-from cloudrender_addon.backend.job.ledger import Ledger
-from cloudrender_addon.backend.job.status import Status
+from ..assets.bundle import Bundle
+from ..cancel import CancelToken
+from ..errors import LinkError, MachineGoneError, UnreachableError
+from ..farms.base import Farm, Link, Machine, MachineState, RenderPlan
+from . import events as ev
+from .follow import Follower
+from .ledger import Ledger
+from .status import Status
 
 UNREACHABLE_SECONDS = 180.0
 """How long a machine that the cloud calls running may not answer before it is given up and replaced."""

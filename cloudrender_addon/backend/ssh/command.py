@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import paramiko
 
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LinkError
-from cloudrender_addon.backend.ssh.handshake import cause
-from cloudrender_addon.backend.ssh.watchdog import Watchdog
+from ..cancel import CancelToken
+from ..errors import LinkError
+from .handshake import cause
+from .watchdog import Watchdog
 
 _POLL_SECONDS = 0.1
 _READ_BYTES = 1 << 20

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import paramiko
 
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LinkError, MachineError
-from cloudrender_addon.backend.ssh.command import InputClosed, RemoteCommand
-from cloudrender_addon.backend.ssh.handshake import drop, open_transport
-from cloudrender_addon.backend.ssh.watchdog import Watchdog
+from ..cancel import CancelToken
+from ..errors import LinkError, MachineError
+from .command import InputClosed, RemoteCommand
+from .handshake import drop, open_transport
+from .watchdog import Watchdog
 
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_LINE_BYTES = 1 << 20

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import paramiko
 
-from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import HostKeyError, LinkError, RecordError
-from cloudrender_addon.backend.ssh.keys import load_key
-from cloudrender_addon.backend.ssh.tcp import dial
+from ..cancel import CancelToken
+from ..errors import HostKeyError, LinkError, RecordError
+from .keys import load_key
+from .tcp import dial
 
 _POLL_SECONDS = 0.1
 _WINDOW_BYTES = 4 << 20

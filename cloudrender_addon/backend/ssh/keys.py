@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cloudrender_addon.backend.errors import RecordError
+from ..errors import RecordError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import selectors
 import socket
 import time
 
-from cloudrender_addon.backend.cancel import CancelToken
+from ..cancel import CancelToken
 
 _POLL_SECONDS = 0.1
 _UNDER_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cloudrender_addon.backend.cancel import CancelToken
+from ..cancel import CancelToken
 
 _TICK_SECONDS = 0.1
 
