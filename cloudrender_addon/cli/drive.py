@@ -17,9 +17,10 @@ from ..backend.cancel import CancelToken
 from ..backend.errors import CloudrenderError
 from ..backend.farms.base import Farm
 from ..backend.job import events as ev
+from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted, format_frames
 from ..backend.job.progress import Progress
-from ..backend.job.record import JobFolder, JobRecord
+from ..backend.job.record import JobRecord
 from ..backend.job.runner import JobRunner
 from ..backend.job.status import Status
 from .display import Display, format_seconds

@@ -22,10 +22,12 @@ from ..backend.farms.base import Farm
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.collect import Collector
 from ..backend.job.cost import machine_cost
+from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted
-from ..backend.job.record import JobFolder, JobRecord, JobStore
+from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec
 from ..backend.job.status import Status
+from ..backend.job.store import JobStore
 from ..backend.settings import Settings
 from .display import Display, format_seconds
 from .drive import drive

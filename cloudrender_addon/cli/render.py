@@ -16,8 +16,9 @@ from ..backend.assets.concerns import preliminary_concerns
 from ..backend.errors import ConfigError, ProjectError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.frames import format_frames
-from ..backend.job.record import JobRecord, JobStore
+from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
+from ..backend.job.store import JobStore
 from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS

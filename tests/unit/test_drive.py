@@ -15,9 +15,11 @@ import pytest
 from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.farms.base import RenderPlan
 from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.settings import Settings
 from cloudrender_addon.cli.display import LineDisplay
 from cloudrender_addon.cli.drive import drive

@@ -17,11 +17,13 @@ from cloudrender_addon.backend.errors import Cancelled, RecordError
 from cloudrender_addon.backend.farms.base import MachineRequest
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.cost import machine_cost
+from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.frames import belongs_to_frame, format_frames, frame_stem
 from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore, SavedFrame
+from cloudrender_addon.backend.job.record import JobRecord, SavedFrame
 from cloudrender_addon.backend.job.spec import JobSpec, new_job_id
 from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.settings import Settings
 from tests.unit.fakes import FakeFarm
 

@@ -24,10 +24,12 @@ from cloudrender_addon.backend.errors import (
 )
 from cloudrender_addon.backend.farms.base import Machine, MachineStatus, RenderPlan
 from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.record import JobFolder, JobRecord, JobStore
+from cloudrender_addon.backend.job.folder import JobFolder
+from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.runner import JobRunner
 from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.settings import Settings
 from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all, unclean
 

@@ -9,8 +9,9 @@ from typing import Any
 from ..cancel import CancelToken
 from ..errors import CloudrenderError, TransferError
 from ..farms.base import Link, RemoteFile
+from .folder import JobFolder
 from .frames import belongs_to_frame
-from .record import JobFolder, SavedFrame
+from .record import SavedFrame
 
 _FETCH_TRIES = 3
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import RecordError, RenderError
 from . import events as ev
 from .collect import Collector
-from .record import JobFolder
+from .folder import JobFolder
 from .spec import JobSpec
 from .status import Status
 

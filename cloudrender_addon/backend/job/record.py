@@ -1,32 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a job on disk: what was asked, what is rented, which frames are safely here.
-
-One folder a job, private to the user: `record.json` (replaced atomically), `frames.jsonl` (one line for every frame
-verified on disk, append-only), `keys/` (this job's SSH keys, deleted with the machine), `lock` (held by the one
-client that drives the job; the system drops it when that client dies), `cancel` (exists: somebody wants it ended).
-"""
+"""The record of a job: what was asked, what is rented, how it ended. `folder.py` keeps it on disk."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
-
-from ..errors import RecordError
 from ..farms.base import Machine, MachineRequest
 from ..settings import Settings
 from .spec import JobSpec
 from .status import Status
 
 _VERSION = 1
-_REPLACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,171 +49,8 @@ class SavedFrame:
     files: tuple[str, ...]
 
 
-class JobFolder:
-    """One job's folder. Writing is for the holder of `lock()` alone."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def job_id(self) -> str:
-        return self.path.name
-
-    @property
-    def keys(self) -> Path:
-        return self.path / "keys"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
-
-    @contextlib.contextmanager
-    def lock(self, *, wait_seconds: float = 0) -> Iterator[None]:
-        """Be the one client that drives this job. Raises `RecordError` while another one does."""
-        lock = filelock.FileLock(self.path / "lock", mode=0o600)
-        try:
-            lock.acquire(timeout=wait_seconds)
-        except OSError as error:
-            if isinstance(error, filelock.Timeout):
-                raise RecordError(
-                    f"Job {self.job_id} is being driven by another cloudrender",
-                    hint=f"Watch it there, or end it with: cloudrender cancel {self.job_id}",
-                ) from error
-            raise RecordError(
-                f"Job {self.job_id} cannot be locked in {self.path} ({error.strerror})",
-                hint="Check that folder's rights",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def locked(self) -> bool:
-        """Tell whether a client drives this job right now."""
-        try:
-            with self.lock():
-                return False
-        except RecordError:
-            return True
-
-    def load(self) -> JobRecord:
-        """Read the record. Raises `RecordError`."""
-        try:
-            return _from_json(json.loads((self.path / "record.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RecordError(
-                f"The record of job {self.job_id} cannot be read ({error})",
-                hint=f"cloudrender clean-up ends what it may have left running; then delete {self.path}",
-            ) from error
-
-    def save(self, record: JobRecord) -> None:
-        """Replace the record, on disk before this returns. Raises `RecordError`."""
-        part = self.path / "record.json.part"
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                json.dump(_to_json(record), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            _replace(part, self.path / "record.json")
-        except OSError as error:
-            raise RecordError(
-                f"The job record cannot be written to {self.path} ({error.strerror})",
-                hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
-            ) from error
-
-    def add_saved(self, saved: SavedFrame) -> None:
-        """Note a frame that is verified on disk."""
-        with (self.path / "frames.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(saved)) + "\n")
-
-    def saved_frames(self, output: Path) -> dict[int, SavedFrame]:
-        """Return the frames noted as saved whose files are still there."""
-        try:
-            lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return {}
-        saved = {}
-        for line in lines:
-            # A line cut short by a crash is a frame not noted: it is fetched again.
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                entry = SavedFrame(**json.loads(line))
-                if all((output / name).is_file() for name in entry.files):
-                    saved[entry.frame] = replace(entry, files=tuple(entry.files))
-        return saved
-
-    def forget_keys(self) -> None:
-        """Delete this job's SSH keys: with its machines gone they open nothing."""
-        for path in self.keys.glob("*"):
-            # Not worth an error then, and it must not keep a job from ending.
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def request_cancel(self) -> None:
-        """Ask whoever drives the job to end it."""
-        (self.path / "cancel").touch()
-
-    def cancel_requested(self) -> bool:
-        return (self.path / "cancel").exists()
-
-    def clear_cancel(self) -> None:
-        (self.path / "cancel").unlink(missing_ok=True)
-
-
-class JobStore:
-    """All jobs of this user on this computer."""
-
-    def __init__(self, home: Path) -> None:
-        self._jobs = home / "jobs"
-
-    def create(self, record: JobRecord) -> JobFolder:
-        """Make the folder of a new job and write its record. Raises `RecordError`."""
-        folder = JobFolder(self._jobs / record.spec.job_id)
-        try:
-            folder.path.mkdir(parents=True, mode=0o700)
-            folder.keys.mkdir(mode=0o700)
-        except OSError as error:
-            raise RecordError(
-                f"The job record cannot be written to {folder.path} ({error.strerror})",
-                hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
-            ) from error
-        folder.save(record)
-        return folder
-
-    def folders(self) -> tuple[JobFolder, ...]:
-        """Return every job's folder, oldest first."""
-        if not self._jobs.is_dir():
-            return ()
-        return tuple(JobFolder(path) for path in sorted(self._jobs.iterdir()) if (path / "record.json").is_file())
-
-    def find(self, name: str) -> JobFolder:
-        """Find a job by its id or the unique beginning of it. Raises `RecordError`."""
-        folders = self.folders()
-        matches = [f for f in folders if f.job_id == name] or [f for f in folders if f.job_id.startswith(name)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise RecordError(
-                f"{name} may be any of {', '.join(f.job_id for f in matches)}",
-                hint="Give more of the job's name",
-            )
-        raise RecordError(f"There is no job {name}", hint="cloudrender jobs lists them")
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Rename over `target`. On Windows that fails while another process reads it, which takes it a moment."""
-    deadline = time.monotonic() + _REPLACE_SECONDS
-    while True:
-        try:
-            source.replace(target)
-        except PermissionError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _to_json(record: JobRecord) -> dict[str, Any]:
+def to_json(record: JobRecord) -> dict[str, Any]:
+    """Return the record as what JSON can hold."""
     data = asdict(record)
     data["version"] = _VERSION
     data["spec"]["project"] = str(record.spec.project)
@@ -236,7 +59,8 @@ def _to_json(record: JobRecord) -> dict[str, Any]:
     return data
 
 
-def _from_json(data: dict[str, Any]) -> JobRecord:
+def from_json(data: dict[str, Any]) -> JobRecord:
+    """Return the record that `to_json` gave. Raises `ValueError`, `TypeError`, `KeyError` for anything else."""
     if data.pop("version") != _VERSION:
         raise ValueError("it was written by another version of cloudrender")
     spec, machine = data.pop("spec"), data.pop("machine")

@@ -25,10 +25,10 @@ from ..errors import (
 from ..farms.base import Farm, Machine, MachineRequest
 from . import events as ev
 from .cost import machine_cost
+from .folder import JobFolder
 from .frames import format_frames
 from .ledger import Ledger
 from .progress import Progress
-from .record import JobFolder
 from .status import Status
 from .tending import Tending
 
