@@ -8,11 +8,15 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import platformdirs
 
 from .errors import ConfigError
+
+Purchase = Literal["spot", "spot-then-on-demand", "on-demand"]
+PURCHASES: tuple[Purchase, ...] = get_args(Purchase)
+"""How a machine is bought: spot is cheap and may be taken back; on-demand stays, at the full price."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,22 +24,27 @@ class Settings:
     """Everything a user can set once, with its default. Each field is also CLOUDRENDER_FIELD in the environment.
 
     `profile` and `region` default to what the AWS configuration says. `image` is "auto" or an AMI id. `subnet` is
-    a subnet id, or None for the default VPC. `mirror` is the base URL of Blender's releases, `checkip_url` answers
+    a subnet id, or None for the default VPC; `security_group` is a group of that network, used as it is, or None for
+    one made for each launch. `mirror` is the base URL of Blender's releases, `checkip_url` answers
     with the caller's public address. `home` holds the job records.
     `lease_minutes` is how long a machine waits, without work, for somebody to fetch its frames.
+    `max_hours` and `max_cost` (USD, None: no limit) end the job.
     """
 
     profile: str | None = None
     region: str | None = None
     instance_type: str = "g4dn.xlarge"
+    purchase: Purchase = "spot"
     image: str = "auto"
     ssh_user: str = "ubuntu"
     ssh_port: int = 22
     subnet: str | None = None
+    security_group: str | None = None
     mirror: str = "https://download.blender.org/release"
     checkip_url: str = "https://checkip.amazonaws.com"
     home: Path = dataclasses.field(default_factory=lambda: platformdirs.user_data_path("cloudrender"))
     max_hours: float = 8.0
+    max_cost: float | None = None
     lease_minutes: float = 30.0
     boot_minutes: float = 10.0
 
@@ -116,6 +125,18 @@ def _number(low: float, high: float) -> Callable[[object], float]:
     return convert
 
 
+def _cost(value: object) -> float | None:
+    # "none" lifts a limit that the configuration file sets.
+    return None if value == "none" else _number(0.01, 100_000)(value)
+
+
+def _purchase(value: object) -> Purchase:
+    for purchase in PURCHASES:
+        if value == purchase:
+            return purchase
+    raise ValueError(f"It must be one of: {', '.join(PURCHASES)}")
+
+
 def _port(value: object) -> int:
     number = _number(1, 65535)(value)
     if number != int(number):
@@ -127,14 +148,17 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "profile": _text,
     "region": _text,
     "instance_type": _text,
+    "purchase": _purchase,
     "image": _text,
     "ssh_user": _text,
     "ssh_port": _port,
     "subnet": _text,
+    "security_group": _text,
     "mirror": _url,
     "checkip_url": _url,
     "home": _path,
     "max_hours": _number(0.001, 168),
+    "max_cost": _cost,
     "lease_minutes": _number(0.05, 240),
     "boot_minutes": _number(0.05, 60),
 }

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from .. import __version__
+from ..backend.settings import PURCHASES
 
 COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up")
 
@@ -50,7 +51,7 @@ def _add_account(parser: argparse.ArgumentParser) -> None:
 
 def _render() -> argparse.ArgumentParser:
     parser = _parser(
-        "", "Render a .blend on an EC2 spot machine in your own AWS account; frames arrive in out/.", epilog=_EPILOG
+        "", "Render a .blend on an EC2 machine in your own AWS account; frames arrive in out/.", epilog=_EPILOG
     )
     parser.add_argument("blend", nargs="?", metavar="BLEND", help="file to render (default: the one in this folder)")
     parser.add_argument("-c", dest="instance_type", metavar="INSTANCE_TYPE", help="machine type (default g4dn.xlarge)")
@@ -69,11 +70,18 @@ def _render() -> argparse.ArgumentParser:
     )
     _add_account(parser)
     machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
+    machine.add_argument(
+        "--purchase", metavar="HOW", help=f"how to buy the machine: {', '.join(PURCHASES)} (default {PURCHASES[0]})"
+    )
     machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
     machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
     machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
     machine.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
+    machine.add_argument(
+        "--security-group", metavar="ID", help="security group to use as it is (default: one made for the job)"
+    )
     machine.add_argument("--max-hours", metavar="H", help="end the job after so many hours (default 8)")
+    machine.add_argument("--max-cost", metavar="USD", help='end the job when it has cost so much (default: "none")')
     return parser
 
 
@@ -87,6 +95,14 @@ def _job_command(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _attach() -> argparse.ArgumentParser:
+    parser = _job_command("attach", "Go on with a job: watch it, fetch its frames, render what is missing.")
+    parser.add_argument(
+        "--hand-over", action="store_true", help="let go of the job as soon as Blender wants to go on with it"
+    )
+    return parser
+
+
 def _clean_up() -> argparse.ArgumentParser:
     parser = _parser("clean-up", "List what cloudrender has left in the account, and end it after a yes.")
     _add_account(parser)
@@ -97,7 +113,7 @@ def _clean_up() -> argparse.ArgumentParser:
 _PARSERS = {
     "render": _render,
     "jobs": _jobs,
-    "attach": lambda: _job_command("attach", "Go on with a job: watch it, fetch its frames, render what is missing."),
+    "attach": _attach,
     "fetch": lambda: _job_command("fetch", "Fetch the frames finished so far, without taking part in the job."),
     "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
     "clean-up": _clean_up,

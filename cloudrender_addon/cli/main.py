@@ -19,7 +19,19 @@ from ..backend.settings import Settings, load_settings
 from .arguments import parse
 from .display import Display, choose_display
 
-_SETTING_FLAGS = ("profile", "region", "instance_type", "image", "ssh_user", "ssh_port", "subnet", "max_hours")
+_SETTING_FLAGS = (
+    "profile",
+    "region",
+    "instance_type",
+    "purchase",
+    "image",
+    "ssh_user",
+    "ssh_port",
+    "subnet",
+    "security_group",
+    "max_hours",
+    "max_cost",
+)
 
 
 def run() -> None:

@@ -53,6 +53,8 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None
         ('max_hours = "many"', "number"),
         ("max_hours = nan", "number"),
         ('mirror = "ftp://x"', "http"),
+        ('purchase = "cheap"', "spot-then-on-demand"),
+        ("max_cost = 0", "from 0.01"),
     ],
 )
 def test_an_unusable_file_is_one_line_of_cause_and_one_of_remedy(tmp_path: Path, text: str, mentions: str) -> None:
@@ -61,6 +63,13 @@ def test_an_unusable_file_is_one_line_of_cause_and_one_of_remedy(tmp_path: Path,
     error = caught.value
     assert mentions in f"{error.message} {error.hint}" and str(tmp_path) in error.message
     assert error.hint and "\n" not in error.hint
+
+
+def test_a_limit_of_cost_is_set_by_the_file_and_lifted_by_a_flag(tmp_path: Path) -> None:
+    assert load(tmp_path).max_cost is None
+    text = 'max_cost = 2.5\npurchase = "on-demand"\n'
+    assert (load(tmp_path, text).max_cost, load(tmp_path, text).purchase) == (2.5, "on-demand")
+    assert load(tmp_path, text, {"max_cost": "none"}).max_cost is None
 
 
 def test_an_unusable_variable_and_flag_are_named(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class MachineRequest:
 
     `disk_bytes` is what the project needs on the machine. `lifetime_seconds` is the hard limit after which the
     machine ends itself, whatever happens; `lease_seconds` how long it lives with neither a client nor work.
+    `on_demand` asks for a machine that is never taken back, at the full price; else it is a spot machine.
     """
 
     job_id: str
@@ -30,6 +31,7 @@ class MachineRequest:
     disk_bytes: int
     lifetime_seconds: int
     lease_seconds: int
+    on_demand: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class Machine:
     """Everything needed to find, reach and end one rented machine. Kept in the job record; holds no secret.
 
     `host_key` is the public SSH host key the machine will show ("ssh-ed25519 AAAA…"). Prices are USD per hour:
-    the machine, its disk, its public address. `launched_at` is epoch seconds.
+    the machine (as bought: spot or on-demand), its disk, its public address. `group_id` is the security group made
+    for it, None if a given one is used. `launched_at` is epoch seconds.
     """
 
     request: MachineRequest
