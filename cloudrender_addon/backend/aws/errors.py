@@ -13,7 +13,7 @@ from .codes import CODES, UNKNOWN, Meaning
 from .exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
 from .quotas import spot_quota
 
-_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
 _QUOTE_CHARACTERS = 300
 
@@ -65,6 +65,13 @@ def code_of(error: CloudrenderError) -> str:
     """Return the code AWS answered with, "" if the error is not an answer of AWS."""
     response = getattr(error.__cause__, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def denied(error: CloudrenderError) -> tuple[str, str]:
+    """Return what AWS says is not allowed: the IAM action and the resource (an ARN), each "" where it does not say."""
+    response = getattr(error.__cause__, "response", {})
+    found = _DENIED_ACTION.search(str(response.get("Error", {}).get("Message", "")))
+    return (found.group(1), found.group(2) or "") if found else ("", "")
 
 
 def certainly_refused(error: CloudrenderError) -> bool:

@@ -91,7 +91,8 @@ def run_spot(account: Account, order: Order) -> Instance:
     raise AssertionError("the last turn returns or raises")
 
 
-def _run(account: Account, order: Order) -> Instance:
+def launch_request(order: Order) -> RunInstancesRequestTypeDef:
+    """Return what RunInstances is asked for."""
     tags = {"job_id": order.job_id, "token": order.token}
     request: RunInstancesRequestTypeDef = {
         "ClientToken": order.token,
@@ -128,9 +129,13 @@ def _run(account: Account, order: Order) -> Instance:
     }
     if order.subnet_id:
         request["SubnetId"] = order.subnet_id
+    return request
+
+
+def _run(account: Account, order: Order) -> Instance:
     about = {"machine": order.instance_type, "image": order.image_id, "subnet": order.subnet_id or ""}
     with account.calling("ec2:RunInstances", vcpus=order.vcpus, **about):
-        return _instance(account.ec2.run_instances(**request)["Instances"][0])
+        return _instance(account.ec2.run_instances(**launch_request(order))["Instances"][0])
 
 
 def describe(account: Account, instance_id: str) -> Instance | None:

@@ -16,6 +16,7 @@ from .errors import Subject, translated
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
 
 
 class Account:
@@ -31,6 +32,11 @@ class Account:
         self._lock = threading.RLock()  # boto3 sessions must not be used from two threads at once
         self._session: Any = None
         self._clients: dict[str, Any] = {}
+
+    @property
+    def profile(self) -> str:
+        """The name of the profile, "" where none was chosen."""
+        return self._profile or os.environ.get("AWS_PROFILE", "")
 
     @property
     def region(self) -> str:
@@ -57,6 +63,17 @@ class Account:
         client: SSMClient = self._client("ssm")
         return client
 
+    @property
+    def sts(self) -> STSClient:
+        """The STS client, which tells who calls. Raises like `ec2`."""
+        client: STSClient = self._client("sts")
+        return client
+
+    @property
+    def service_quotas(self) -> Any:
+        """The Service Quotas client. Raises like `ec2`."""
+        return self._client("service-quotas")
+
     def warm_up(self) -> None:
         """Do the slow part of the first call. Never raises: an error comes again there, where somebody hears it."""
         with contextlib.suppress(CloudrenderError):
@@ -68,7 +85,7 @@ class Account:
         """Translate what botocore raises inside the block; see `errors.translated`."""
         about = Subject(
             region=self._region or "",
-            profile=self._profile or os.environ.get("AWS_PROFILE", ""),
+            profile=self.profile,
             machine=machine,
             vcpus=vcpus,
             image=image,
