@@ -34,6 +34,13 @@ class Cancelled(CloudrenderError):
         super().__init__(message)
 
 
+class Detached(CloudrenderError):
+    """This client was asked to let go of the job, which goes on. Raised out of every wait."""
+
+    def __init__(self) -> None:
+        super().__init__("Another client goes on with this job")
+
+
 class ConfigError(CloudrenderError):
     """A setting is unusable (configuration file, environment, flag)."""
 

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 from ..backend.assets.bundle import Bundle
 from ..backend.cancel import CancelToken
-from ..backend.errors import CloudrenderError
+from ..backend.errors import CloudrenderError, Detached
 from ..backend.farms.base import Farm
 from ..backend.job import events as ev
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted, format_frames
+from ..backend.job.log import log_to
 from ..backend.job.progress import Progress
 from ..backend.job.record import JobRecord
 from ..backend.job.runner import JobRunner
@@ -38,14 +37,14 @@ def drive(
 
     With `cancelled` the job is only ended: its machine is released and its record closed.
     """
-    cancel = CancelToken(probe=folder.cancel_requested)
+    cancel = CancelToken(probe=folder.wish)
     if cancelled:
         cancel.cancel()
     events: queue.SimpleQueue[ev.Event] = queue.SimpleQueue()
     runner = JobRunner(folder, farm=farm, bundle=bundle, report=events.put, cancel=cancel)
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=runner.run, name="job", daemon=True)
-    with _log_to(folder.log), _stop_signals(cancel) as presses:
+    with log_to(folder.log), _stop_signals(cancel) as presses:
         thread.start()
         try:
             ended = _watch(events, thread, presses, runner.progress(), display)
@@ -58,7 +57,7 @@ def drive(
     _summarize(folder.load(), ended, farm, display)
     if cancelled and presses:
         raise KeyboardInterrupt  # meant for whatever was to come after this clean-up
-    return EXIT_CODES.get(ended.status, 1)
+    return 0 if isinstance(ended.error, Detached) else EXIT_CODES.get(ended.status, 1)
 
 
 def _watch(
@@ -87,32 +86,6 @@ def _watch(
             return event
 
 
-class _JobLog(logging.FileHandler):
-    """A log that is worth less than the job: a full disk or a vanished folder stops neither, and is not shown."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class calls it so
-        """Nothing."""
-
-
-@contextlib.contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """Keep the job's log in its folder: an error's traceback is there, not on the terminal."""
-    handler = _JobLog(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    log = logging.getLogger("cloudrender_addon")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-
-
 @contextlib.contextmanager
 def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
     """Turn Ctrl-C and SIGTERM into cancellation, and collect them in the list that is yielded.
@@ -136,6 +109,9 @@ def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
 def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
     display.close()
     spec = record.spec
+    if isinstance(ended.error, Detached):
+        display.say(f"{ended.error.message}: {spec.job_id}")
+        return
     if ended.frames:
         display.say(f"In {spec.output}: {len(ended.frames)} of {counted(len(spec.frames))}")
     if ended.missing and ended.frames:

@@ -10,24 +10,20 @@ import logging
 import sys
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Any
 
-from ..backend.assets.bundle import Bundle
-from ..backend.assets.project import scan_project
 from ..backend.aws.inventory import END_SECONDS, Resource, end, list_ours
 from ..backend.cancel import CancelToken
 from ..backend.errors import RecordError
-from ..backend.farms.base import Farm
-from ..backend.farms.factory import open_account, open_farm
+from ..backend.farms.factory import open_account
 from ..backend.job.collect import Collector
-from ..backend.job.cost import machine_cost
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted
 from ..backend.job.record import JobRecord
-from ..backend.job.spec import JobSpec
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
+from ..backend.job.summary import JobSummary, summarize
+from ..backend.jobs import farm_of, reopen, scan_job
 from ..backend.settings import Settings
 from .display import Display, format_seconds
 from .drive import drive
@@ -44,10 +40,7 @@ def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
     if not folders and not arguments.json:
         print("No jobs yet")
     for folder in folders:
-        try:
-            row = _row(folder, folder.load())
-        except RecordError as error:
-            row = {"job": folder.job_id, "status": "damaged", "error": error.message}
+        row = _row(summarize(folder))
         print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row))
     return 0
 
@@ -56,16 +49,10 @@ def attach(arguments: argparse.Namespace, settings: Settings, display: Display) 
     """Go on with a job: with its machine if it still has one, with a new one for its missing frames otherwise."""
     folder = JobStore(settings.home).find(arguments.job)
     with folder.lock():
-        record = folder.load()
-        if not record.open:
-            if len(folder.saved_frames(record.spec.output)) == len(record.spec.frames):
-                display.say(f"Job {folder.job_id} is complete; its frames are in {record.spec.output}")
-                return 0
-            folder.save(
-                replace(record, status=Status.PENDING, started=time.time(), ended=None, launches=0, failed_frames={})
-            )
-        folder.clear_cancel()
-        return _drive(folder, record, display)
+        if not reopen(folder, keeper=arguments.hand_over):
+            display.say(f"Job {folder.job_id} is complete; its frames are in {folder.load().spec.output}")
+            return 0
+        return _drive(folder, folder.load(), display)
 
 
 def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -77,7 +64,7 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
         if record.machine is not None and record.machine.instance_id is not None:
             cancel = CancelToken()
             deadline = time.monotonic() + _FETCH_CONNECT_SECONDS
-            _, link = _farm(folder, record).connect(record.machine, cancel=cancel, deadline=deadline)
+            _, link = farm_of(folder, record).connect(record.machine, cancel=cancel, deadline=deadline)
             with contextlib.closing(link):
                 for event in link.snapshot():
                     if event.get("event") == "frame" and (saved := collector.collect(link, event, cancel=cancel)):
@@ -132,12 +119,6 @@ def _undriven(store: JobStore, resources: Iterable[Resource]) -> list[Resource]:
     return [resource for resource in resources if resource.job_id not in driven]
 
 
-def scan_job(spec: JobSpec) -> Bundle:
-    """Read the project's folder: all that is sent, which is never the output folder, nor the one used by default."""
-    outputs = (spec.output, spec.project / "out")
-    return scan_project(spec.project, outputs=outputs, blend=spec.project / spec.blend)
-
-
 def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] = ()) -> None:
     """Finish the clean-up of jobs whose client died while ending them, or that are `ended`; tell of others."""
     for folder in store.folders():
@@ -158,28 +139,24 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] 
 
 
 def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
-    farm = _farm(folder, record)
+    farm = farm_of(folder, record)
     return drive(folder, farm=farm, bundle=lambda: scan_job(record.spec), display=display, cancelled=cancelled)
 
 
-def _farm(folder: JobFolder, record: JobRecord) -> Farm:
-    settings = record.spec.settings
-    return open_farm(settings, account=open_account(settings), keys=folder.keys)
-
-
-def _row(folder: JobFolder, record: JobRecord) -> dict[str, Any]:
-    cost = record.spent_usd + (machine_cost(record.machine, until=time.time()) if record.machine else 0.0)
+def _row(summary: JobSummary) -> dict[str, Any]:
+    if summary.status is None:
+        return {"job": summary.job_id, "status": "damaged", "error": summary.error}
     return {
-        "job": folder.job_id,
-        "status": record.status.value,
-        "left_half_way": record.open and not folder.locked(),
-        "saved": len(folder.saved_frames(record.spec.output)),
-        "frames": len(record.spec.frames),
-        "cost_usd": round(cost, 6),
-        "blend": str(record.spec.project / record.spec.blend),
-        "output": str(record.spec.output),
-        "machine": record.machine.instance_id if record.machine else None,
-        "error": record.error,
+        "job": summary.job_id,
+        "status": summary.status.value,
+        "left_half_way": summary.left_half_way,
+        "saved": summary.saved,
+        "frames": summary.frames,
+        "cost_usd": round(summary.cost_usd, 6),
+        "blend": str(summary.blend),
+        "output": str(summary.output),
+        "machine": summary.instance_id,
+        "error": summary.error,
     }
 
 

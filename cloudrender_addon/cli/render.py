@@ -19,12 +19,13 @@ from ..backend.job.frames import format_frames
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
+from ..backend.jobs import scan_job
 from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS
 from .display import Display
 from .drive import drive
-from .jobs import scan_job, tidy_open_jobs
+from .jobs import tidy_open_jobs
 
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.cancel import CancelToken, Wish
 from cloudrender_addon.backend.errors import (
     CapacityError,
     CloudrenderError,
@@ -186,8 +186,8 @@ def test_cancelling_ends_the_machine(folder: JobFolder) -> None:
 def test_somebody_else_can_cancel_through_the_folder(folder: JobFolder) -> None:
     folder.request_cancel()
     farm = FakeFarm([render_all])
-    ended, _ = run(folder, farm, CancelToken(probe=folder.cancel_requested))
-    assert ended.status is Status.CANCELLED and not farm.launched and not folder.cancel_requested()
+    ended, _ = run(folder, farm, CancelToken(probe=folder.wish))
+    assert ended.status is Status.CANCELLED and not farm.launched and folder.wish() is Wish.GO_ON
 
 
 def test_a_failed_clean_up_is_not_called_an_end(folder: JobFolder) -> None:

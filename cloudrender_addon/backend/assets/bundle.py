@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -23,6 +23,12 @@ class Bundle:
     root: Path
     files: tuple[BundleFile, ...]
     concerns: tuple[str, ...] = ()
+
+    def with_source(self, name: str, source: Path) -> Bundle:
+        """Return the bundle with the file of this name taken from elsewhere. Raises `OSError`."""
+        size = source.stat().st_size
+        files = tuple(replace(f, source=source, size=size) if f.name == name else f for f in self.files)
+        return replace(self, files=files)
 
     @property
     def total_bytes(self) -> int:

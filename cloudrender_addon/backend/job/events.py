@@ -85,6 +85,8 @@ class Notice(Event):
 class JobEnded(Event):
     """The one terminal event. `error` is None exactly when `status` is SUCCEEDED.
 
+    A `Detached` error means that only this driver has ended: the job goes on, with the status it had.
+
     When `status` is CLEANING_UP, the clean-up itself failed: `error` names what may still cost money, and the
     record stays open for the next start.
     """

@@ -3,7 +3,8 @@
 
 Private to the user: `record.json` (replaced atomically), `frames.jsonl` (one line for every frame verified on disk,
 append-only), `keys/` (this job's SSH keys, deleted with the machine), `lock` (held by the one client that drives the
-job; the system drops it when that client dies), `cancel` (exists: somebody wants the job ended).
+job; the system drops it when that client dies), `cancel` (exists: somebody wants the job ended), `keeper` (exists: the
+driver only keeps the job going until somebody else wants to) and `handover` (exists: somebody does).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import filelock
 
+from ..cancel import Wish
 from ..errors import RecordError
 from .record import JobRecord, SavedFrame, from_json, to_json
 
@@ -127,11 +129,27 @@ class JobFolder:
         """Ask whoever drives the job to end it."""
         (self.path / "cancel").touch()
 
-    def cancel_requested(self) -> bool:
-        return (self.path / "cancel").exists()
+    def request_handover(self) -> bool:
+        """Ask the driver to let go of the job, if it is one that does: it will, within seconds."""
+        if not (self.path / "keeper").exists():
+            return False
+        (self.path / "handover").touch()
+        return True
 
-    def clear_cancel(self) -> None:
-        (self.path / "cancel").unlink(missing_ok=True)
+    def wish(self) -> Wish:
+        """Tell what others want of the driver."""
+        if (self.path / "cancel").exists():
+            return Wish.CANCEL
+        return Wish.LEAVE if (self.path / "handover").exists() else Wish.GO_ON
+
+    def answer(self, *, keeper: bool = False) -> None:
+        """Forget what others wanted, as a driver does when it begins and ends; a `keeper` hands over when asked."""
+        for name in ("cancel", "handover"):
+            (self.path / name).unlink(missing_ok=True)
+        if keeper:
+            (self.path / "keeper").touch()
+        else:
+            (self.path / "keeper").unlink(missing_ok=True)
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from ..errors import RecordError, RenderError
+from ..errors import RecordError
 from . import events as ev
 from .collect import Collector
 from .folder import JobFolder
+from .limits import seconds_left
 from .spec import JobSpec
 from .status import Status
 
@@ -39,16 +40,9 @@ class Ledger:
         settled = self.collector.saved.keys() | self.record.failed_frames.keys()
         return tuple(frame for frame in self.spec.frames if frame not in settled)
 
-    def seconds_left(self) -> float:
-        """Return how long the job may still take. Raises `RenderError` when its time is up."""
-        hours = self.spec.settings.max_hours
-        left: float = self.record.started + hours * 3600 - time.time()
-        if left <= 0:
-            raise RenderError(
-                f"The job reached its time limit of {hours:g} h",
-                hint="The finished frames are kept; allow more time with --max-hours",
-            )
-        return left
+    def check_limits(self) -> None:
+        """Raise `RenderError` when the job's time or money is used up."""
+        seconds_left(self.record)
 
     def enter(self, status: Status) -> None:
         """Go on to another status."""

@@ -55,6 +55,7 @@ def to_json(record: JobRecord) -> dict[str, Any]:
     data["version"] = _VERSION
     data["spec"]["project"] = str(record.spec.project)
     data["spec"]["output"] = str(record.spec.output)
+    data["spec"]["snapshot"] = str(record.spec.snapshot) if record.spec.snapshot else None
     data["spec"]["settings"]["home"] = str(record.spec.settings.home)
     return data
 
@@ -68,6 +69,7 @@ def from_json(data: dict[str, Any]) -> JobRecord:
         **spec,
         "project": Path(spec["project"]),
         "output": Path(spec["output"]),
+        "snapshot": Path(spec["snapshot"]) if spec.get("snapshot") else None,
         "settings": Settings(**{**spec["settings"], "home": Path(spec["settings"]["home"])}),
         "frames": tuple(int(f) for f in spec["frames"]),
     }

@@ -8,7 +8,6 @@ are one mechanism: look what is missing, use the machine the record names or ren
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Callable
 
@@ -18,17 +17,18 @@ from ..errors import (
     Cancelled,
     CleanupError,
     CloudrenderError,
+    Detached,
     MachineGoneError,
     RecordError,
     RenderError,
 )
-from ..farms.base import Farm, Machine, MachineRequest
+from ..farms.base import Farm
 from . import events as ev
-from .cost import machine_cost
 from .folder import JobFolder
 from .frames import format_frames
 from .ledger import Ledger
 from .progress import Progress
+from .renting import Renting
 from .status import Status
 from .tending import Tending
 
@@ -52,6 +52,7 @@ class JobRunner:
         self._bundle = bundle
         self._cancel = cancel
         self._ledger = Ledger(folder, report)
+        self._renting = Renting(self._ledger, farm=farm, bundle=bundle, cancel=cancel)
 
     def progress(self) -> Progress:
         """Return where the job stands by its record: the start for folding the events of `run`."""
@@ -65,9 +66,13 @@ class JobRunner:
         )
 
     def run(self) -> ev.JobEnded:
-        """Render what is missing, end every machine, close the record. Never raises; reports one `JobEnded`."""
+        """Render what is missing, end every machine, close the record; or leave all as it is, if asked to.
+
+        Never raises; reports one `JobEnded`.
+        """
         try:
-            ended = self._end(self._attempt())
+            error = self._attempt()
+            ended = self._leave(error) if isinstance(error, Detached) else self._end(error)
         except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
             _log.exception("the ending failed")
             machine = self._ledger.record.machine
@@ -83,6 +88,8 @@ class JobRunner:
         except Cancelled as cancelled:
             self._ledger.enter(Status.CANCELLING)
             return cancelled
+        except Detached as detached:
+            return detached
         except CloudrenderError as failure:
             _log.info("the job failed", exc_info=True)
             return failure
@@ -98,45 +105,11 @@ class JobRunner:
         while self._ledger.missing():
             self._cancel.check()
             try:
-                tending.tend(self._machine_at_hand() or self._rent())
+                tending.tend(self._renting.machine_at_hand() or self._renting.rent())
                 if self._ledger.missing():
                     raise MachineGoneError("The machine finished, but not all of its frames are here")
             except MachineGoneError as gone:
                 self._recover(gone)
-
-    def _machine_at_hand(self) -> Machine | None:
-        """Return the machine the record names, if it is certain that it was launched."""
-        machine = self._ledger.record.machine
-        if machine is not None and machine.instance_id is None:
-            # The launch was under way when its client died. The farm finds the machine by its token, if there is one.
-            self._release()
-            return None
-        return machine
-
-    def _rent(self) -> Machine:
-        ledger = self._ledger
-        ledger.enter(Status.PACKING)
-        bundle = self._bundle()
-        ledger.enter(Status.PROVISIONING)
-        machine = self._farm.plan(
-            MachineRequest(
-                job_id=ledger.spec.job_id,
-                token=f"{ledger.spec.job_id}-{secrets.token_hex(4)}",
-                instance_type=ledger.spec.settings.instance_type,
-                disk_bytes=bundle.total_bytes,
-                lifetime_seconds=max(int(ledger.seconds_left()), 1),
-                lease_seconds=max(int(ledger.spec.settings.lease_minutes * 60), 1),
-            )
-        )
-        ledger.report(ev.MachinePlanned(at=time.time(), machine=machine))
-        self._cancel.check()
-        # Written before the launch: whatever happens from here on, the next start knows what to look for.
-        ledger.save(machine=machine, launches=ledger.record.launches + 1)
-        machine = self._farm.launch(machine)
-        ledger.save(machine=machine)
-        _log.info("launched %s in %s", machine.instance_id, machine.zone)
-        ledger.report(ev.MachineLaunched(at=time.time(), machine=machine))
-        return machine
 
     def _raise_failed_frames(self) -> None:
         if failed := self._ledger.record.failed_frames:
@@ -153,38 +126,23 @@ class JobRunner:
         ledger = self._ledger
         ledger.enter(Status.RECOVERING)
         ledger.report(ev.Interrupted(at=time.time(), reason=gone.message, missing=len(ledger.missing())))
-        self._release()
+        self._renting.release()
         if ledger.record.launches >= _MAX_LAUNCHES:
             raise MachineGoneError(
                 f"{gone.message}; that was machine {ledger.record.launches} of this job, and no further one is tried",
                 hint=f"Choose another type with -c, or go on with: cloudrender attach {ledger.spec.job_id}",
             ) from gone
 
-    def _release(self) -> None:
-        """End the machine the record names and see it gone. Raises `CleanupError`."""
-        ledger = self._ledger
-        machine = ledger.record.machine
-        if machine is None:
-            return
-        try:
-            self._farm.release(machine)
-        except CleanupError:
-            raise
-        except CloudrenderError as error:
-            raise CleanupError(
-                f"It is not certain that everything was ended: {error.message}",
-                resources=(machine.instance_id or machine.request.token,),
-                hint=error.hint,
-            ) from error
-        spent = ledger.record.spent_usd + machine_cost(machine, until=time.time())
-        ledger.save(machine=None, spent_usd=spent)
-        ledger.report(ev.MachineReleased(at=time.time(), machine=machine))
+    def _leave(self, error: Detached) -> ev.JobEnded:
+        _log.info("letting go of the job")
+        self._folder.answer()
+        return self._ended(self._ledger.record.status, error)
 
     def _end(self, error: CloudrenderError | None) -> ev.JobEnded:
         self._ledger.enter(Status.CLEANING_UP)
         status = _ending(error)
         try:
-            self._release()
+            self._renting.release()
             self._folder.forget_keys()
         except CleanupError as unclean:
             status, error = Status.CLEANING_UP, unclean
@@ -196,7 +154,7 @@ class JobRunner:
             error=error.message if error else "",
             hint=error.hint if error else "",
         )
-        self._folder.clear_cancel()
+        self._folder.answer()
         return self._ended(status, error)
 
     def _ended(self, status: Status, error: CloudrenderError | None) -> ev.JobEnded:

@@ -17,6 +17,7 @@ class JobSpec:
 
     `blend` is the POSIX path of the file below `project`. `blender` is a series ("4.2") or an exact version
     ("4.2.3"). `settings` are those the job was made with: whoever continues it uses the same account and limits.
+    `snapshot` is sent in place of the .blend, which may have changed since; None: the .blend as it then is.
     """
 
     job_id: str
@@ -27,6 +28,7 @@ class JobSpec:
     blender: str
     autoexec: bool
     settings: Settings
+    snapshot: Path | None = None
 
 
 def new_job_id() -> str:

@@ -79,7 +79,7 @@ class Tending:
             except LinkError as error:
                 if was_seen and self._is_seen(machine):
                     raise MachineGoneError("The machine does not answer any more") from error
-            self._ledger.seconds_left()
+            self._ledger.check_limits()
             self._ledger.say("This computer seems to be offline; the machine goes on, and so does the waiting")
 
     def _is_seen(self, machine: Machine) -> bool:
@@ -102,7 +102,7 @@ class Tending:
         )
         link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
-        self._follower.follow(link, check=ledger.seconds_left, cancel=self._cancel)
+        self._follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
         link.finish()
 
 

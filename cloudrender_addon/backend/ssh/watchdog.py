@@ -58,5 +58,5 @@ class _Guard:
 
     def stuck(self) -> bool:
         """Tell whether the caller was given up by an earlier look and is still here."""
-        warned, self._warned = self._warned, self._cancel.cancelled or time.monotonic() > self.deadline
+        warned, self._warned = self._warned, bool(self._cancel.wish) or time.monotonic() > self.deadline
         return warned and self._warned

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job in a list of jobs: what its folder tells, without asking anybody else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RecordError
+from .cost import machine_cost
+from .folder import JobFolder
+from .status import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSummary:
+    """Where a job stands by its record. `started` is epoch seconds, `cost_usd` what it has cost up to now.
+
+    `status` is None for a record that cannot be read; `error` says why. `driven`: some client drives it right now.
+    `open`: something of it may be running; `saved` of its `frames` are on this computer's disk.
+    """
+
+    job_id: str
+    status: Status | None
+    error: str = ""
+    hint: str = ""
+    open: bool = False
+    driven: bool = False
+    started: float = 0.0
+    frames: int = 0
+    saved: int = 0
+    cost_usd: float = 0.0
+    blend: Path = Path()
+    output: Path = Path()
+    instance_type: str = ""
+    instance_id: str | None = None
+
+    @property
+    def left_half_way(self) -> bool:
+        """Whether the job waits for somebody to go on with it."""
+        return self.open and not self.driven
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame is on disk."""
+        return self.frames > 0 and self.saved == self.frames
+
+
+def summarize(folder: JobFolder) -> JobSummary:
+    """Read a job's folder. A damaged record is a summary too."""
+    try:
+        record = folder.load()
+    except RecordError as error:
+        return JobSummary(job_id=folder.job_id, status=None, error=error.message, hint=error.hint)
+    machine, spec = record.machine, record.spec
+    return JobSummary(
+        job_id=folder.job_id,
+        status=record.status,
+        error=record.error,
+        hint=record.hint,
+        open=record.open,
+        driven=folder.locked(),
+        started=record.started,
+        frames=len(spec.frames),
+        saved=len(folder.saved_frames(spec.output)),
+        cost_usd=record.spent_usd + (machine_cost(machine, until=time.time()) if machine else 0.0),
+        blend=spec.project / spec.blend,
+        output=spec.output,
+        instance_type=spec.settings.instance_type,
+        instance_id=machine.instance_id if machine else None,
+    )

@@ -1,0 +1,69 @@
+"""A driver lets go of its job: the job goes on, and another driver finds everything as it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.cancel import CancelToken, Wish
+from cloudrender_addon.backend.errors import Cancelled, Detached
+from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.job.folder import JobFolder
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.jobs import reopen
+from tests.unit.fakes import FakeFarm, frame_event
+from tests.unit.test_runner import FRAMES, folder, run
+
+__all__ = ["folder"]
+
+
+def test_a_driver_that_lets_go_leaves_the_machine_and_the_record(folder: JobFolder) -> None:
+    token = CancelToken()
+
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        token.leave()
+        yield None  # a heartbeat, at which it is heard
+        yield frame_event(2)
+        yield frame_event(3)
+        yield {"event": "finished"}
+
+    farm = FakeFarm([script])
+    ended, _ = run(folder, farm, token)
+    assert isinstance(ended.error, Detached) and ended.status is Status.RENDERING
+    assert folder.load().machine is not None and list(farm.running) == ["i-0"]
+    assert folder.keys.is_dir()
+
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and ended.frames == FRAMES
+    assert len(farm.launched) == 1 and not farm.running
+    assert farm.fetched.count("0001.png") == 1
+
+
+def test_a_wish_to_end_the_job_prevails_over_one_to_let_go() -> None:
+    token = CancelToken()
+    token.leave()
+    with pytest.raises(Detached):
+        token.check()
+    token.cancel()
+    token.leave()
+    with pytest.raises(Cancelled):
+        token.sleep(30)
+
+
+def test_only_a_keeper_is_asked_to_hand_over(folder: JobFolder) -> None:
+    assert reopen(folder)
+    assert not folder.request_handover() and folder.wish() is Wish.GO_ON
+    assert reopen(folder, keeper=True)
+    token = CancelToken(probe=folder.wish)
+    asking = threading.Timer(0.05, folder.request_handover)
+    asking.start()
+    with pytest.raises(Detached):
+        token.sleep(30)
+    folder.request_cancel()
+    assert folder.wish() is Wish.CANCEL
+    assert reopen(folder)
+    assert folder.wish() is Wish.GO_ON and not folder.request_handover()
