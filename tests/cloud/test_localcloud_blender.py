@@ -8,6 +8,7 @@ import io
 import os
 import re
 import subprocess
+import sys
 import tarfile
 import urllib.error
 import urllib.request
@@ -84,6 +85,21 @@ def test_only_complete_blenders_are_offered(tmp_path: Path) -> None:
     (cache / "bpy-5.0.1" / ".complete").touch()
     assert installed_blenders({"XDG_CACHE_HOME": str(tmp_path)}) == {"5.0.1": cache / "bpy-5.0.1"}
     assert Mirror(installed_blenders({"XDG_CACHE_HOME": str(tmp_path)})).get("/Blender4.2/")[0] == 404
+
+
+def test_the_wheel_of_4_3_0_stands_for_the_blender_with_a_window(tmp_path: Path) -> None:
+    wheel = tmp_path / "cloudrender-dev" / "bpy-4.3.0"
+    wheel.mkdir(parents=True)
+    (wheel / ".complete").touch()
+    blenders = installed_blenders({"XDG_CACHE_HOME": str(tmp_path)})
+    assert blenders == {"4.3.0": wheel, "4.3.2": wheel}
+    archive = Mirror(blenders).get("/Blender4.3/blender-4.3.2-linux-x64.tar.xz")[2]
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(tmp_path)  # noqa: S202 - our own archive
+    (wheel / "bin").mkdir()
+    (wheel / "bin" / "python").symlink_to(sys.executable)  # bpy is not needed to tell the version
+    said = run(tmp_path / "blender-4.3.2-linux-x64" / "blender", "--version").stdout
+    assert said.splitlines()[0] == "Blender 4.3.2"
 
 
 def test_getting_a_blender_that_is_there_does_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 """Blender's release site, with real archives whose `blender` is the bpy wheel of the same version.
 
 Laid out as https://download.blender.org/release/: a folder per series, an nginx index, archives, checksums.
-Versions are those that scripts/get-blender.sh has made ready; the index names others too, as the real one does.
+Versions are those that scripts/get-blender.sh has made ready (4.3.0 as 4.3.2 too); the index names others too, as the real one does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import shlex
 import tarfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,15 +21,20 @@ _LAUNCHER = Path(__file__).resolve().parent / "blender_launcher.py"
 _PLATFORMS = ("linux-x64.tar.xz", "macos-arm64.dmg", "windows-x64.zip")
 
 # Named in the index without being there. By letter, 4.2.9 would come after 4.2.23.
-_NAMED_ONLY = {"4.2": ("4.2.0", "4.2.9"), "5.0": ("5.0.0",)}
+_NAMED_ONLY = {"4.2": ("4.2.9",)}
+
+# The Blender with a window (scripts/get-blender-gui.sh) asks for its own version, of which there is no wheel. A wheel
+# of the same series stands for it: its files are the same, and it says it is the version that was asked for.
+_STAND_FOR = {"4.3.2": "4.3.0"}
 
 Response = tuple[int, str, bytes]
 
 
 def installed_blenders(environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
-    """Return the Blenders that are ready: version → folder of its virtual environment."""
+    """Return the Blenders that are ready: version → folder of the wheel's virtual environment."""
     cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev"
-    return {marker.parent.name.removeprefix("bpy-"): marker.parent for marker in sorted(cache.glob("bpy-*/.complete"))}
+    ready = {marker.parent.name.removeprefix("bpy-"): marker.parent for marker in sorted(cache.glob("bpy-*/.complete"))}
+    return ready | {version: ready[wheel] for version, wheel in _STAND_FOR.items() if wheel in ready}
 
 
 def launcher_script(version: str, environment: Path) -> str:
@@ -54,7 +59,7 @@ class Mirror:
         if not versions or not folder.startswith("Blender"):
             return HTTPStatus.NOT_FOUND, "text/html", b"<html><h1>404 Not Found</h1></html>\n"
         if not name:
-            return HTTPStatus.OK, "text/html", _index(folder, [*versions, *_NAMED_ONLY.get(series, ())])
+            return HTTPStatus.OK, "text/html", _index(folder, {*versions, f"{series}.0", *_NAMED_ONLY.get(series, ())})
         for version in versions:
             if name == f"blender-{version}-linux-x64.tar.xz":
                 return HTTPStatus.OK, "application/octet-stream", self._archive(version)
@@ -76,7 +81,7 @@ class Mirror:
         return "".join(lines).encode()
 
 
-def _index(folder: str, versions: list[str]) -> bytes:
+def _index(folder: str, versions: Iterable[str]) -> bytes:
     names = [f"blender-{version}-{platform}" for version in versions for platform in _PLATFORMS]
     names += [f"blender-{version}.{kind}" for version in versions for kind in ("md5", "sha256")]
     title = f"Index of /release/{folder}/"
