@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import bpy  # type: ignore[import-not-found, unused-ignore]
+import bpy
 
 from .blend_output import compositor_tree
 from .failure import Failure
@@ -49,7 +49,7 @@ def _stored_engine(scene: Any) -> str:
     For an engine that is not there, `render.engine` answers with the first one that is, and Blender would render
     with that. So the name's place in memory is found in a scene whose engine is known, and read in this one.
     """
-    probe = bpy.data.scenes.new("cloudrender probe")
+    probe: Any = bpy.data.scenes.new("cloudrender probe")
     try:
         places = []
         for known in ("BLENDER_WORKBENCH", "CYCLES"):

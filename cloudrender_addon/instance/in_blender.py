@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-import bpy  # type: ignore[import-not-found, unused-ignore]
+import bpy
 
 from .blend_file import check_renderable
 from .blend_output import FileOutputs, choose_format, frame_label
@@ -80,14 +80,15 @@ def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
 
 def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
     plan = read_plan(plan_path)
-    scene = bpy.context.scene
+    scene: Any = bpy.context.scene
+    preferences: Any = bpy.context.preferences
     check_renderable(scene, plan_path.parent / "project" / plan.blend)
-    cycles = bpy.context.preferences.addons.get("cycles")
+    cycles = preferences.addons.get("cycles")
     device = choose_device(scene, preferences=cycles and cycles.preferences, gpu=plan.gpu)
     notes = [*device.notes, *choose_format(scene)]
     outputs = FileOutputs(scene)
     # Without it, Blender turns the negative frames of a range into frame 0.
-    bpy.context.preferences.edit.use_negative_frames = True
+    preferences.edit.use_negative_frames = True
     description = {
         "engine": scene.render.engine,
         "device": device.kind,
@@ -102,7 +103,7 @@ def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
 def _render(frame: int, work: Path, outputs: FileOutputs) -> dict[str, Any]:
     """Render one frame into a folder of its own and return the reply."""
     folder = work / str(frame)
-    scene = bpy.context.scene
+    scene: Any = bpy.context.scene
     begun = time.monotonic()
     try:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this Blender knows and does at the moment: the only mutable state of the extension.
+
+Everything here is read and changed on the main thread alone. Scene properties would be rolled back by undo, and saved
+into the .blend; this is neither.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from ..backend.cancel import CancelToken, Wish
+from ..backend.job import events as ev
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..backend.aws.profiles import Profile
+    from ..backend.farms.check import CheckResult
+    from ..backend.farms.quotes import Quote
+    from ..backend.job.folder import JobFolder
+    from ..backend.job.progress import Progress
+    from ..backend.job.spec import JobSpec
+    from ..backend.job.summary import JobSummary
+
+
+@dataclass(kw_only=True)
+class DrivenJob:
+    """A job that this Blender drives, or drove: it stays here with its end until the user dismisses it.
+
+    `saved` are the files of the frames that arrived while this Blender looked on.
+    """
+
+    folder: JobFolder
+    spec: JobSpec
+    progress: Progress
+    cancel: CancelToken
+    events: SimpleQueue[ev.Event] = field(default_factory=SimpleQueue)
+    thread: threading.Thread | None = None
+    ended: ev.JobEnded | None = None
+    notices: list[str] = field(default_factory=list)
+    saved: dict[int, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether its end was asked for and has not come yet."""
+        return self.ended is None and self.cancel.wish is Wish.CANCEL
+
+
+@dataclass
+class Session:
+    """See the module. `current` is the job that the main row of the panel is about."""
+
+    driven: dict[str, DrivenJob] = field(default_factory=dict)
+    current: str | None = None
+    summaries: tuple[JobSummary, ...] = ()
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    quotes_error: str = ""
+    profiles: tuple[Profile, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    busy: frozenset[str] = frozenset()
+    inbox: SimpleQueue[Callable[[], None]] = field(default_factory=SimpleQueue)
+    """What background work wants done on the main thread."""
+
+    @property
+    def job(self) -> DrivenJob | None:
+        """The current job, running or ended."""
+        return self.driven.get(self.current) if self.current else None
+
+    @property
+    def running(self) -> tuple[DrivenJob, ...]:
+        """The jobs that have not ended."""
+        return tuple(job for job in self.driven.values() if job.ended is None)
+
+
+SESSION = Session()
