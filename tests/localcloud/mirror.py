@@ -2,7 +2,7 @@
 """Blender's release site, with real archives whose `blender` is the bpy wheel of the same version.
 
 Laid out as https://download.blender.org/release/: a folder per series, an nginx index, archives, checksums.
-Versions are those that scripts/get-blender.sh has made ready (4.3.0 as 4.3.2 too); the index names others too, as the real one does.
+Versions are those that scripts/get-blender.sh has made ready; the index names others too, as the real one does.
 """
 
 from __future__ import annotations
