@@ -40,7 +40,11 @@ clean: ## remove what the targets made here (not the caches in ~/.cache)
 	@rm -rf .venv demo out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 blenders:
-	@scripts/get-blender.sh 4.2.23 && scripts/get-blender.sh 5.0.1
+	@scripts/get-blender.sh 4.2.23 && scripts/get-blender.sh 4.5.15 && scripts/get-blender.sh 5.0.1
 
-.PHONY: help setup demo test test-unit lint types bench smoke-aws lock clean blenders
+# What the tests with a window need: Blender 4.3.2 itself, and its series for the stand-in's machines to render with.
+blender-gui:
+	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
+
+.PHONY: help setup demo test test-unit lint types bench smoke-aws lock clean blenders blender-gui
 .DEFAULT_GOAL := help

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Usage: scripts/get-blender.sh VERSION      (4.2.23 or 5.0.1)
+# Usage: scripts/get-blender.sh VERSION      (4.2.23, 4.3.0, 4.5.15 or 5.0.1)
 #
 # Make Blender VERSION, as the Python module that Blender's developers publish (the bpy wheel), ready for tests, demo
 # and benchmarks, in ${XDG_CACHE_HOME:-~/.cache}/cloudrender-dev/bpy-VERSION. Does nothing when it is there.
