@@ -2,7 +2,7 @@
 """A small AWS for the unit tests: moto's server, behind a front that records calls and plays faults.
 
 It adds what these tests need and moto lacks: idempotent launches, the `client-token` filter, the public image
-parameters. Tests get it as the fixture `aws`.
+parameters, the stand-in cloud's on-demand prices. Tests get it as the fixture `aws`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER
 from cloudrender_addon.backend.aws.session import Account
+from tests.localcloud.price_list import get_products
 
 REGION = "us-east-1"
 MACHINE = "g4dn.xlarge"
@@ -88,7 +89,10 @@ class Front:
         if fault:
             if fault.after:
                 self._work(environ, parameters)
-            return _answer(fault, start, is_json=action.startswith("ssm:"))
+            return _answer(fault, start, is_json="HTTP_X_AMZ_TARGET" in environ)
+        if action == "pricing:GetProducts":
+            start("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+            return [json.dumps(get_products(parameters)).encode()]
         status, headers, chunks = self._work(environ, parameters)
         start(status, headers)
         return chunks
@@ -105,10 +109,12 @@ class Front:
 
 
 def _read_call(environ: WSGIEnvironment, body: bytes) -> tuple[str, dict[str, str]]:
+    # …Credential=KEY/DATE/REGION/SERVICE/aws4_request: the service by the name that IAM gives it.
+    service = environ["HTTP_AUTHORIZATION"].split("/")[3]
     if target := environ.get("HTTP_X_AMZ_TARGET"):
-        return f"ssm:{target.rpartition('.')[2]}", json.loads(body)
+        return f"{service}:{target.rpartition('.')[2]}", json.loads(body)
     parameters = dict(parse_qsl(body.decode()))
-    return f"ec2:{parameters.get('Action')}", parameters
+    return f"{service}:{parameters.get('Action')}", parameters
 
 
 def _answer(fault: Fault, start: StartResponse, *, is_json: bool) -> list[bytes]:

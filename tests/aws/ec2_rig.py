@@ -20,7 +20,7 @@ LINK: Any = object()
 REFUSED = LinkError("Connection refused")
 
 
-def request(*, launch: str = "t1", machine: str = MACHINE) -> MachineRequest:
+def request(*, launch: str = "t1", machine: str = MACHINE, on_demand: bool = False) -> MachineRequest:
     return MachineRequest(
         job_id="job-1",
         token=launch,
@@ -28,6 +28,7 @@ def request(*, launch: str = "t1", machine: str = MACHINE) -> MachineRequest:
         disk_bytes=3 * 1024**3 + 1,
         lifetime_seconds=3600,
         lease_seconds=900,
+        on_demand=on_demand,
     )
 
 

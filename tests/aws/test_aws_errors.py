@@ -13,7 +13,7 @@ from cloudrender_addon.backend import errors as e
 from cloudrender_addon.backend.aws.codes import CODES
 from cloudrender_addon.backend.aws.errors import Subject, certainly_refused, code_of, translated
 from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS
-from cloudrender_addon.backend.aws.quotas import spot_quota
+from cloudrender_addon.backend.aws.quotas import on_demand_quota, spot_quota
 from cloudrender_addon.backend.aws.session import Account
 from tests.aws.aws_stage import MACHINE, REGION, Stage
 
@@ -208,7 +208,8 @@ def test_lost_answer_is_no_refusal() -> None:
         ("g6e.xlarge", "L-3819A6DF"),
         ("vt1.3xlarge", "L-3819A6DF"),
         ("p3.2xlarge", "L-7212CCBC"),
-        ("p5.48xlarge", ""),
+        ("p5.48xlarge", "L-C4BD4855"),
+        ("p6-b200.48xlarge", ""),
         ("c7i.large", "L-34B43A08"),
         ("t3.micro", "L-34B43A08"),
         ("im4gn.large", "L-34B43A08"),
@@ -220,3 +221,17 @@ def test_spot_quota(machine: str, code: str) -> None:
     quota = spot_quota(machine)
     assert quota.code == code
     assert quota.request_url("eu-west-1").endswith(f"/ec2/quotas/{code}".rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    ("machine", "code"),
+    [
+        ("g4dn.xlarge", "L-DB2E81BA"),
+        ("gr6.4xlarge", "L-DB2E81BA"),
+        ("p5.48xlarge", "L-417A185B"),
+        ("c7i.large", "L-1216C47A"),
+        ("trn1.2xlarge", ""),
+    ],
+)
+def test_on_demand_quota(machine: str, code: str) -> None:
+    assert on_demand_quota(machine).code == code

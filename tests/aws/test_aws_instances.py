@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One spot machine: asked for once, found again, ended and seen ended."""
+"""One machine: asked for once, found again, ended and seen ended."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
 
-def order(aws: Stage, *, launch: str = "t1", subnet: str | None = None) -> Order:
+def order(aws: Stage, *, launch: str = "t1", subnet: str | None = None, on_demand: bool = False) -> Order:
     account = aws.account()
     site = network.find_site(account, subnet=None)
     return Order(
         token=launch,
         job_id="job-1",
         instance_type=MACHINE,
+        on_demand=on_demand,
         vcpus=4,
         image_id=aws.images[NVIDIA_PARAMETER],
         root_device="/dev/sda1",
@@ -43,7 +44,7 @@ def order(aws: Stage, *, launch: str = "t1", subnet: str | None = None) -> Order
 
 
 def run(aws: Stage, *, launch: str = "t1") -> Instance:
-    return instances.run_spot(aws.account(), order(aws, launch=launch))
+    return instances.run(aws.account(), order(aws, launch=launch))
 
 
 def asked(aws: Stage) -> dict[str, str]:
@@ -84,9 +85,29 @@ def test_what_is_asked_for(aws: Stage) -> None:
     assert instance.zone == "us-east-1a"
 
 
+def test_on_demand_machine_is_asked_for_without_a_market(aws: Stage) -> None:
+    instances.run(aws.account(), order(aws, on_demand=True))
+    asks = asked(aws)
+    assert not any("InstanceMarketOptions" in name for name in asks)
+    kinds = [asks.get(f"TagSpecification.{number}.ResourceType") for number in (1, 2, 3)]
+    assert kinds == ["instance", "volume", None]  # EC2 refuses tags for what is not made
+    assert asks["InstanceInitiatedShutdownBehavior"] == "terminate"
+    [instance] = aws.account().ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert "InstanceLifecycle" not in instance
+
+
+def test_refusal_of_an_on_demand_machine_names_its_quota(aws: Stage) -> None:
+    aws.fault("ec2:RunInstances", "VcpuLimitExceeded")
+    with pytest.raises(QuotaError) as caught:
+        instances.run(aws.account(), order(aws, on_demand=True))
+    assert "g4dn.xlarge on-demand machine (4 vCPUs)" in caught.value.message
+    assert "“Running On-Demand G and VT instances” (L-DB2E81BA)" in caught.value.message
+    assert "quotas/L-DB2E81BA" in caught.value.hint
+
+
 def test_given_subnet(aws: Stage) -> None:
     subnet = aws.account().ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    instances.run_spot(aws.account(), order(aws, subnet=subnet))
+    instances.run(aws.account(), order(aws, subnet=subnet))
     assert asked(aws)["SubnetId"] == subnet
 
 

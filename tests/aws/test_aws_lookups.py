@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked before anything is rented: machine type, image, price."""
+"""What is asked before anything is rented: machine type, image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 
 from cloudrender_addon.backend.aws.catalog import machine_type
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER, resolve_image
-from cloudrender_addon.backend.aws.prices import disk_price, spot_price
 from cloudrender_addon.backend.errors import CapacityError, ConfigError, ImageError
 from tests.aws.aws_stage import Stage, register_image
 
@@ -39,16 +38,18 @@ def test_type_that_cannot_be_used(aws: Stage, name: str, cause: str) -> None:
     assert "g4dn.xlarge" in caught.value.hint
 
 
-def test_type_that_is_not_sold_as_spot(aws: Stage) -> None:
+@pytest.mark.parametrize(("sold", "asked", "other"), [("on-demand", False, "spot"), ("spot", True, "on-demand")])
+def test_type_that_is_not_sold_that_way(aws: Stage, sold: str, asked: bool, other: str) -> None:
     answer = (
         "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>x9.huge</instanceType>"
-        "<supportedUsageClasses><item>on-demand</item></supportedUsageClasses>"
+        f"<supportedUsageClasses><item>{sold}</item></supportedUsageClasses>"
         "<processorInfo><supportedArchitectures><item>x86_64</item></supportedArchitectures></processorInfo>"
         "</item></instanceTypeSet></DescribeInstanceTypesResponse>"
     )
     aws.fault("ec2:DescribeInstanceTypes", body=answer)
-    with pytest.raises(ConfigError, match=r"x9\.huge is not sold as a spot machine"):
-        machine_type(aws.account(), "x9.huge")
+    with pytest.raises(CapacityError, match=rf"x9\.huge is not sold as an? {other} machine") as caught:
+        machine_type(aws.account(), "x9.huge", on_demand=asked)
+    assert f"--purchase {sold}" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -102,40 +103,3 @@ def test_gpu_for_which_there_is_no_ready_made_image(aws: Stage) -> None:
         resolve_image(aws.account(), image="auto", gpu="AMD Radeon Pro V520")
     own = register_image(aws.backend, name="own", size_gb=40)
     assert resolve_image(aws.account(), image=own, gpu="AMD Radeon Pro V520").id == own
-
-
-def history(*entries: tuple[str, str, str]) -> str:
-    items = "".join(
-        f"<item><instanceType>g4dn.xlarge</instanceType><productDescription>Linux/UNIX</productDescription>"
-        f"<spotPrice>{price}</spotPrice><timestamp>{at}</timestamp><availabilityZone>{zone}</availabilityZone></item>"
-        for zone, at, price in entries
-    )
-    return (
-        f"<DescribeSpotPriceHistoryResponse><spotPriceHistorySet>{items}</spotPriceHistorySet>"
-        "</DescribeSpotPriceHistoryResponse>"
-    )
-
-
-def test_price_is_the_newest_of_the_cheapest_zone(aws: Stage) -> None:
-    entries = (
-        ("us-east-1a", "2026-01-02T00:00:00Z", "0.20"),
-        ("us-east-1a", "2026-01-01T00:00:00Z", "0.05"),  # cheaper, but over
-        ("us-east-1b", "2026-01-01T12:00:00Z", "0.16"),
-        ("us-east-1c", "2026-01-02T00:00:00Z", "0.30"),
-    )
-    aws.fault("ec2:DescribeSpotPriceHistory", body=history(*entries))
-    assert spot_price(aws.account(), "g4dn.xlarge") == 0.16
-    [(_, asked)] = aws.front.calls
-    assert asked["ProductDescription.1"] == "Linux/UNIX"
-    assert asked["InstanceType.1"] == "g4dn.xlarge"
-    assert "StartTime" in asked
-
-
-def test_type_that_is_not_for_sale(aws: Stage) -> None:
-    aws.fault("ec2:DescribeSpotPriceHistory", body=history())
-    with pytest.raises(CapacityError, match=r"g4dn\.xlarge is not for sale as a spot machine in us-east-1"):
-        spot_price(aws.account(), "g4dn.xlarge")
-
-
-def test_disk_price() -> None:
-    assert disk_price(100) == pytest.approx(8.0 / 730)

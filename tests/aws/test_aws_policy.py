@@ -13,7 +13,7 @@ from cloudrender_addon.backend.aws import inventory
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
 from tests.aws.aws_stage import Stage
-from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, rent, soon
+from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, rent, request, soon
 from tests.aws.test_aws_inventory import CANCELLED, OPEN_REQUEST
 
 
@@ -27,6 +27,7 @@ def test_policy_allows_exactly_what_is_called(
     farm.status(machine)
     farm_on(aws, tmp_path).launch(machine)  # as after a crash: the group is looked up
     farm.release(machine)
+    farm.plan(request(launch="t2", on_demand=True))
     tags = {"cloudrender:job": "job-1"}.items()
     lost = aws.account().ec2.create_volume(
         AvailabilityZone="us-east-1a",
@@ -60,7 +61,7 @@ def test_policy_ends_only_what_is_ours() -> None:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert statement["Effect"] == "Allow"
         if statement["Resource"] == "*":
-            assert all(action.startswith("ec2:Describe") for action in actions)
+            assert all(action.startswith(("ec2:Describe", "pricing:Get")) for action in actions)
         if any(word in action for action in actions for word in ("Terminate", "Delete", "Cancel", "Authorize")):
             assert statement["Condition"] == {"StringLike": {"aws:ResourceTag/cloudrender:job": "*"}}
 

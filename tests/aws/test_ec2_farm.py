@@ -65,6 +65,51 @@ def test_plan_with_own_settings(aws: Stage, tmp_path: Path) -> None:
     assert (machine.image_id, machine.ssh_user, machine.ssh_port) == (image, "artist", 2222)
 
 
+def test_plan_of_an_on_demand_machine_has_its_full_price(farm: Ec2Farm) -> None:
+    assert farm.plan(request(on_demand=True)).machine_usd == pytest.approx(0.526)
+    assert farm.plan(request(launch="t2")).machine_usd < 0.2
+
+
+def test_launch_of_an_on_demand_machine_is_released_like_any_other(aws: Stage, farm: Ec2Farm) -> None:
+    machine = rent(farm, on_demand=True)
+    [instance] = aws.account().ec2.describe_instances(InstanceIds=[str(machine.instance_id)])["Reservations"][0][
+        "Instances"
+    ]
+    assert "InstanceLifecycle" not in instance
+    farm.release(machine)
+    assert aws.everything() == EMPTY
+
+
+def own_group(aws: Stage, *, vpc: str | None = None) -> str:
+    ec2 = aws.account().ec2
+    vpc_id = vpc or ec2.describe_subnets()["Subnets"][0]["VpcId"]
+    return ec2.create_security_group(GroupName="mine", Description="of the user", VpcId=vpc_id)["GroupId"]
+
+
+def test_given_group_is_used_as_it_is(aws: Stage, tmp_path: Path) -> None:
+    own = own_group(aws)
+    before = aws.account().ec2.describe_security_groups(GroupIds=[own])["SecurityGroups"]
+    aws.front.caller = "not an address"  # nobody asks
+    farm = farm_on(aws, tmp_path, security_group=own)
+    machine = rent(farm)
+    assert machine.group_id is None
+    [instance] = aws.account().ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert [group["GroupId"] for group in instance["SecurityGroups"]] == [own]
+    assert aws.everything()["groups"] == [own]
+    farm.release(machine)
+    assert aws.everything() == {**EMPTY, "groups": [own]}
+    assert aws.account().ec2.describe_security_groups(GroupIds=[own])["SecurityGroups"] == before
+
+
+def test_given_group_that_cannot_be_used(aws: Stage, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="group sg-0123 does not exist in us-east-1"):
+        farm_on(aws, tmp_path, security_group="sg-0123").plan(request())
+    elsewhere = own_group(aws, vpc=aws.account().ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"])
+    with pytest.raises(ConfigError, match=f"group {elsewhere} belongs to another network") as caught:
+        farm_on(aws, tmp_path, security_group=elsewhere).plan(request())
+    assert "`subnet`" in caught.value.hint
+
+
 def test_every_machine_proves_itself_by_a_key_of_its_own(farm: Ec2Farm) -> None:
     assert farm.plan(request()).host_key != farm.plan(request(launch="t2")).host_key
 

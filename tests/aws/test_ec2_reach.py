@@ -151,6 +151,21 @@ def test_machine_that_goes_while_it_is_waited_for(
         farm.connect(machine, cancel=CancelToken(), deadline=soon(60))
 
 
+def test_laptop_that_has_moved_does_not_change_a_given_group(
+    aws: Stage, tmp_path: Path, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ec2_reach, "_MOVED_EVERY", 0.0)
+    ec2 = aws.account().ec2
+    own = ec2.create_security_group(
+        GroupName="mine", Description="-", VpcId=ec2.describe_subnets()["Subnets"][0]["VpcId"]
+    )
+    farm = farm_on(aws, tmp_path, security_group=own["GroupId"])
+    machine = rent(farm)
+    door(REFUSED, REFUSED, LINK)
+    assert farm.connect(machine, cancel=CancelToken(), deadline=soon(60))[1] is LINK
+    assert aws.count("ec2:AuthorizeSecurityGroupIngress") == 0
+
+
 def test_laptop_that_has_moved_is_let_in(
     aws: Stage, farm: Ec2Farm, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:

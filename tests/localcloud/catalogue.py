@@ -133,7 +133,7 @@ def spot_prices(offers: Iterable[dict[str, str]], *, products: Iterable[str]) ->
     for offer in offers:
         spread = zlib.crc32(f"{offer['InstanceType']}{offer['Location']}".encode()) % 100
         for hours, drift in ((0.1 + spread / 20, 1.0), (9.0 + spread / 20, 1.04)):
-            price = _on_demand(offer["InstanceType"]) * _SPOT_SHARE * (0.97 + spread / 1000) * drift
+            price = on_demand_price(offer["InstanceType"]) * _SPOT_SHARE * (0.97 + spread / 1000) * drift
             for product in wanted:
                 yield {
                     "InstanceType": offer["InstanceType"],
@@ -142,6 +142,22 @@ def spot_prices(offers: Iterable[dict[str, str]], *, products: Iterable[str]) ->
                     "AvailabilityZone": offer["Location"],
                     "Timestamp": _now() - datetime.timedelta(hours=hours),
                 }
+
+
+def on_demand_price(instance_type: str) -> float:
+    """Return the price of the type, USD per hour."""
+    if instance_type in _ON_DEMAND:
+        return _ON_DEMAND[instance_type]
+    vcpus = int(_describe(instance_type).get("VCpuInfo", {}).get("DefaultVCpus", 1))
+    base = _PER_GPU_VCPU if gpu_of(instance_type) else _OTHER_PER_VCPU
+    return vcpus * _PER_VCPU.get(instance_type.partition(".")[0], base)
+
+
+def types_in(region: str) -> list[str]:
+    """Return the names of the types that are sold in a region."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
+
+    return sorted(offer["InstanceType"] for offer in INSTANCE_TYPE_OFFERINGS["region"].get(region, []))
 
 
 def gpu_of(instance_type: str) -> str | None:
@@ -154,14 +170,6 @@ def architectures_of(instance_type: str) -> list[str]:
     """Return the processor architectures that run on the type."""
     found: list[str] = _describe(instance_type).get("ProcessorInfo", {}).get("SupportedArchitectures", [])
     return found
-
-
-def _on_demand(instance_type: str) -> float:
-    if instance_type in _ON_DEMAND:
-        return _ON_DEMAND[instance_type]
-    vcpus = int(_describe(instance_type).get("VCpuInfo", {}).get("DefaultVCpus", 1))
-    base = _PER_GPU_VCPU if gpu_of(instance_type) else _OTHER_PER_VCPU
-    return vcpus * _PER_VCPU.get(instance_type.partition(".")[0], base)
 
 
 def _describe(instance_type: str) -> dict[str, Any]:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
@@ -85,11 +87,17 @@ _THROTTLE = {"ec2": "RequestLimitExceeded", "query": "Throttling", "json": "Thro
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request to the API. `protocol` is "ec2", "query" (STS) or "json" (SSM)."""
+    """One request to the API. `protocol` is "ec2", "query" (STS) or "json" (SSM, pricing)."""
 
     service: str
     action: str
     protocol: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_spot_launch(self) -> bool:
+        """Whether it asks for a spot machine by RunInstances."""
+        return self.action == "RunInstances" and self.parameters.get("InstanceMarketOptions.MarketType") == "spot"
 
 
 @dataclass(kw_only=True)
@@ -99,6 +107,7 @@ class _Rule:
     message: str | None
     times: int
     delay: float
+    when: Callable[[Call], bool] = lambda call: True
 
 
 class Faults:
@@ -122,6 +131,13 @@ class Faults:
     def delay(self, action: str, seconds: float, *, times: int = 1) -> None:
         """Let the next `times` calls of `action` take that much longer."""
         self._add(_Rule(action=action, code=None, message=None, times=times, delay=seconds))
+
+    def no_spot(self) -> None:
+        """Have no spot machine to give, of whatever type, until `clear`; on-demand machines there are."""
+        code = "InsufficientInstanceCapacity"
+        rule = _Rule(action="RunInstances", code=code, message=None, times=sys.maxsize, delay=0.0)
+        rule.when = lambda call: call.is_spot_launch
+        self._add(rule)
 
     def clear(self) -> None:
         """Forget all faults that have not happened yet."""
@@ -148,7 +164,7 @@ class Faults:
     def _take(self, call: Call) -> _Rule | None:
         with self._lock:
             for rule in self._rules:
-                if rule.times > 0 and rule.action in (ANY, call.action):
+                if rule.times > 0 and rule.action in (ANY, call.action) and rule.when(call):
                     rule.times -= 1
                     return rule
         return None

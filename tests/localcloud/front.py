@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from tests.localcloud.faults import Call, Faults
+from tests.localcloud.faults import Call, Faults, render
 from tests.localcloud.mirror import Mirror
+from tests.localcloud.price_list import get_products
 from tests.localcloud.serving import Serving
 
 _IP_PATH = "/standin/ip"
@@ -69,14 +71,28 @@ class Front:
         if call is None:
             return self._moto(environ, start)
         self.calls.append(Action(call.service, call.action))
-        fault = self._faults.answer(call)
-        return _send(start, *fault) if fault else self._moto(environ, start)
+        if fault := self._faults.answer(call):
+            return _send(start, *fault)
+        if call.service == "pricing":
+            return _send(start, *_tell_prices(call))
+        return self._moto(environ, start)
 
 
 def _send(start: Start, status: int, content_type: str, body: bytes) -> list[bytes]:
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start(f"{int(status)} {HTTPStatus(status).phrase}", headers)
     return [body]
+
+
+def _tell_prices(call: Call) -> tuple[int, str, bytes]:
+    """Answer a call of the Price List API, which moto has not."""
+    try:
+        if call.action != "GetProducts":
+            raise ValueError(f"The stand-in does not know {call.action}")
+        answer = get_products(call.parameters)
+    except ValueError as error:
+        return render(call, "InvalidParameterException", str(error))
+    return HTTPStatus.OK, "application/x-amz-json-1.1", json.dumps(answer).encode()
 
 
 def _identify(environ: Environ) -> Call | None:
@@ -88,8 +104,11 @@ def _identify(environ: Environ) -> Call | None:
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     if target := environ.get("HTTP_X_AMZ_TARGET"):
-        return Call(service=service, action=target.rpartition(".")[2], protocol="json")
+        action = target.rpartition(".")[2]
+        return Call(service=service, action=action, protocol="json", parameters=json.loads(body or b"{}"))
     form = parse_qs(body.decode("utf-8", errors="replace"))
     if "Action" in form:
-        return Call(service=service, action=form["Action"][0], protocol="ec2" if service == "ec2" else "query")
+        protocol = "ec2" if service == "ec2" else "query"
+        parameters = {name: values[0] for name, values in form.items()}
+        return Call(service=service, action=form["Action"][0], protocol=protocol, parameters=parameters)
     return None

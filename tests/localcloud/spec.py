@@ -63,6 +63,12 @@ def _refuse_ssh(words: list[str]) -> Apply:
     return apply
 
 
+def _no_spot(words: list[str]) -> Apply:
+    if words:
+        raise ValueError("no-spot takes no value")
+    return lambda cloud: cloud.faults.no_spot()
+
+
 def _no_gpu(words: list[str]) -> Apply:
     if words:
         raise ValueError("no-gpu takes no value")
@@ -106,6 +112,9 @@ _KINDS = {
     ),
     "throttle": _Kind(
         syntax="throttle=ACTION:TIMES", effect="that call is answered 'too many requests'", parse=_throttle
+    ),
+    "no-spot": _Kind(
+        syntax="no-spot", effect="spot machines of every type are sold out; on-demand ones are not", parse=_no_spot
     ),
     "delay": _Kind(syntax="delay=ACTION:SECONDS", effect="that call takes that much longer, once", parse=_delay),
     "refuse-ssh": _Kind(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import CapacityError, ConfigError
 
 if TYPE_CHECKING:
     from .session import Account
@@ -21,10 +21,11 @@ class MachineType:
     gpu: str | None
 
 
-def machine_type(account: Account, name: str) -> MachineType:
+def machine_type(account: Account, name: str, *, on_demand: bool = False) -> MachineType:
     """Look a type up in the account's region.
 
-    Raises `ConfigError` when it does not exist, cannot run Blender, or is not sold as spot; `CloudError`.
+    Raises `ConfigError` when it does not exist or cannot run Blender, `CapacityError` when it is not sold as spot, or
+    not on-demand; `CloudError`.
     """
     # Always by name: the list of all types takes seconds.
     with account.calling("ec2:DescribeInstanceTypes", machine=name):
@@ -36,8 +37,12 @@ def machine_type(account: Account, name: str) -> MachineType:
             f"{name} has an {', '.join(architectures) or 'unknown'} processor; Blender for Linux needs x86_64",
             hint="Use a type with an Intel or AMD processor, such as g4dn.xlarge or c7i.4xlarge",
         )
-    if "spot" not in found.get("SupportedUsageClasses", []):
-        raise ConfigError(f"{name} is not sold as a spot machine", hint="Use another type, such as g4dn.xlarge")
+    purchase, other = ("on-demand", "spot") if on_demand else ("spot", "on-demand")
+    if purchase not in found.get("SupportedUsageClasses", []):
+        raise CapacityError(
+            f"{name} is not sold as {'an' if on_demand else 'a'} {purchase} machine",
+            hint=f"Use another type, such as g4dn.xlarge, or buy it another way (--purchase {other})",
+        )
     gpus = found.get("GpuInfo", {}).get("Gpus", [])
     return MachineType(
         name=name,

@@ -35,12 +35,13 @@ class Meaning:
 
 _CAPACITY = Meaning(
     CapacityError,
-    "AWS has no {machine} spot machine to give in {region} right now",
+    "AWS has no {machine} {purchase} machine to give in {region} right now",
     "Try again in some minutes, or use another type (-c g5.xlarge, g6.xlarge …) or another region",
 )
 _QUOTA = Meaning(
     QuotaError,
-    "Your AWS account may not run a {machine} spot machine ({vcpus} vCPUs) in {region}: the quota {quota} is too small",
+    "Your AWS account may not run a {machine} {purchase} machine ({vcpus} vCPUs) in {region}: "
+    "the quota {quota} is too small",
     "Request at least {vcpus} vCPUs at {quota_url} (new accounts start at 0; a raise takes hours to days)",
 )
 _KEYS = Meaning(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
 from .codes import CODES, UNKNOWN, Meaning
 from .exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
-from .quotas import spot_quota
+from .quotas import on_demand_quota, spot_quota
 
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
@@ -25,12 +25,13 @@ class Subject:
     region: str = ""
     profile: str = ""
     machine: str = ""
+    on_demand: bool = False
     vcpus: int = 0
     image: str = ""
     subnet: str = ""
 
     def fields(self, *, action: str, code: str) -> dict[str, object]:
-        quota = spot_quota(self.machine)
+        quota = on_demand_quota(self.machine) if self.on_demand else spot_quota(self.machine)
         return {
             "action": action,
             "code": code,
@@ -38,6 +39,7 @@ class Subject:
             "profile": self.profile or "default",
             "profile_flag": f" --profile {self.profile}" if self.profile else "",
             "machine": self.machine or "such a",
+            "purchase": "on-demand" if self.on_demand else "spot",
             "vcpus": self.vcpus or "some",
             "image": self.image or "asked for",
             "subnet": self.subnet or "asked for",

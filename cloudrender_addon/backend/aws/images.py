@@ -19,6 +19,9 @@ NVIDIA_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-
 PLAIN_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
 """Canonical's Ubuntu: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
 
+TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB = 75, 8
+"""GiB of the disks of these two as of 2025, for whoever reckons without asking; they change from release to release."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Image:

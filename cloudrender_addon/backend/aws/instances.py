@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One spot machine: start it, look at it, end it and see it ended.
+"""One machine: start it, look at it, end it and see it ended.
 
 EC2 is eventually consistent: for some seconds after RunInstances a machine may be unknown to the other calls, so
 "not found" counts only when it lasts, and "gone" only when EC2 says `terminated`.
@@ -43,11 +43,15 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to rent. Names and ids are EC2's; `user_data` is the text the machine runs at boot; `volume_gb` in GiB."""
+    """What to rent: a spot machine unless `on_demand`.
+
+    Names and ids are EC2's; `user_data` is the text the machine runs at boot; `volume_gb` in GiB.
+    """
 
     token: str
     job_id: str
     instance_type: str
+    on_demand: bool = False
     vcpus: int
     image_id: str
     root_device: str
@@ -75,8 +79,8 @@ def explain(reason: str) -> str:
     return _REASONS.get(reason, reason or "no reason was given")
 
 
-def run_spot(account: Account, order: Order) -> Instance:
-    """Rent one spot machine. The same `order.token` never gives a second one. Raises `CloudError` and its kinds.
+def run(account: Account, order: Order) -> Instance:
+    """Rent one machine. The same `order.token` never gives a second one. Raises `CloudError` and its kinds.
 
     When it raises, `errors.certainly_refused` tells whether a machine may have been started nevertheless.
     """
@@ -100,11 +104,6 @@ def launch_request(order: Order) -> RunInstancesRequestTypeDef:
         "MaxCount": 1,
         "ImageId": order.image_id,
         "InstanceType": order.instance_type,  # type: ignore[typeddict-item]
-        "InstanceMarketOptions": {
-            "MarketType": "spot",
-            # No MaxPrice: never more than on-demand, and a lower one only raises the interruption rate.
-            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
-        },
         "InstanceInitiatedShutdownBehavior": "terminate",  # what makes the dead-man switch end the costs
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         "BlockDeviceMappings": [
@@ -121,12 +120,15 @@ def launch_request(order: Order) -> RunInstancesRequestTypeDef:
         "KeyName": order.key_name,
         "SecurityGroupIds": [order.group_id],
         "UserData": order.user_data,
-        "TagSpecifications": [
-            tagged("instance", **tags),
-            tagged("volume", **tags),
-            tagged("spot-instances-request", **tags),
-        ],
+        "TagSpecifications": [tagged("instance", **tags), tagged("volume", **tags)],
     }
+    if not order.on_demand:
+        request["InstanceMarketOptions"] = {
+            "MarketType": "spot",
+            # No MaxPrice: never more than on-demand, and a lower one only raises the interruption rate.
+            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
+        }
+        request["TagSpecifications"] = [*request["TagSpecifications"], tagged("spot-instances-request", **tags)]
     if order.subnet_id:
         request["SubnetId"] = order.subnet_id
     return request
@@ -134,7 +136,7 @@ def launch_request(order: Order) -> RunInstancesRequestTypeDef:
 
 def _run(account: Account, order: Order) -> Instance:
     about = {"machine": order.instance_type, "image": order.image_id, "subnet": order.subnet_id or ""}
-    with account.calling("ec2:RunInstances", vcpus=order.vcpus, **about):
+    with account.calling("ec2:RunInstances", vcpus=order.vcpus, on_demand=order.on_demand, **about):
         return _instance(account.ec2.run_instances(**launch_request(order))["Instances"][0])
 
 

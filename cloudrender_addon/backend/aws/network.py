@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a machine stands in the user's network, and the security group that lets only the user in."""
+"""Where a machine stands in the user's network, and the security group that lets in only the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pace import paced
 from .tags import launch_name, ours, tagged
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, SubnetTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, SecurityGroupTypeDef, SubnetTypeDef
 
     from .session import Account
 
@@ -74,6 +74,21 @@ def public_address(checkip_url: str) -> str:
             f"This computer's public IPv4 address cannot be found out at {checkip_url}",
             hint="Check the internet connection, or set checkip_url to another service that answers with the address",
         ) from error
+
+
+def check_group(account: Account, *, group_id: str, site: Site) -> None:
+    """Look whether a group the user gave can be used there. Raises `ConfigError` when not, `CloudError`."""
+    found = _describe_group(account, group_id)
+    if not found:
+        raise ConfigError(
+            f"The security group {group_id} does not exist in {account.region}",
+            hint="Correct the setting `security_group`, or remove it to have one made for each job",
+        )
+    if found[0].get("VpcId") != site.vpc_id:
+        raise ConfigError(
+            f"The security group {group_id} belongs to another network than {site.subnet_id or 'the default subnets'}",
+            hint="Name a subnet of the group's network (setting `subnet`), or a group of this network",
+        )
 
 
 def make_group(account: Account, *, site: Site, job_id: str, token: str) -> str:
@@ -134,7 +149,7 @@ def delete_group(account: Account, group_id: str, *, deadline: float) -> None:
         except CloudError as error:
             if code_of(error) == "InvalidGroup.NotFound" or (
                 # Likewise for one that is gone: without tags, the policy's condition on tags refuses.
-                isinstance(error, PermissionsError) and not _exists(account, group_id)
+                isinstance(error, PermissionsError) and not _describe_group(account, group_id)
             ):
                 return
             if last or not (error.retryable or code_of(error) == "DependencyViolation"):
@@ -143,10 +158,11 @@ def delete_group(account: Account, group_id: str, *, deadline: float) -> None:
             return
 
 
-def _exists(account: Account, group_id: str) -> bool:
+def _describe_group(account: Account, group_id: str) -> list[SecurityGroupTypeDef]:
+    # By filter, because asking by id answers an unknown one with an error.
     with account.calling("ec2:DescribeSecurityGroups"):
         found = account.ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": [group_id]}])
-    return bool(found["SecurityGroups"])
+    return found["SecurityGroups"]
 
 
 def _address_towards(cidr: str) -> str:

@@ -7,8 +7,11 @@ import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import CapacityError
+from .price_list import on_demand_prices
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .session import Account
 
 GP3_USD_PER_GB_MONTH = 0.08
@@ -20,27 +23,44 @@ ADDRESS_USD_PER_HOUR = 0.005
 _HOURS_PER_MONTH = 730
 
 
-def spot_price(account: Account, machine: str) -> float:
-    """Return today's price of a spot machine of this type in its cheapest zone, USD per hour.
+def spot_prices(account: Account, names: Collection[str]) -> dict[str, float]:
+    """Return today's spot price of each type in its cheapest zone, USD per hour, by one call.
 
-    Raises `CapacityError` when the type is not for sale in the region, `CloudError`.
+    Types that are not sold as spot in the region are absent. Raises `CloudError`.
     """
-    # From now on: that gives the price in force in each zone, and not its history.
-    with account.calling("ec2:DescribeSpotPriceHistory", machine=machine):
-        history = account.ec2.describe_spot_price_history(
-            InstanceTypes=[machine],  # type: ignore[list-item]
+    if not names:
+        return {}
+    newest: dict[tuple[str, str], float] = {}
+    with account.calling("ec2:DescribeSpotPriceHistory", machine=next(iter(names)) if len(names) == 1 else ""):
+        pages = account.ec2.get_paginator("describe_spot_price_history").paginate(
+            # As a filter, since a type that the region does not know would be an error as an argument.
+            Filters=[{"Name": "instance-type", "Values": [*names]}],
             ProductDescriptions=["Linux/UNIX"],
+            # From now on: that gives the price in force in each zone, and not its history.
             StartTime=datetime.datetime.now(datetime.UTC),
-        )["SpotPriceHistory"]
-    newest: dict[str, float] = {}
+        )
+        history = [entry for page in pages for entry in page["SpotPriceHistory"]]
     for entry in sorted(history, key=lambda entry: entry["Timestamp"]):
-        newest[entry.get("AvailabilityZone", "")] = float(entry["SpotPrice"])
-    if not newest:
+        newest[entry["InstanceType"], entry.get("AvailabilityZone", "")] = float(entry["SpotPrice"])
+    cheapest: dict[str, float] = {}
+    for (name, _), price in newest.items():
+        cheapest[name] = min(price, cheapest.get(name, price))
+    return cheapest
+
+
+def machine_price(account: Account, name: str, *, on_demand: bool) -> float:
+    """Return today's price of one machine of this type, USD per hour; see `spot_prices`, `on_demand_prices`.
+
+    Raises `CapacityError` when the type is not for sale like that in the region, `CloudError`.
+    """
+    price = (on_demand_prices if on_demand else spot_prices)(account, [name]).get(name)
+    if price is None:
+        purchase = "an on-demand" if on_demand else "a spot"
         raise CapacityError(
-            f"{machine} is not for sale as a spot machine in {account.region}",
+            f"{name} is not for sale as {purchase} machine in {account.region}",
             hint="Use another type (-c) or another region (--region)",
         )
-    return min(newest.values())
+    return price
 
 
 def disk_price(size_gb: int) -> float:

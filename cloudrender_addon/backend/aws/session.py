@@ -74,26 +74,40 @@ class Account:
         """The Service Quotas client. Raises like `ec2`."""
         return self._client("service-quotas")
 
+    @property
+    def pricing(self) -> Any:
+        """The Price List client. Raises like `ec2`."""
+        # Prices of all regions are told in three of them: https://docs.aws.amazon.com/general/latest/gr/billing.html
+        return self._client("pricing", region="us-east-1")
+
     def warm_up(self) -> None:
         """Do the slow part of the first call. Never raises: an error comes again there, where somebody hears it."""
         with contextlib.suppress(CloudrenderError):
             _ = self.ec2, self.ssm
 
     def calling(
-        self, action: str, *, machine: str = "", vcpus: int = 0, image: str = "", subnet: str = ""
+        self,
+        action: str,
+        *,
+        machine: str = "",
+        on_demand: bool = False,
+        vcpus: int = 0,
+        image: str = "",
+        subnet: str = "",
     ) -> AbstractContextManager[None]:
         """Translate what botocore raises inside the block; see `errors.translated`."""
         about = Subject(
             region=self._region or "",
             profile=self.profile,
             machine=machine,
+            on_demand=on_demand,
             vcpus=vcpus,
             image=image,
             subnet=subnet,
         )
         return translated(action, about=about)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, *, region: str | None = None) -> Any:
         with self._lock:
             if service not in self._clients:
                 from botocore.config import Config  # noqa: PLC0415 - slow, see the class
@@ -104,7 +118,7 @@ class Account:
                     retries={"mode": "standard", "total_max_attempts": 4},
                     user_agent_extra=f"cloudrender/{__version__}",
                 )
-                region = self.region
+                region = region or self.region
                 with self.calling(f"{service}:*"):
                     self._clients[service] = self._open().client(service, region_name=region, config=config)
             return self._clients[service]

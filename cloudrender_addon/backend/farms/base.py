@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The seam to where machines come from: a `Farm` rents and ends them, a `Link` talks to the agent on one.
 
-The runner knows only these two Protocols. `farms/ec2.py` is the farm of one spot machine over SSH.
+The runner knows only these two Protocols. `farms/ec2.py` is the farm of one EC2 machine over SSH.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The farm of one EC2 spot machine, reached over SSH."""
+"""The farm of one EC2 machine, spot or on-demand, reached over SSH."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from ..aws.images import AUTO, resolve_image
 from ..aws.inventory import Failures, Kind, Resource
 from ..aws.network import Site
 from ..aws.pace import paced
-from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_price
+from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
 from ..aws.tags import launch_name
 from ..aws.user_data import user_data
@@ -27,15 +26,19 @@ from ..cancel import CancelToken
 from ..errors import CloudError, ConfigError
 from ..ssh.keys import create_key, load_key
 from .base import Link, Machine, MachineRequest, MachineStatus
+from .ec2_keys import JobKeys
 from .ec2_reach import look, reach, status_of
 
 _GIB = 1024**3
-_ROOM_GB = 10  # Blender's archive and what it unpacks to (2 GB), frames waiting to be fetched, caches
+ROOM_GB = 10
+"""GiB beside image and project: Blender's archive and what it unpacks to (2 GB), frames to be fetched, caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ec2Settings:
     """What a user may set about EC2 machines. `subnet` None is the default network.
+
+    `security_group` is a group of that network which is used as it is; None: one is made for each launch.
 
     `cleanup_seconds` is how long to wait to see everything gone; `search_seconds` how long to look for a machine
     whose launch was never answered (EC2 is eventually consistent).
@@ -45,6 +48,7 @@ class Ec2Settings:
     ssh_user: str = "ubuntu"
     ssh_port: int = 22
     subnet: str | None = None
+    security_group: str | None = None
     checkip_url: str = "https://checkip.amazonaws.com"
     cleanup_seconds: float = inventory.END_SECONDS
     search_seconds: float = 10.0
@@ -55,18 +59,18 @@ class _Attempt:
     """What this process knows of a launch beyond the record. After a crash it is missing, and only costs time."""
 
     site: Site
-    caller: str
+    caller: str | None
     maybe_running: bool = False
     made: list[Resource] = field(default_factory=list)
 
 
 class Ec2Farm:
-    """Rents one spot machine per request. `keys` is the job's private folder for its SSH keys."""
+    """Rents one machine per request. `keys` is the job's private folder for its SSH keys."""
 
     def __init__(self, *, account: Account, settings: Ec2Settings, keys: Path) -> None:
         self._account = account
         self._settings = settings
-        self._keys = keys
+        self._keys = JobKeys(keys)
         self._attempts: dict[str, _Attempt] = {}
 
     def plan(self, request: MachineRequest) -> Machine:
@@ -75,18 +79,18 @@ class Ec2Farm:
         region = account.region
         _ = account.ec2  # before the threads, which would only queue for it
         with ThreadPoolExecutor(max_workers=3) as pool:
-            price = pool.submit(spot_price, account, request.instance_type)
+            price = pool.submit(machine_price, account, request.instance_type, on_demand=request.on_demand)
             place = pool.submit(self._find_place)
-            kind = machine_type(account, request.instance_type)
+            kind = machine_type(account, request.instance_type, on_demand=request.on_demand)
             image = resolve_image(account, image=settings.image, gpu=kind.gpu)
             machine_usd = price.result()
             site, caller = place.result()
-        new = not self._host_key(request.token).exists()
-        host_key = create_key(self._host_key(request.token), comment=f"cloudrender host {request.token}")
-        create_key(self._job_key, comment=f"cloudrender job {request.job_id}")
+        new = not self._keys.host(request.token).exists()
+        host_key = create_key(self._keys.host(request.token), comment=f"cloudrender host {request.token}")
+        create_key(self._keys.job, comment=f"cloudrender job {request.job_id}")
         if new:  # a launch of this token can only come from this process
             self._attempts[request.token] = _Attempt(site=site, caller=caller)
-        volume_gb = image.size_gb + _ROOM_GB + -(-request.disk_bytes // _GIB)
+        volume_gb = image.size_gb + ROOM_GB + -(-request.disk_bytes // _GIB)
         machine = Machine(
             request=request,
             region=region,
@@ -114,16 +118,16 @@ class Ec2Farm:
             site, caller = self._find_place()
             attempt = self._attempts[token] = _Attempt(site=site, caller=caller, maybe_running=True)
         text = self._user_data(machine)
-        job_key = load_key(self._job_key)
+        job_key = load_key(self._keys.job)
         key_name = keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
         attempt.made.append(Resource(kind=Kind.KEY_PAIR, id=key_name, job_id=job_id))
-        group_id = network.make_group(account, site=attempt.site, job_id=job_id, token=token)
-        attempt.made.append(Resource(kind=Kind.GROUP, id=group_id, job_id=job_id))
-        network.let_in(account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
+        given_group = self._settings.security_group
+        group_id = given_group or self._make_group(machine, attempt)
         order = instances.Order(
             token=token,
             job_id=job_id,
             instance_type=request.instance_type,
+            on_demand=request.on_demand,
             vcpus=machine.vcpus,
             image_id=machine.image_id,
             root_device=machine.root_device,
@@ -135,14 +139,14 @@ class Ec2Farm:
         )
         unasked, attempt.maybe_running = not attempt.maybe_running, True
         try:
-            instance = instances.run_spot(account, order)
+            instance = instances.run(account, order)
         except CloudError as error:
             if unasked and certainly_refused(error):
                 attempt.maybe_running = False
             raise
         return dataclasses.replace(
             machine,
-            group_id=group_id,
+            group_id=None if given_group else group_id,
             instance_id=instance.id,
             zone=instance.zone,
             launched_at=time.time(),
@@ -157,8 +161,8 @@ class Ec2Farm:
         return reach(
             self._account,
             machine,
-            key_file=self._job_key,
-            find_caller=lambda: self._find_place()[1],
+            key_file=self._keys.job,
+            find_caller=lambda: self._find_site().caller_address(self._settings.checkip_url),
             cancel=cancel,
             deadline=deadline,
         )
@@ -179,37 +183,34 @@ class Ec2Farm:
         if attempt:
             attempt.made.clear()
             attempt.maybe_running = False
-        self._delete_keys(token)
+        self._keys.forget(token)
 
     def leftovers(self, job_id: str) -> tuple[str, ...]:
         """See `Farm.leftovers`."""
         return tuple(resource.id for resource in inventory.list_ours(self._account, job_id=job_id))
 
-    @property
-    def _job_key(self) -> Path:
-        return self._keys / "job_key"
+    def _find_site(self) -> Site:
+        return network.find_site(self._account, subnet=self._settings.subnet)
 
-    def _host_key(self, token: str) -> Path:
-        return self._keys / f"host_key-{token}"
+    def _find_place(self) -> tuple[Site, str | None]:
+        """Return where machines go and whom to let in: nobody where the user's own group decides that."""
+        site, given = self._find_site(), self._settings.security_group
+        if given is None:
+            return site, site.caller_address(self._settings.checkip_url)
+        network.check_group(self._account, group_id=given, site=site)
+        return site, None
 
-    def _delete_keys(self, token: str) -> None:
-        names = [self._host_key(token)]
-        others = {path.stem for path in self._keys.glob("host_key-*")} - {names[0].name}
-        if not others:  # no other machine of this job is opened by it
-            names.append(self._job_key)
-        for path in names:
-            # A key of a machine that is gone opens nothing: not worth an error.
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-                path.with_name(f"{path.name}.pub").unlink(missing_ok=True)
-
-    def _find_place(self) -> tuple[Site, str]:
-        site = network.find_site(self._account, subnet=self._settings.subnet)
-        return site, site.caller_address(self._settings.checkip_url)
+    def _make_group(self, machine: Machine, attempt: _Attempt) -> str:
+        job_id, token = machine.request.job_id, machine.request.token
+        group_id = network.make_group(self._account, site=attempt.site, job_id=job_id, token=token)
+        attempt.made.append(Resource(kind=Kind.GROUP, id=group_id, job_id=job_id))
+        if attempt.caller:
+            network.let_in(self._account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
+        return group_id
 
     def _user_data(self, machine: Machine) -> str:
         request = machine.request
-        host_key = load_key(self._host_key(request.token))
+        host_key = load_key(self._keys.host(request.token))
         try:
             script = user_data_script(
                 owner=machine.ssh_user,

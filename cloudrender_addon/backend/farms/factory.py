@@ -22,6 +22,7 @@ def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
         ssh_user=settings.ssh_user,
         ssh_port=settings.ssh_port,
         subnet=settings.subnet,
+        security_group=settings.security_group,
         checkip_url=settings.checkip_url,
     )
     return Ec2Farm(account=account, settings=ec2, keys=keys)
