@@ -6,6 +6,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..errors import UsageError
+
+MOST_FRAMES = 100_000
+"""More than anybody means: an hour of film has 86,400."""
+
+_LAST_FRAME = 1_048_574  # Blender's own limit, in both directions (MAXFRAME)
+_RANGE = re.compile(r"(-?\d{1,9})(?:\s*-\s*(-?\d{1,9})(?:\s*[xX]\s*(\d{1,9}))?)?", re.ASCII)
+_SYNTAX = "Write frames like 1-50, 60, 70-90x2 (x2: every second one)"
+
+
+def parse_frames(text: str) -> tuple[int, ...]:
+    """Read "1-50, 60, 70-90x2": the frame numbers in the given order, each once. Raises `UsageError`."""
+    frames: dict[int, None] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        frames.update(dict.fromkeys(_one_range(part)))
+        if len(frames) > MOST_FRAMES:
+            raise UsageError(f"More than {MOST_FRAMES:,} frames are asked for", hint="Render them in several jobs")
+    if not frames:
+        raise UsageError("No frames are given", hint=_SYNTAX)
+    return tuple(frames)
+
+
+def _one_range(part: str) -> range:
+    match = _RANGE.fullmatch(part)
+    if match is None:
+        raise UsageError(f'"{part}" is not a frame or a range of frames', hint=_SYNTAX)
+    first = int(match[1])
+    last = int(match[2]) if match[2] else first
+    step = int(match[3]) if match[3] else 1
+    if last < first:
+        raise UsageError(f'"{part}" ends before it begins', hint=f"Write it as {last}-{first}")
+    if step == 0:
+        raise UsageError(f'"{part}" has a step of 0', hint="A step of 1 is every frame")
+    for frame in (first, last):
+        if abs(frame) > _LAST_FRAME:
+            raise UsageError(f"Blender has no frame {frame}", hint=f"Frames go up to {_LAST_FRAME}")
+    frames = range(first, last + 1, step)
+    if len(frames) > MOST_FRAMES:
+        raise UsageError(f'"{part}" is more than {MOST_FRAMES:,} frames', hint="Render them in several jobs")
+    return frames
+
 
 def format_frames(frames: Iterable[int]) -> str:
     """Write frame numbers compactly: 1, 2, 3, 7 becomes "1-3, 7"."""
