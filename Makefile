@@ -32,12 +32,23 @@ bench: setup blenders ## measure against plain Blender, side by side
 smoke-aws: setup ## run a short list of checks against your real AWS account (asks first, costs under 5 cents)
 	@$(BIN)/python -m tests.smoke_aws
 
-lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
+build: setup blender ## build the Blender extension for each platform, in dist/
+	@$(BIN)/python -m scripts.extension build
+
+repo: setup blender ## build the extension and a repository of it to be served as plain files, in dist/repo/
+	@$(BIN)/python -m scripts.extension repo
+
+lock: setup ## renew requirements.lock and the wheels of the extension from pyproject.toml (needs uv)
 	@uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/python -m scripts.extension lock
 
 clean: ## remove what the targets made here (not the caches in ~/.cache)
 	@rm -rf .venv demo out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# Blender's own tool that builds extensions lies in its wheel.
+blender:
+	@scripts/get-blender.sh 5.0.1
 
 blenders:
 	@scripts/get-blender.sh 4.2.23 && scripts/get-blender.sh 4.5.15 && scripts/get-blender.sh 5.0.1
@@ -46,5 +57,5 @@ blenders:
 blender-gui:
 	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
 
-.PHONY: help setup demo test test-unit lint types bench smoke-aws lock clean blenders blender-gui
+.PHONY: help setup demo test test-unit lint types bench build repo smoke-aws lock clean blender blenders blender-gui
 .DEFAULT_GOAL := help
