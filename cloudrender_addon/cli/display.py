@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ..backend.errors import CloudrenderError
 from ..backend.job import events as ev
+from ..backend.job.estimate import projected_usd
 from ..backend.job.frames import counted
 from ..backend.job.progress import Progress
 from ..backend.job.status import Status
@@ -153,8 +154,9 @@ def describe(event: ev.Event, progress: Progress) -> str:
             return f"{status.value.capitalize()} …"
         case ev.MachinePlanned(machine=machine):
             gpu = f", {machine.gpu}" if machine.gpu else ""
+            purchase = "on-demand" if machine.request.on_demand else "spot"
             return (
-                f"{machine.request.instance_type} spot in {machine.region} ({machine.vcpus} vCPUs{gpu}), "
+                f"{machine.request.instance_type} {purchase} in {machine.region} ({machine.vcpus} vCPUs{gpu}), "
                 f"${machine.hourly_usd:.3f} an hour with disk and address"
             )
         case ev.MachineLaunched(machine=machine):
@@ -204,7 +206,8 @@ def _figures(progress: Progress, *, now: float) -> str:
     left = progress.seconds_left(now)
     if left is not None and progress.status is Status.RENDERING:
         parts.append(f"{format_seconds(left)} left")
-    parts.append(f"${progress.cost_usd(now):.4f}")
+    projected = projected_usd(progress, now)
+    parts.append(f"${progress.cost_usd(now):.4f}" + (f" of about ${projected:.4f}" if projected is not None else ""))
     return " · ".join(parts)
 
 

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..backend.assets.concerns import preliminary_concerns
 from ..backend.errors import ConfigError, ProjectError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
+from ..backend.job.estimate import remembered_pace
 from ..backend.job.frames import format_frames
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
@@ -25,6 +27,7 @@ from ..backend.settings import Settings
 from .arguments import COMMANDS
 from .display import Display
 from .drive import drive
+from .forecast import Forecasting
 from .jobs import tidy_open_jobs
 
 _LOCK_SECONDS = 10.0
@@ -63,7 +66,8 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
     with folder.lock(wait_seconds=_LOCK_SECONDS):
         farm = open_farm(settings, account=account, keys=folder.keys)
-        return drive(folder, farm=farm, bundle=lambda: scan_job(spec), display=display)
+        pace = partial(remembered_pace, store, blend=blend, instance_type=settings.instance_type)
+        return drive(folder, farm=farm, bundle=lambda: scan_job(spec), display=Forecasting(display, pace=pace))
 
 
 def _choose_blend(name: str | None, here: Path) -> Path:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job will take: from earlier jobs, and from its own pace; and how the command says it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.farms.base import MachineRequest
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.estimate import Estimate, estimate, projected_usd, remembered_pace
+from cloudrender_addon.backend.job.progress import Progress
+from cloudrender_addon.backend.job.record import JobRecord, SavedFrame
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.job.store import JobStore
+from cloudrender_addon.backend.settings import Settings
+from cloudrender_addon.cli.display import LineDisplay
+from cloudrender_addon.cli.forecast import Forecasting
+from tests.unit.fakes import FakeFarm
+
+REQUEST = MachineRequest(
+    job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
+)
+MACHINE = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)  # 0.36 USD an hour
+
+
+def remember(home: Path, job_id: str, *seconds: float, blend: str = "a.blend", kind: str = "g4dn.xlarge") -> None:
+    """Leave a job behind whose frames took so long."""
+    output = home / "out"
+    output.mkdir(exist_ok=True)
+    spec = JobSpec(
+        job_id=job_id, project=home, blend=blend, frames=(1, 2, 3), output=output, blender="4.2", autoexec=False,
+        settings=Settings(home=home, instance_type=kind),
+    )  # fmt: skip
+    folder = JobStore(home).create(JobRecord(spec=spec, started=1.0))
+    for frame, each in enumerate(seconds, start=1):
+        name = f"{job_id}-{frame:04d}.png"
+        (output / name).touch()
+        folder.add_saved(SavedFrame(frame=frame, seconds=each, files=(name,)))
+
+
+def test_estimate_is_overhead_and_frames() -> None:
+    found = estimate(frames=100, hourly_usd=0.36, seconds_per_frame=17.0, overhead_seconds=100.0)
+    assert found == Estimate(hourly_usd=0.36, seconds=1800.0, usd=pytest.approx(0.18))
+
+
+def test_estimate_is_of_a_minute_at_least() -> None:
+    assert estimate(frames=1, hourly_usd=0.36, seconds_per_frame=1, overhead_seconds=0).usd == pytest.approx(0.006)
+
+
+def test_without_a_pace_only_the_price_is_known() -> None:
+    found = estimate(frames=9, hourly_usd=0.36, seconds_per_frame=None, overhead_seconds=100.0)
+    assert found == Estimate(hourly_usd=0.36, seconds=None, usd=None)
+
+
+def test_pace_is_that_of_the_latest_job_of_the_same_file_and_type(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+
+    def pace() -> float | None:
+        return remembered_pace(store, blend=tmp_path / "a.blend", instance_type="g4dn.xlarge")
+
+    assert pace() is None
+    remember(tmp_path, "1", 50.0)
+    remember(tmp_path, "2", 10.0, 20.0)
+    remember(tmp_path, "3", 1.0, blend="b.blend")
+    remember(tmp_path, "4", 2.0, kind="g5.xlarge")
+    remember(tmp_path, "5")  # cancelled before its first frame
+    (tmp_path / "jobs" / "6").mkdir()
+    (tmp_path / "jobs" / "6" / "record.json").write_text("damaged")
+    assert pace() == 15.0
+    (tmp_path / "out" / "2-0001.png").unlink()
+    assert pace() == 20.0
+    (tmp_path / "out" / "2-0002.png").unlink()
+    assert pace() == 50.0
+
+
+def rendering() -> Progress:
+    progress = Progress(total=4, started=990.0)
+    for event in (
+        ev.MachineLaunched(at=1000, machine=MACHINE),
+        ev.StatusChanged(at=1100, status=Status.RENDERING),
+        ev.FrameSaved(at=1200, frame=1, paths=(), seconds=99),
+    ):
+        progress = progress.after(event)
+    return progress
+
+
+def test_projection_is_the_cost_so_far_and_that_of_the_frames_to_come() -> None:
+    assert projected_usd(rendering(), 1200) == pytest.approx(0.02 + 0.03)  # 200 s are spent, three times 100 s to go
+
+
+def test_nothing_is_projected_before_the_first_frame_or_without_a_machine() -> None:
+    progress = rendering()
+    assert projected_usd(replace(progress, done=0), 1200) is None
+    assert projected_usd(progress.after(ev.MachineReleased(at=1300, machine=MACHINE)), 1300) is None
+    assert projected_usd(progress.after(ev.StatusChanged(at=1300, status=Status.RECOVERING)), 1300) is None
+
+
+def said(event: ev.Event, progress: Progress, *, pace: float | None) -> list[str]:
+    out = io.StringIO()
+    Forecasting(LineDisplay(out), pace=lambda: pace).show(event, progress)
+    return out.getvalue().splitlines()
+
+
+def test_the_command_says_price_and_estimate_before_it_rents() -> None:
+    planned = ev.MachinePlanned(at=1000, machine=MACHINE)
+    price, expected = said(planned, Progress(total=100, started=990.0, done=40), pace=57.0)
+    assert price.startswith("g4dn.xlarge spot in us-east-1 (4 vCPUs, T4), $0.360 an hour")
+    assert expected == "60 frames will take about 1:00:00 and $0.36, going by the last render of this file"
+    assert "not known" in said(planned, Progress(total=1, started=0.0), pace=None)[1]
+
+
+def test_the_command_says_how_the_machine_is_bought() -> None:
+    machine = replace(MACHINE, request=replace(REQUEST, on_demand=True))
+    planned = ev.MachinePlanned(at=1000, machine=machine)
+    assert said(planned, Progress(total=1, started=0.0), pace=None)[0].startswith("g4dn.xlarge on-demand in us-east-1")
+
+
+def test_the_command_says_the_projected_cost() -> None:
+    saved = ev.FrameSaved(at=1200, frame=1, paths=(), seconds=99)
+    [line] = said(saved, rendering(), pace=None)
+    assert line.endswith("1/4 · 3:30 elapsed · 5:00 left · $0.0200 of about $0.0500")
