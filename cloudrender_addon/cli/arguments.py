@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from .. import __version__
 from ..backend.settings import PURCHASES
 
-COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up")
+COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup")
 
 _EPILOG = """\
-Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up
+Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup
 (each with --help).  A file that is named like a command: cloudrender ./jobs
 """
 
@@ -49,12 +49,31 @@ def _add_account(parser: argparse.ArgumentParser) -> None:
     account.add_argument("--region", metavar="REGION", help="AWS region, such as eu-central-1")
 
 
+def _add_type(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", dest="instance_type", metavar="INSTANCE_TYPE", help="machine type (default g4dn.xlarge)")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
+    machine.add_argument(
+        "--purchase", metavar="HOW", help=f"how to buy the machine: {', '.join(PURCHASES)} (default {PURCHASES[0]})"
+    )
+    machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
+    machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
+    machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
+    machine.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
+    machine.add_argument(
+        "--security-group", metavar="ID", help="security group to use as it is (default: one made for the job)"
+    )
+    return machine
+
+
 def _render() -> argparse.ArgumentParser:
     parser = _parser(
         "", "Render a .blend on an EC2 machine in your own AWS account; frames arrive in out/.", epilog=_EPILOG
     )
     parser.add_argument("blend", nargs="?", metavar="BLEND", help="file to render (default: the one in this folder)")
-    parser.add_argument("-c", dest="instance_type", metavar="INSTANCE_TYPE", help="machine type (default g4dn.xlarge)")
+    _add_type(parser)
     frames = parser.add_mutually_exclusive_group()
     frames.add_argument("-f", dest="frame", type=int, metavar="FRAME", help="render one frame")
     frames.add_argument("-a", dest="animation", action="store_true", help="render the animation")
@@ -69,17 +88,7 @@ def _render() -> argparse.ArgumentParser:
         "--blender", metavar="VERSION", help="Blender to render with (default: the file's, newest patch)"
     )
     _add_account(parser)
-    machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
-    machine.add_argument(
-        "--purchase", metavar="HOW", help=f"how to buy the machine: {', '.join(PURCHASES)} (default {PURCHASES[0]})"
-    )
-    machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
-    machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
-    machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
-    machine.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
-    machine.add_argument(
-        "--security-group", metavar="ID", help="security group to use as it is (default: one made for the job)"
-    )
+    machine = _add_machine(parser)
     machine.add_argument("--max-hours", metavar="H", help="end the job after so many hours (default 8)")
     machine.add_argument("--max-cost", metavar="USD", help='end the job when it has cost so much (default: "none")')
     return parser
@@ -110,6 +119,14 @@ def _clean_up() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_setup() -> argparse.ArgumentParser:
+    parser = _parser("check-setup", "Check all that a render on AWS needs, before money is spent; nothing is changed.")
+    _add_type(parser)
+    _add_account(parser)
+    _add_machine(parser)
+    return parser
+
+
 _PARSERS = {
     "render": _render,
     "jobs": _jobs,
@@ -117,4 +134,5 @@ _PARSERS = {
     "fetch": lambda: _job_command("fetch", "Fetch the frames finished so far, without taking part in the job."),
     "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
     "clean-up": _clean_up,
+    "check-setup": _check_setup,
 }

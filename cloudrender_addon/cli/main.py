@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..backend.errors import Cancelled, CloudrenderError, UsageError
 from ..backend.settings import Settings, load_settings
@@ -42,13 +42,19 @@ def run() -> None:
     sys.exit(main(sys.argv[1:]))
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code; no traceback reaches the user without -v."""
+def main(argv: Sequence[str], *, preset: Mapping[str, object] | None = None, blend: str | None = None) -> int:
+    """Run one command and return its exit code; no traceback reaches the user without -v.
+
+    `preset` are settings that flags override, `blend` is the file that is meant when none is named.
+    """
     arguments = parse(argv)
+    if arguments.command == "render" and arguments.blend is None:
+        arguments.blend = blend
     display = choose_display(as_json=arguments.json)
     _set_up_log(verbose=arguments.verbose)
     try:
-        flags = {name: getattr(arguments, name, None) for name in _SETTING_FLAGS}
+        given = {name: getattr(arguments, name, None) for name in _SETTING_FLAGS}
+        flags = {**(preset or {}), **{name: value for name, value in given.items() if value is not None}}
         return _dispatch(arguments, load_settings(environ=os.environ, flags=flags), display)
     except (KeyboardInterrupt, Cancelled):
         display.close()
@@ -75,9 +81,12 @@ def main(argv: Sequence[str]) -> int:
 def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     # Imported here: `--help` and wrong usage should not wait for a second of imports.
     from . import jobs  # noqa: PLC0415
+    from .check import check  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
 
     match arguments.command:
+        case "check-setup":
+            return check(arguments, settings)
         case "jobs":
             return jobs.list_jobs(arguments, settings)
         case "attach":

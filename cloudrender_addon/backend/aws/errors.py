@@ -13,7 +13,7 @@ from .codes import CODES, UNKNOWN, Meaning
 from .exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
 from .quotas import on_demand_quota, spot_quota
 
-_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
+_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
 _QUOTE_CHARACTERS = 300
 
@@ -69,11 +69,11 @@ def code_of(error: CloudrenderError) -> str:
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
-def denied(error: CloudrenderError) -> tuple[str, str]:
-    """Return what AWS says is not allowed: the IAM action and the resource (an ARN), each "" where it does not say."""
+def denied_action(error: CloudrenderError) -> str:
+    """Return the IAM action that AWS says is not allowed, "" if it does not say."""
     response = getattr(error.__cause__, "response", {})
     found = _DENIED_ACTION.search(str(response.get("Error", {}).get("Message", "")))
-    return (found.group(1), found.group(2) or "") if found else ("", "")
+    return found.group(1) if found else ""
 
 
 def certainly_refused(error: CloudrenderError) -> bool:

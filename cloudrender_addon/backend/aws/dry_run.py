@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every EC2 call of a job, tried without effect: which rights are missing is known before money is spent.
+
+With DryRun=True EC2 looks at the rights first and then does nothing: a granted call is answered with the error
+DryRunOperation, a denied one with UnauthorizedOperation (the parameter's description at each action of
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/). Where there is nothing yet to end or to delete, an id is
+named that nothing has: docs/iam-policy.json allows the calls for these ids besides for what carries our tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CapacityError, CloudrenderError, ConfigError, ImageError, PermissionsError, QuotaError
+from .errors import code_of, denied_action
+from .instances import launch_request
+from .tags import tagged
+
+if TYPE_CHECKING:
+    from .instances import Order
+    from .session import Account
+
+NAME = "cloudrender-check-setup"
+"""Of nothing that exists, like the ids below."""
+
+GROUP_ID = "sg-00000000000000000"
+_INSTANCE_ID = "i-00000000000000000"
+_VOLUME_ID = "vol-00000000000000000"
+_REQUEST_ID = "sir-00000000"
+
+_LOOKS = (
+    "DescribeImages",
+    "DescribeInstanceTypes",
+    "DescribeInstances",
+    "DescribeKeyPairs",
+    "DescribeSecurityGroups",
+    "DescribeSpotInstanceRequests",
+    "DescribeSpotPriceHistory",
+    "DescribeSubnets",
+    "DescribeVolumes",
+)
+
+# AWS asks for this right when a launch finds that the account never had a spot machine.
+_FIRST_SPOT = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
+
+_AT_ONCE = 4  # EC2 allows many more calls of each kind in a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A right that is missing, as an IAM action. `by_organization`: a policy of the account cannot give it."""
+
+    action: str
+    by_organization: bool
+
+
+def refusals(account: Account, *, orders: Sequence[Order], vpc_id: str, own_group: bool) -> tuple[Refusal, ...]:
+    """Try every call and return the missing rights, each once. Nothing is made or changed.
+
+    `orders` are the launches to try; a `group_id` or `subnet_id` that is empty is left to EC2 (the network's default
+    group). `own_group`: a job makes its security group in `vpc_id`. Raises `CloudError` for anything but rights.
+    """
+    tries = [*_tries(orders, vpc_id=vpc_id, own_group=own_group)]
+    _ = account.ec2  # before the threads, which would only queue for it
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        found = pool.map(lambda each: _refusal(account, *each), tries)
+        return tuple(dict.fromkeys(refusal for refusal in found if refusal))
+
+
+def _tries(orders: Sequence[Order], *, vpc_id: str, own_group: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the parameters of each call."""
+    for name in _LOOKS:
+        yield name, {}
+    # CreateTags has no try of its own: the tags come with the launch, the key and the group, as in a job.
+    for order in orders:
+        yield "RunInstances", _launch(order)
+    yield (
+        "ImportKeyPair",
+        {
+            "KeyName": NAME,
+            "PublicKeyMaterial": b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "TagSpecifications": [tagged("key-pair", job_id=NAME, token=NAME)],
+        },
+    )
+    yield "DeleteKeyPair", {"KeyName": NAME}
+    if own_group:
+        group = {"GroupName": NAME, "Description": NAME, **({"VpcId": vpc_id} if vpc_id else {})}
+        tags = [tagged("security-group", job_id=NAME, token=NAME)]
+        port_22 = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.1/32"}]}
+        yield "CreateSecurityGroup", {**group, "TagSpecifications": tags}
+        yield "AuthorizeSecurityGroupIngress", {"GroupId": GROUP_ID, "IpPermissions": [port_22]}
+        yield "DeleteSecurityGroup", {"GroupId": GROUP_ID}
+    yield "CancelSpotInstanceRequests", {"SpotInstanceRequestIds": [_REQUEST_ID]}
+    yield "DeleteVolume", {"VolumeId": _VOLUME_ID}
+    yield "TerminateInstances", {"InstanceIds": [_INSTANCE_ID]}
+
+
+def _launch(order: Order) -> dict[str, Any]:
+    request: dict[str, Any] = {**launch_request(order)}
+    for name in ("ClientToken", "KeyName"):  # nothing must be bound to this launch, and its key does not exist
+        del request[name]
+    if not order.group_id:
+        del request["SecurityGroupIds"]
+    return request
+
+
+def _refusal(account: Account, name: str, parameters: dict[str, Any]) -> Refusal | None:
+    action = f"ec2:{name}"
+    call = getattr(account.ec2, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+    try:
+        with account.calling(action):
+            call(DryRun=True, **parameters)
+    except PermissionsError as error:
+        if code_of(error) == _FIRST_SPOT:
+            return Refusal(action="iam:CreateServiceLinkedRole", by_organization=False)
+        by_organization = "service control policy" in str(error.__cause__)
+        # A launch may be refused for want of ec2:CreateTags: AWS knows which one is missing.
+        return Refusal(action=denied_action(error) or action, by_organization=by_organization)
+    except CloudrenderError as error:
+        if not _after_the_rights(error):
+            raise
+    return None
+
+
+def _after_the_rights(error: CloudrenderError) -> bool:
+    """Tell whether EC2 looked past the rights: it granted the call, or found fault with what was asked for."""
+    code = code_of(error)
+    return (
+        code == "DryRunOperation"
+        or code.startswith("Invalid")
+        or isinstance(error, ConfigError | ImageError | CapacityError | QuotaError)
+    )

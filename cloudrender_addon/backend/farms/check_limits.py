@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The looks of Check Setup at what the account may do: rights and quotas. See `check_looks.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..aws.dry_run import NAME, refusals
+from ..aws.images import Image
+from ..aws.instances import Order
+from ..aws.limits import quota_value
+from ..aws.quotas import Quota, on_demand_quota, spot_quota
+from ..errors import PermissionsError, QuotaError
+from .check_looks import Remark, Setup, found
+from .ec2 import ROOM_GB
+
+_ANY_IMAGE = Image(id="ami-00000000000000000", root_device="/dev/sda1", size_gb=8)
+"""Where the real one is not known: EC2 looks at the rights first."""
+
+
+def rights(setup: Setup) -> Remark:
+    """Whether every call of a job is allowed."""
+    missing = refusals(
+        setup.account,
+        orders=[_order(setup, on_demand=on_demand) for on_demand in setup.purchases],
+        vpc_id=setup.site.vpc_id if setup.site else "",
+        own_group=setup.settings.security_group is None,
+    )
+    if not missing:
+        return Remark(text="Every call of a job is allowed")
+    forbidden = _listed(each.action for each in missing if each.by_organization)
+    if forbidden:
+        raise PermissionsError(
+            f"Your organization's rules (service control policy) forbid {forbidden}",
+            hint="Only whoever runs your organization's AWS accounts can change that: ask there, with these names",
+        )
+    raise PermissionsError(
+        f"Missing: {_listed(each.action for each in missing)}",
+        hint="Attach the content of docs/iam-policy.json to your AWS user as a policy (README, first step), or ask "
+        "whoever runs the account to do it",
+    )
+
+
+def quota(setup: Setup) -> Remark:
+    """Whether the account may run a machine of that size. What runs already is not looked at."""
+    kind = found(setup.kind)
+    texts, hints = [], []
+    for on_demand in setup.purchases:
+        limit = (on_demand_quota if on_demand else spot_quota)(kind.name)
+        url = limit.request_url(setup.account.region)
+        try:
+            value = quota_value(setup.account, limit)
+        except PermissionsError as error:
+            texts.append(f"{_named(limit)} is not known")
+            hints.append(error.hint)
+            continue
+        if value is None:
+            texts.append(f"{_named(limit)} is not known")
+            hints.append(f"See that it is at least {kind.vcpus} at {url}")
+        elif value < kind.vcpus:
+            text = f"{_named(limit)} is {value}, but a {kind.name} needs {kind.vcpus}"
+            hint = f"Request at least {kind.vcpus} at {url} (takes hours to days); until then use a smaller type"
+            if on_demand == setup.purchases[0]:
+                raise QuotaError(text, hint=hint)
+            texts.append(text)
+            hints.append(hint)
+        else:
+            texts.append(f"{_named(limit)} is {value}, needed {kind.vcpus}")
+    return Remark(text="; ".join(texts), hint=next(iter(hints), ""))
+
+
+def _named(limit: Quota) -> str:
+    return f"“{limit.name}”" + (f" ({limit.code})" if limit.code else "")
+
+
+def _listed(actions: Iterable[str]) -> str:
+    return ", ".join(sorted(actions))
+
+
+def _order(setup: Setup, *, on_demand: bool) -> Order:
+    """Return the launch a job would make, of a machine without project or user data."""
+    chosen = setup.image or _ANY_IMAGE
+    return Order(
+        token=NAME,
+        job_id=NAME,
+        instance_type=setup.settings.instance_type,
+        on_demand=on_demand,
+        vcpus=setup.kind.vcpus if setup.kind else 0,
+        image_id=chosen.id,
+        root_device=chosen.root_device,
+        volume_gb=chosen.size_gb + ROOM_GB,
+        key_name=NAME,
+        group_id=setup.settings.security_group or "",
+        subnet_id=setup.site.subnet_id if setup.site else None,
+        user_data="",
+    )

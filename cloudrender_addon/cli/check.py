@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloudrender check-setup`: each check on a line as it is known, with the next step under what is not right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from ..backend.farms.check import CheckResult, CheckState, check_setup
+from ..backend.settings import Settings
+from .display import printable
+
+_MARKS = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗", CheckState.SKIPPED: "-"}
+_PLAIN_MARKS = {**_MARKS, CheckState.OK: "+", CheckState.FAILED: "x"}
+_NAME_WIDTH = 13
+
+
+def check(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the checks; return 0 if none failed, else 1."""
+    results = []
+    for result in check_setup(settings):
+        results.append(result)
+        if arguments.json:
+            print(json.dumps(asdict(result), ensure_ascii=False), flush=True)
+        else:
+            for line in _lines(result):
+                print(line, flush=True)
+    failed = sum(result.state is CheckState.FAILED for result in results)
+    if not arguments.json:
+        print(_verdict(failed))
+    return 1 if failed else 0
+
+
+def _lines(result: CheckResult) -> list[str]:
+    mark = (_MARKS if _can_print("✓✗") else _PLAIN_MARKS)[result.state]
+    lines = [printable(f"{mark} {result.name:<{_NAME_WIDTH}} {result.text}")]
+    if result.hint:
+        lines.append(printable(f"{'':<{_NAME_WIDTH + 2}} → {result.hint}"))
+    return lines
+
+
+def _verdict(failed: int) -> str:
+    if failed:
+        return f"\n{failed} of the checks failed: do what the arrow says, then check again"
+    return "\nReady to render"
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
