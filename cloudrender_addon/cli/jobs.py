@@ -47,9 +47,13 @@ def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def attach(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Go on with a job: with its machine if it still has one, with a new one for its missing frames otherwise."""
-    folder = JobStore(settings.home).find(arguments.job)
+    return drive_folder(JobStore(settings.home).find(arguments.job), display, keeper=arguments.hand_over)
+
+
+def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -> int:
+    """Drive a job to its end from wherever it stands; return the exit code. Raises `RecordError`."""
     with folder.lock():
-        if not reopen(folder, keeper=arguments.hand_over):
+        if not reopen(folder, keeper=keeper):
             display.say(f"Job {folder.job_id} is complete; its frames are in {folder.load().spec.output}")
             return 0
         return _drive(folder, folder.load(), display)

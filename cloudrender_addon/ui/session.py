@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..backend.cancel import CancelToken, Wish
 from ..backend.job import events as ev
@@ -61,10 +61,17 @@ class Session:
     quotes: dict[str, Quote] = field(default_factory=dict)
     quotes_error: str = ""
     profiles: tuple[Profile, ...] = ()
+    profiles_problem: str = ""
     checks: tuple[CheckResult, ...] = ()
     busy: frozenset[str] = frozenset()
     inbox: SimpleQueue[Callable[[], None]] = field(default_factory=SimpleQueue)
     """What background work wants done on the main thread."""
+    command: Any = None
+    """Blender's handle of the registered command."""
+    drawn: float = 0.0
+    modal_beat: float = 0.0
+    modal_after: float = 0.0
+    """When the screen was last told to redraw, the modal operator last ticked and may start again; monotonic."""
 
     @property
     def job(self) -> DrivenJob | None:

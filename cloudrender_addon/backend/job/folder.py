@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -125,16 +126,34 @@ class JobFolder:
             with contextlib.suppress(OSError):
                 path.unlink()
 
+    def forget(self) -> None:
+        """Delete the folder; the frames are elsewhere. Raises `RecordError` while something may be running."""
+        with self.lock():
+            try:
+                still_open = self.load().open
+            except RecordError:
+                still_open = False  # it says nothing that could be lost
+            if still_open:
+                raise RecordError(f"Something of job {self.job_id} may be running", hint="Cancel it first")
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise RecordError(f"{self.path} cannot be deleted ({error.strerror})", hint="Delete it by hand") from error
+
     def request_cancel(self) -> None:
         """Ask whoever drives the job to end it."""
         (self.path / "cancel").touch()
 
     def request_handover(self) -> bool:
         """Ask the driver to let go of the job, if it is one that does: it will, within seconds."""
-        if not (self.path / "keeper").exists():
+        if not self.has_keeper():
             return False
         (self.path / "handover").touch()
         return True
+
+    def has_keeper(self) -> bool:
+        """Tell whether the driver lets go of the job when asked."""
+        return (self.path / "keeper").exists()
 
     def wish(self) -> Wish:
         """Tell what others want of the driver."""

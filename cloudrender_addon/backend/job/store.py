@@ -16,9 +16,13 @@ class JobStore:
     def __init__(self, home: Path) -> None:
         self._jobs = home / "jobs"
 
+    def folder(self, job_id: str) -> JobFolder:
+        """Return the folder of a job of this name, whether there is one or not."""
+        return JobFolder(self._jobs / job_id)
+
     def create(self, record: JobRecord) -> JobFolder:
         """Make the folder of a new job and write its record. Raises `RecordError`."""
-        folder = JobFolder(self._jobs / record.spec.job_id)
+        folder = self.folder(record.spec.job_id)
         try:
             folder.path.mkdir(parents=True, mode=0o700)
             folder.keys.mkdir(mode=0o700)

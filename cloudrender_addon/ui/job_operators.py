@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user can do with a job: cancel, resume, show, open its folder or log, forget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..backend.errors import CloudrenderError, RecordError
+from . import jobs, lookups, results
+from .answers import Answer
+from .background import in_background
+from .preferences import jobs_home
+from .session import SESSION, DrivenJob
+
+if TYPE_CHECKING:
+    from bpy.types import Context, Event
+
+    from ..backend.job.folder import JobFolder
+    from ..backend.job.record import JobRecord
+
+
+class _OfJob:
+    """An operator about one job: `job_id`, or the current one if that is empty."""
+
+    job_id: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+    report: Any
+
+    @property
+    def name(self) -> str:
+        return str(self.job_id or SESSION.current or "")
+
+    def folder(self) -> JobFolder:
+        from ..backend.job.store import JobStore  # noqa: PLC0415 - filelock is of no use before the first job
+
+        return JobStore(jobs_home()).find(self.name)
+
+    def driven(self) -> DrivenJob | None:
+        job = SESSION.driven.get(self.name)
+        return job if job and job.ended is None else None
+
+    def refuse(self, error: CloudrenderError) -> Answer:
+        self.report({"ERROR"}, f"{error.message}. {error.hint}" if error.hint else error.message)
+        return {"CANCELLED"}
+
+
+class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """End the render and its machine; frames that are finished stay"""
+
+    bl_idname = "cloudrender.cancel"
+    bl_label = "Cancel Cloud Render"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def invoke(self, context: Context, event: Event) -> Answer:
+        job = self.driven()
+        if job is not None and job.cancelling:
+            self.report({"INFO"}, "The machine is being ended; it is billed until that is done, which takes a minute")
+            return {"CANCELLED"}
+        manager: Any = context.window_manager
+        answer: Answer = manager.invoke_confirm(
+            self,
+            event,
+            title="Cancel the cloud render?",
+            message="The machine is ended, and billed until then. Finished frames stay.",
+            confirm_text="Cancel Render",
+            icon="QUESTION",
+        )
+        return answer
+
+    def execute(self, _context: Context) -> Answer:
+        job = self.driven()
+        if job is not None:
+            job.cancel.cancel()
+            return {"FINISHED"}
+        try:
+            folder = self.folder()
+            record = folder.load()
+        except CloudrenderError as error:
+            return self.refuse(error)
+        if not record.open:
+            self.report({"INFO"}, "This job has ended already; nothing of it is left running")
+            return {"CANCELLED"}
+        # Whoever drives it hears this; if nobody does, the job is taken up here, to be ended.
+        folder.request_cancel()
+        if not folder.locked():
+            _take_up(folder, record).cancel.cancel()
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Go on with this job: fetch the frames that are finished and render those that are missing"""
+
+    bl_idname = "cloudrender.resume"
+    bl_label = "Resume Missing Frames"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    @classmethod
+    def poll(cls, _context: Context) -> bool:
+        """Tell whether a job can be gone on with."""
+        if not bpy.app.online_access:
+            cls.poll_message_set(lookups.OFFLINE.hint)
+            return False
+        return True
+
+    def execute(self, _context: Context) -> Answer:
+        if self.driven() is not None:
+            self.report({"INFO"}, "This job is running")
+            return {"CANCELLED"}
+        try:
+            folder = self.folder()
+            _take_up(folder, folder.load())
+        except CloudrenderError as error:
+            return self.refuse(error)
+        return {"FINISHED"}
+
+
+def _take_up(folder: JobFolder, record: JobRecord) -> DrivenJob:
+    saved = folder.saved_frames(record.spec.output)
+    return jobs.drive(folder, record.spec, saved=len(saved), spent_usd=record.spent_usd)
+
+
+def pick_up_open_jobs() -> None:
+    """Go on with the jobs that an earlier Blender left half-way. For the start of Blender."""
+    home = jobs_home()
+
+    def find() -> list[tuple[JobFolder, JobRecord]]:
+        from ..backend.job.store import JobStore  # noqa: PLC0415
+
+        found = []
+        for folder in JobStore(home).folders():
+            try:
+                record = folder.load()
+            except RecordError:
+                continue  # it is in the list of jobs, with what is wrong with it
+            # One that another Blender or the command drives is theirs; a background process hands over.
+            if record.open and (folder.has_keeper() or not folder.locked()):
+                found.append((folder, record))
+        return found
+
+    def take(found: list[tuple[JobFolder, JobRecord]]) -> None:
+        for folder, record in found:
+            if folder.job_id not in SESSION.driven:
+                _take_up(folder, record)
+        lookups.refresh_summaries()
+
+    in_background("pick up", find, then=take, failed=lambda _error: None)
+
+
+class CLOUDRENDER_OT_forget(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Remove the job from this list; its frames stay where they are"""
+
+    bl_idname = "cloudrender.forget"
+    bl_label = "Forget Job"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def invoke(self, context: Context, event: Event) -> Answer:
+        manager: Any = context.window_manager
+        answer: Answer = manager.invoke_confirm(
+            self, event, title="Forget this job?", message="Its frames stay where they are.", confirm_text="Forget"
+        )
+        return answer
+
+    def execute(self, _context: Context) -> Answer:
+        try:
+            folder = self.folder()
+            folder.forget()
+        except CloudrenderError as error:
+            return self.refuse(error)
+        SESSION.driven.pop(folder.job_id, None)
+        lookups.refresh_summaries()
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_show_result(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Show the frames of this job in an Image Editor"""
+
+    bl_idname = "cloudrender.show_result"
+    bl_label = "Show Result"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        try:
+            problem = results.show_result(self.folder(), context)
+        except CloudrenderError as error:
+            return self.refuse(error)
+        if problem:
+            self.report({"WARNING"}, problem)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_open_folder(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Open the folder with the frames of this job"""
+
+    bl_idname = "cloudrender.open_folder"
+    bl_label = "Open Folder"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, _context: Context) -> Answer:
+        try:
+            output = self.folder().load().spec.output
+        except CloudrenderError as error:
+            return self.refuse(error)
+        bpy.ops.wm.path_open(filepath=str(output))
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_open_log(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Show the log of this job in a text editor"""
+
+    bl_idname = "cloudrender.open_log"
+    bl_label = "Open Log"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, _context: Context) -> Answer:
+        try:
+            log = self.folder().log
+        except CloudrenderError as error:
+            return self.refuse(error)
+        if not log.is_file():
+            self.report({"INFO"}, "This job has no log")
+            return {"CANCELLED"}
+        bpy.ops.wm.path_open(filepath=str(log))
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_dismiss(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Put the result away; the job stays in the list of jobs"""
+
+    bl_idname = "cloudrender.dismiss"
+    bl_label = "Dismiss"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, _context: Context) -> Answer:
+        job = SESSION.job
+        if job is None or job.ended is None:
+            return {"CANCELLED"}
+        del SESSION.driven[job.spec.job_id]
+        SESSION.current = next((other.spec.job_id for other in SESSION.running), None)
+        lookups.refresh_summaries()
+        return {"FINISHED"}
+
+
+CLASSES = (
+    CLOUDRENDER_OT_cancel,
+    CLOUDRENDER_OT_resume,
+    CLOUDRENDER_OT_forget,
+    CLOUDRENDER_OT_show_result,
+    CLOUDRENDER_OT_open_folder,
+    CLOUDRENDER_OT_open_log,
+    CLOUDRENDER_OT_dismiss,
+)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs that this Blender drives: start one, go on with one, let go of all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..backend.cancel import CancelToken
+from ..backend.errors import CloudrenderError, ConfigError
+from ..backend.job import events as ev
+from ..backend.job.progress import Progress
+from ..backend.job.status import Status
+from . import monitor
+from .session import SESSION, DrivenJob
+
+if TYPE_CHECKING:
+    from ..backend.job.folder import JobFolder
+    from ..backend.job.spec import JobSpec
+
+_LOCK_SECONDS = 2.0
+"""Somebody may look at the job for a moment, to list it."""
+
+_HANDOVER_SECONDS = 20.0
+"""How long the background process that kept a job may take to let go of it: it hears of the wish within seconds."""
+
+_LEAVE_SECONDS = 2.0
+
+
+def drive(folder: JobFolder, spec: JobSpec, *, saved: int = 0, spent_usd: float = 0.0) -> DrivenJob:
+    """Drive a job to its end on a thread of its own; `saved` of its frames are here already. For the main thread."""
+    job = DrivenJob(
+        folder=folder,
+        spec=spec,
+        progress=Progress(total=len(spec.frames), started=time.time(), done=saved, spent_usd=spent_usd),
+        cancel=CancelToken(probe=folder.wish),
+    )
+    # A daemon: when Blender goes, it goes. The record and the machine's own switch do the rest.
+    job.thread = threading.Thread(target=_body, args=(job,), name=f"cloudrender {spec.job_id}", daemon=True)
+    for other in [other for other in SESSION.driven.values() if other.ended is not None]:
+        del SESSION.driven[other.spec.job_id]
+    SESSION.driven[spec.job_id] = job
+    SESSION.current = spec.job_id
+    job.thread.start()
+    monitor.wake()
+    return job
+
+
+def leave_all() -> tuple[DrivenJob, ...]:
+    """Let go of every job that runs, within seconds; return them. Their machines go on."""
+    running = SESSION.running
+    for job in running:
+        job.cancel.leave()
+    deadline = time.monotonic() + _LEAVE_SECONDS
+    for job in running:
+        if job.thread is not None:
+            job.thread.join(timeout=max(deadline - time.monotonic(), 0))
+    return running
+
+
+def _body(job: DrivenJob) -> None:
+    """Be the job's thread: whatever happens, the last event is a `JobEnded`."""
+    try:
+        _run(job)
+    except CloudrenderError as problem:
+        job.events.put(_not_driven(job, problem))
+    except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
+        error = CloudrenderError(f"Unexpected error: {type(bug).__name__}: {bug}", hint=f"Log: {job.folder.log}")
+        job.events.put(_not_driven(job, error))
+
+
+def _run(job: DrivenJob) -> None:
+    # Imported on this thread: boto3 and paramiko take a second.
+    from ..backend.job.log import log_to  # noqa: PLC0415
+    from ..backend.job.runner import JobRunner  # noqa: PLC0415
+    from ..backend.jobs import farm_of, reopen, scan_job  # noqa: PLC0415
+    from .dependencies import check_dependencies  # noqa: PLC0415
+
+    if problem := check_dependencies():
+        raise ConfigError(problem.message, hint=problem.hint)
+    wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
+    with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
+        reopen(job.folder)
+        record = job.folder.load()
+        farm = farm_of(job.folder, record)
+        runner = JobRunner(
+            job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=job.events.put, cancel=job.cancel
+        )
+        runner.run()
+
+
+def _not_driven(job: DrivenJob, error: CloudrenderError) -> ev.JobEnded:
+    return ev.JobEnded(
+        at=time.time(),
+        status=Status.FAILED,
+        error=error,
+        frames=tuple(sorted(job.saved)),
+        missing=tuple(frame for frame in job.spec.frames if frame not in job.saved),
+        cost_usd=job.progress.cost_usd(time.time()),
+    )

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look again: prices, jobs, the set-up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..backend.errors import CloudrenderError
+from . import lookups
+from .answers import Answer
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+
+class _Online:
+    """An operator that asks Amazon."""
+
+    @classmethod
+    def poll(cls, _context: Context) -> bool:
+        """Tell whether Blender may go online."""
+        if not bpy.app.online_access:
+            cls.poll_message_set(lookups.OFFLINE.hint)  # type: ignore[attr-defined]
+            return False
+        return True
+
+
+class CLOUDRENDER_OT_refresh_prices(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Ask Amazon for the prices of today"""
+
+    bl_idname = "cloudrender.refresh_prices"
+    bl_label = "Refresh Prices"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        lookups.refresh_quotes(context)
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_check_setup(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Look whether everything a render needs is there, without changing anything in your account"""
+
+    bl_idname = "cloudrender.check_setup"
+    bl_label = "Check Setup"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        try:
+            begun = lookups.check_setup(context)
+        except CloudrenderError as error:
+            self.report({"ERROR"}, f"{error.message}. {error.hint}")
+            return {"CANCELLED"}
+        return {"FINISHED"} if begun else {"CANCELLED"}
+
+
+class CLOUDRENDER_OT_refresh_jobs(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Read the list of jobs again"""
+
+    bl_idname = "cloudrender.refresh_jobs"
+    bl_label = "Refresh Jobs"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, _context: Context) -> Answer:
+        lookups.refresh_summaries()
+        return {"FINISHED"} if "summaries" in SESSION.busy else {"CANCELLED"}
+
+
+CLASSES = (CLOUDRENDER_OT_refresh_prices, CLOUDRENDER_OT_check_setup, CLOUDRENDER_OT_refresh_jobs)

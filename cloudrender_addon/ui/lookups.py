@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What panels and dialogs show of the world outside: prices, profiles, jobs on disk, the check of the set-up."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..backend.errors import CloudrenderError, ConfigError
+from . import announce, monitor
+from .background import each_in_background, in_background
+from .preferences import jobs_home, preferences, settings_for
+from .properties import machine_type
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpy.types import Context
+
+    from ..backend.aws.profiles import ProfileList
+    from ..backend.farms.check import CheckResult
+    from ..backend.farms.quotes import Quote
+    from ..backend.job.summary import JobSummary
+    from ..backend.settings import Settings
+
+OFFLINE = ConfigError(
+    "Blender is offline",
+    hint="Turn on Allow Online Access in the System tab of the preferences, or start with --online-mode",
+)
+
+
+def refresh_quotes(context: Context) -> None:
+    """Ask for today's prices of all recommended machines and the chosen one."""
+    try:
+        settings = settings_for(context)
+        chosen = machine_type(context)
+        if not bpy.app.online_access:
+            raise OFFLINE
+    except CloudrenderError as error:
+        _no_quotes(error)
+        return
+
+    def ask() -> dict[str, Quote]:
+        from ..backend.aws.choices import CHOICES  # noqa: PLC0415 - loaded with what follows
+        from ..backend.farms.factory import open_account  # noqa: PLC0415 - boto3 takes a second
+        from ..backend.farms.quotes import quote  # noqa: PLC0415
+
+        names = dict.fromkeys([*(choice.name for choice in CHOICES), chosen])
+        return quote(open_account(settings), settings, tuple(names))
+
+    in_background("quotes", ask, then=_take_quotes, failed=_no_quotes)
+
+
+def _take_quotes(quotes: dict[str, Quote]) -> None:
+    SESSION.quotes, SESSION.quotes_error = quotes, ""
+
+
+def _no_quotes(error: CloudrenderError) -> None:
+    SESSION.quotes_error = error.message
+
+
+def refresh_summaries() -> None:
+    """Read the list of jobs from disk."""
+    home = jobs_home()
+
+    def read() -> tuple[JobSummary, ...]:
+        from ..backend.job.store import JobStore  # noqa: PLC0415
+        from ..backend.job.summary import summarize  # noqa: PLC0415
+
+        return tuple(summarize(folder) for folder in reversed(JobStore(home).folders()))
+
+    in_background("summaries", read, then=_take_summaries, failed=_failed)
+
+
+def _take_summaries(summaries: tuple[JobSummary, ...]) -> None:
+    SESSION.summaries = summaries
+
+
+def refresh_profiles() -> None:
+    """Read the profiles of the user's own AWS configuration: names only."""
+
+    def read() -> ProfileList:
+        from ..backend.aws.profiles import list_profiles  # noqa: PLC0415
+
+        return list_profiles(os.environ)
+
+    in_background("profiles", read, then=_take_profiles, failed=_failed)
+
+
+def _take_profiles(found: ProfileList) -> None:
+    SESSION.profiles, SESSION.profiles_problem = found.profiles, found.problem
+
+
+def _failed(error: CloudrenderError) -> None:
+    announce.say("WARNING", f"{error.message}. {error.hint}".strip())
+
+
+def check_setup(context: Context) -> bool:
+    """Check all that a render needs, without changing anything; False if that is under way already.
+
+    Raises `ConfigError`.
+    """
+    settings: Settings = settings_for(context)
+    if not bpy.app.online_access:
+        raise OFFLINE
+
+    def ask() -> Iterator[CheckResult]:
+        from ..backend.farms.check import check_setup as check  # noqa: PLC0415
+
+        yield from check(settings)
+
+    if "check" in SESSION.busy:
+        return False
+    SESSION.checks = ()
+    return each_in_background("check", ask, each=_take_check, then=_checked, failed=_failed)
+
+
+def _take_check(result: CheckResult) -> None:
+    SESSION.checks = (*SESSION.checks, result)
+
+
+def _checked() -> None:
+    from ..backend.farms.check import CheckState  # noqa: PLC0415
+
+    if all(result.state is not CheckState.FAILED for result in SESSION.checks):
+        preferences().setup_done = True
+    monitor.redraw()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render in Cloud: ask once, take a snapshot, and let the job go its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..backend.errors import CloudrenderError
+from . import dialog, jobs, lookups
+from .answers import Answer
+from .preflight import Problem, find_problems
+from .session import SESSION
+from .snapshot import make_job
+
+if TYPE_CHECKING:
+    from bpy.types import Context, Event
+
+    from ..backend.job.folder import JobFolder
+
+_DIALOG_WIDTH = 440
+
+
+class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Render on a machine rented in your AWS account while you keep working"""
+
+    bl_idname = "cloudrender.render"
+    bl_label = "Render in Cloud"
+    bl_options = {"REGISTER"}  # noqa: RUF012 - Blender's way
+
+    animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Animation", description="Render the frames chosen in the Frames panel instead of the current one"
+    )
+
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def description(cls, _context: Context, properties: object) -> str:
+        """Return the tooltip of this very button."""
+        what = "the animation" if getattr(properties, "animation", False) else "the current frame"
+        return f"Render {what} on a machine rented in your AWS account while you keep working"
+
+    @classmethod
+    def poll(cls, _context: Context) -> bool:
+        """Tell whether a render can be begun, and if not, what to do about it."""
+        if SESSION.running:
+            cls.poll_message_set("A cloud render is running: wait for its end, or cancel it first")
+            return False
+        if not bpy.app.online_access:
+            cls.poll_message_set(lookups.OFFLINE.hint)
+            return False
+        return True
+
+    def invoke(self, context: Context, _event: Event) -> Answer:
+        """Show what will happen and what it costs, and ask."""
+        self.problems = find_problems(context, animation=self.animation)
+        lookups.refresh_quotes(context)
+        title = "Render Animation in Cloud" if self.animation else "Render Image in Cloud"
+        return context.window_manager.invoke_props_dialog(  # type: ignore[union-attr]
+            self, width=_DIALOG_WIDTH, title=title, confirm_text="Render"
+        )
+
+    def draw(self, context: Context) -> None:
+        """Draw the dialog."""
+        dialog.draw(self.layout, context, animation=self.animation, problems=self.problems)
+
+    def execute(self, context: Context) -> Answer:
+        """Take the snapshot and start the job; without a window, see it to its end."""
+        try:
+            self._refuse(find_problems(context, animation=self.animation))
+            folder, spec = make_job(context, animation=self.animation)
+        except CloudrenderError as error:
+            return self._say(error)
+        if bpy.app.background:
+            return self._see_through(folder)
+        jobs.drive(folder, spec)
+        return {"FINISHED"}
+
+    def _refuse(self, problems: tuple[Problem, ...]) -> None:
+        for problem in problems:
+            if problem.level == "ERROR":
+                raise CloudrenderError(problem.text, hint=problem.fix)
+            if bpy.app.background:
+                self.report({"WARNING"}, f"{problem.text}. {problem.fix}")
+
+    def _say(self, error: CloudrenderError) -> Answer:
+        # An error report is an exception for a script, which then never sees the answer CANCELLED.
+        text = f"{error.message}. {error.hint}" if error.hint else error.message
+        self.report({"WARNING"} if bpy.app.background else {"ERROR"}, text)
+        return {"CANCELLED"}
+
+    def _see_through(self, folder: JobFolder) -> Answer:
+        """Drive the job as the command does: without a window, Blender is a program of the terminal."""
+        from ..cli.display import choose_display  # noqa: PLC0415 - only then
+        from ..cli.jobs import drive_folder  # noqa: PLC0415
+
+        code = drive_folder(folder, choose_display(as_json=False))
+        return {"FINISHED"} if code == 0 else {"CANCELLED"}
+
+
+CLASSES = (CLOUDRENDER_OT_render,)

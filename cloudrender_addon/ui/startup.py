@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the extension does when it is enabled and when it goes, beside being there."""
+
+from __future__ import annotations
+
+import logging
+import signal
+
+import bpy
+
+from . import job_operators, jobs, keeper, lookups
+from .preferences import preferences
+from .session import SESSION, Session
+
+_FIRST_LOOK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+def register() -> None:
+    """Look, once Blender is up, what earlier ones left to do."""
+    _ignore_broken_pipes()
+    if not bpy.app.background:
+        bpy.app.timers.register(_first_look, first_interval=_FIRST_LOOK_SECONDS, persistent=True)
+
+
+def unregister() -> None:
+    """Let others go on with what runs, as Blender quits or the extension is disabled."""
+    if bpy.app.timers.is_registered(_first_look):
+        bpy.app.timers.unregister(_first_look)
+    end = bool(SESSION.running) and preferences().on_quit == "CANCEL"
+    for job in jobs.leave_all():
+        if not keeper.keep(job, end=end or job.cancelling):
+            _log.warning("job %s goes on alone; resume it when Blender runs again", job.spec.job_id)
+    vars(SESSION).update(vars(Session()))
+
+
+def _ignore_broken_pipes() -> None:
+    """Let a connection that breaks be an error in Python.
+
+    The Blender application leaves SIGPIPE as the system sets it (measured: 4.3.2 ends without a word at the first
+    write to a closed socket); every other Python ignores it from its start.
+    """
+    broken_pipe = getattr(signal, "SIGPIPE", None)  # Windows has none
+    if broken_pipe is not None and signal.getsignal(broken_pipe) is signal.SIG_DFL:
+        signal.signal(broken_pipe, signal.SIG_IGN)
+
+
+def _first_look() -> None:
+    lookups.refresh_profiles()
+    if bpy.app.online_access:
+        job_operators.pick_up_open_jobs()
+    else:
+        lookups.refresh_summaries()
