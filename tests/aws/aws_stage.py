@@ -2,7 +2,7 @@
 """A small AWS for the unit tests: moto's server, behind a front that records calls and plays faults.
 
 It adds what these tests need and moto lacks: idempotent launches, the `client-token` filter, the public image
-parameters, the stand-in cloud's on-demand prices. Tests get it as the fixture `aws`.
+parameters, the stand-in cloud's on-demand prices, rights and quotas. Tests get it as the fixture `aws`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ import pytest
 
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER
 from cloudrender_addon.backend.aws.session import Account
+from tests.localcloud.faults import Call
 from tests.localcloud.price_list import get_products
+from tests.localcloud.quotas import Quotas
+from tests.localcloud.rights import Rights
 
 REGION = "us-east-1"
 MACHINE = "g4dn.xlarge"
@@ -58,6 +61,7 @@ class Front:
     def __init__(self, app: Any) -> None:
         self._app = app
         self.faults: list[Fault] = []
+        self.rights, self.quotas = Rights(), Quotas()
         self.calls: list[tuple[str, dict[str, str]]] = []
         self.caller = CALLER
         self.endpoint = ""
@@ -67,6 +71,7 @@ class Front:
 
     def reset(self) -> None:
         self.faults.clear()
+        self.rights, self.quotas = Rights(), Quotas()
         self.calls.clear()
         self._launched.clear()
         self.caller = CALLER
@@ -90,6 +95,12 @@ class Front:
             if fault.after:
                 self._work(environ, parameters)
             return _answer(fault, start, is_json="HTTP_X_AMZ_TARGET" in environ)
+        service, _, name = action.partition(":")
+        protocol = "json" if "HTTP_X_AMZ_TARGET" in environ else "ec2" if service == "ec2" else "query"
+        call = Call(service=service, action=name, protocol=protocol, parameters=parameters)
+        if answer := self.rights.answer(call) or self.quotas.answer(call):
+            start(f"{int(answer[0])} Answered", [("Content-Type", answer[1])])
+            return [answer[2]]
         if action == "pricing:GetProducts":
             start("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
             return [json.dumps(get_products(parameters)).encode()]

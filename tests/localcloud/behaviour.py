@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from tests.localcloud import catalogue, launching
+from tests.localcloud import catalogue, launching, rights
 from tests.localcloud.lifecycle import USER, Lifecycle
 
 
@@ -31,6 +31,7 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
     from moto.ec2.responses.instances import InstanceResponse
     from moto.ec2.responses.spot_instances import SpotInstances
     from moto.ssm.models import SimpleSystemManagerBackend
+    from moto.sts.models import STSBackend
 
     with contextlib.ExitStack() as patches:
 
@@ -54,6 +55,7 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
         put(Instance, "terminate", _terminate(lifecycle))
         put(Instance, "stop", _stop(lifecycle))
         put(InstanceResponse, "run_instances", launching.checked(launching.idempotent(InstanceResponse.run_instances)))
+        put(STSBackend, "get_caller_identity", rights.get_caller_identity)
         put(SpotInstances, "describe_spot_price_history", _price_history)
         _reset(BackendDict, reset_model_data)
         try:

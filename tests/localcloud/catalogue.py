@@ -166,6 +166,11 @@ def gpu_of(instance_type: str) -> str | None:
     return gpus[0].get("Name")
 
 
+def vcpus_of(instance_type: str) -> int:
+    """Return the number of vCPUs of the type, 0 for an unknown one."""
+    return int(_describe(instance_type).get("VCpuInfo", {}).get("DefaultVCpus", 0))
+
+
 def architectures_of(instance_type: str) -> list[str]:
     """Return the processor architectures that run on the type."""
     found: list[str] = _describe(instance_type).get("ProcessorInfo", {}).get("SupportedArchitectures", [])

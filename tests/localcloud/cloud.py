@@ -31,6 +31,8 @@ from tests.localcloud.lifecycle import Lifecycle
 from tests.localcloud.machine import Machine, Order
 from tests.localcloud.mirror import Mirror, installed_blenders
 from tests.localcloud.moto_import import import_moto, without_aws_settings
+from tests.localcloud.quotas import Quotas
+from tests.localcloud.rights import Rights
 
 REGION = "us-east-1"
 _CREDENTIALS = {"aws_access_key_id": "AKIASTANDINCLOUD0000", "aws_secret_access_key": "stand-in"}
@@ -51,6 +53,8 @@ class Cloud:
         self.gpu = True
         self.expect_leftovers = False
         self.faults = Faults()
+        self.rights = Rights()
+        self.quotas = Quotas()
         self._boot_delay = boot_delay
         self._visible_after = visible_after
         self._keep = keep
@@ -70,7 +74,8 @@ class Cloud:
             self._lifecycle = Lifecycle(build=self._build, release=Instance.terminate, boot_delay=self._boot_delay)
             undo.enter_context(behaviour.installed(self._lifecycle, visible_after=self._visible_after))
             undo.callback(self._lifecycle.close)
-            self._front = Front(faults=self.faults, mirror=Mirror(installed_blenders()))
+            mirror = Mirror(installed_blenders())
+            self._front = Front(faults=self.faults, rights=self.rights, quotas=self.quotas, mirror=mirror)
             undo.callback(self._front.close)
             undo.callback(lambda: [watch.stop() for watch in self._watches])
             self._undo = undo.pop_all()

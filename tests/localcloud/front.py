@@ -14,6 +14,8 @@ from urllib.parse import parse_qs
 from tests.localcloud.faults import Call, Faults, render
 from tests.localcloud.mirror import Mirror
 from tests.localcloud.price_list import get_products
+from tests.localcloud.quotas import Quotas
+from tests.localcloud.rights import Rights
 from tests.localcloud.serving import Serving
 
 _IP_PATH = "/standin/ip"
@@ -33,7 +35,7 @@ class Action(NamedTuple):
 class Front:
     """Serves on a free port of 127.0.0.1 until `close`. `calls` is every API call in order, failed ones too."""
 
-    def __init__(self, *, faults: Faults, mirror: Mirror) -> None:
+    def __init__(self, *, faults: Faults, rights: Rights, quotas: Quotas, mirror: Mirror) -> None:
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             MotoRequestHandler,
@@ -43,7 +45,7 @@ class Front:
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.calls: list[Action] = []
-        self._faults = faults
+        self._answerers = (faults.answer, rights.answer, quotas.answer)
         self._mirror = mirror
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._closed = False
@@ -71,8 +73,9 @@ class Front:
         if call is None:
             return self._moto(environ, start)
         self.calls.append(Action(call.service, call.action))
-        if fault := self._faults.answer(call):
-            return _send(start, *fault)
+        for answerer in self._answerers:
+            if answer := answerer(call):
+                return _send(start, *answer)
         if call.service == "pricing":
             return _send(start, *_tell_prices(call))
         return self._moto(environ, start)

@@ -54,6 +54,20 @@ def _delay(words: list[str]) -> Apply:
     return lambda cloud: cloud.faults.delay(action, seconds, times=1)
 
 
+def _deny(words: list[str]) -> Apply:
+    service, action = words
+    return lambda cloud: cloud.rights.deny(f"{service}:{action}")
+
+
+def _quota(words: list[str]) -> Apply:
+    code, value = words[0], int(words[1])
+
+    def apply(cloud: Cloud) -> None:
+        cloud.quotas.values[code] = value
+
+    return apply
+
+
 def _refuse_ssh(words: list[str]) -> Apply:
     (seconds,) = (float(word) for word in words)
 
@@ -117,6 +131,10 @@ _KINDS = {
         syntax="no-spot", effect="spot machines of every type are sold out; on-demand ones are not", parse=_no_spot
     ),
     "delay": _Kind(syntax="delay=ACTION:SECONDS", effect="that call takes that much longer, once", parse=_delay),
+    "deny": _Kind(
+        syntax="deny=SERVICE:ACTION", effect="the user lacks that right", parse=_deny
+    ),
+    "quota": _Kind(syntax="quota=CODE:VCPUS", effect="that quota (64 vCPUs each) has this value", parse=_quota),
     "refuse-ssh": _Kind(
         syntax="refuse-ssh=SECONDS", effect="the SSH port stays closed that long after boot", parse=_refuse_ssh
     ),

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user of the account may do: everything but what is denied. And DryRun, by which that can be asked.
+
+A try (DryRun=true) and a call look at the same rights; a try that is granted goes no further.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from tests.localcloud.catalogue import ACCOUNT
+from tests.localcloud.faults import Call, render
+
+USER = "standin"
+
+Answer = tuple[int, str, bytes]
+
+
+class Rights:
+    """The rights of the account's only user; they may be changed at any time."""
+
+    def __init__(self) -> None:
+        self._denied: set[str] = set()
+
+    def deny(self, *actions: str) -> None:
+        """Take rights away, by the names IAM has for them ("ec2:RunInstances")."""
+        self._denied.update(actions)
+
+    def answer(self, call: Call) -> Answer | None:
+        """Answer a call that is denied, or that is only a try; None if it may pass."""
+        for action in _needed(call):
+            if f"{call.service}:{action}" in self._denied:
+                lacking = dataclasses.replace(call, action=action)
+                return render(lacking, "UnauthorizedOperation" if call.protocol == "ec2" else "AccessDeniedException")
+        return _dry_run(call)
+
+
+def _needed(call: Call) -> Iterator[str]:
+    """Yield the rights a call needs: its own, and the one to tag what it makes."""
+    yield call.action
+    if any(name.startswith("TagSpecification.") for name in call.parameters):
+        yield "CreateTags"
+
+
+def _dry_run(call: Call) -> Answer | None:
+    """Answer a call that is only a try as one that is granted; None if it is meant."""
+    if call.protocol != "ec2" or call.parameters.get("DryRun") != "true":
+        return None
+    _, kind, body = render(call, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+    return HTTPStatus.PRECONDITION_FAILED, kind, body
+
+
+def get_caller_identity(_backend: Any, _access_key_id: str, _region: str) -> tuple[str, str, str]:
+    """Say who calls, in the place of moto's method, whose user has the name of no user."""
+    return "AIDASTANDINCLOUD0000", f"arn:aws:iam::{ACCOUNT}:user/{USER}", ACCOUNT
