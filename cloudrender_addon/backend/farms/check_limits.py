@@ -58,14 +58,14 @@ def quota(setup: Setup) -> Remark:
             texts.append(f"{_named(limit)} is not known")
             hints.append(f"See that it is at least {kind.vcpus} at {url}")
         elif value < kind.vcpus:
-            text = f"{_named(limit)} is {value}, but a {kind.name} needs {kind.vcpus}"
+            text = f"A {kind.name} needs {kind.vcpus} vCPUs, and your account may use {value} of {_named(limit)}"
             hint = f"Request at least {kind.vcpus} at {url} (takes hours to days); until then use a smaller type"
             if on_demand == setup.purchases[0]:
                 raise QuotaError(text, hint=hint)
             texts.append(text)
             hints.append(hint)
         else:
-            texts.append(f"{_named(limit)} is {value}, needed {kind.vcpus}")
+            texts.append(f"{value} vCPUs of {_named(limit)}, needed {kind.vcpus}")
     return Remark(text="; ".join(texts), hint=next(iter(hints), ""))
 
 

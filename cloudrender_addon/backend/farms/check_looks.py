@@ -124,7 +124,7 @@ def kind(setup: Setup) -> Remark:
         raise unsold[0]
     text = f"{name}: {setup.kind.vcpus} vCPUs, {setup.kind.gpu or 'no GPU'}"
     if unsold:
-        return Remark(text=f"{text}; {unsold[0].message}", hint=unsold[0].hint)
+        return Remark(text=f"{text}. {unsold[0].message}", hint=unsold[0].hint)
     return Remark(text=text)
 
 
@@ -178,5 +178,5 @@ def price(setup: Setup) -> Remark:
     text = " or ".join(f"${usd + disk + address:.3f} an hour {purchase}" for purchase, usd in prices.items())
     text += f" (of which disk ${disk:.3f}" + (f" and address ${address:.3f})" if address else ")")
     if unknown:
-        return Remark(text=f"{text}; {unknown[0].message}", hint=unknown[0].hint)
+        return Remark(text=f"{text}. {unknown[0].message}", hint=unknown[0].hint)
     return Remark(text=text)
