@@ -55,6 +55,11 @@ class CancelToken:
                 self._want(self._probe())
         return self._wish
 
+    @property
+    def noted(self) -> Wish:
+        """What is known to be asked for, without looking outside: for who must not wait for a disk."""
+        return self._wish
+
     def check(self) -> None:
         """Raise `Cancelled` or `Detached` if that was asked for."""
         wish = self.wish

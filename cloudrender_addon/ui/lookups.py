@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import CloudrenderError, ConfigError
-from . import announce, monitor
+from . import announce
 from .background import each_in_background, in_background
 from .preferences import jobs_home, preferences, settings_for
 from .properties import machine_type
+from .pump import redraw
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def _checked() -> None:
 
     if all(result.state is not CheckState.FAILED for result in SESSION.checks):
         preferences().setup_done = True
-    monitor.redraw()
+    redraw()

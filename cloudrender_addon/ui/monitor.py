@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the queues to the screen: the pump, and what makes it go.
+"""What makes the pump go.
 
 While a job runs, a modal operator's window timer does; it hears ESC as well. Loading a file ends modal operators, and
 Blender postpones its auto-save while one runs, so no job belongs to it: it steps aside now and then, and a persistent
@@ -14,25 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.errors import CloudrenderError
-from ..backend.job import events as ev
-from . import announce
 from .answers import Answer
-from .session import SESSION, DrivenJob
+from .pump import pump
+from .session import SESSION
 
 if TYPE_CHECKING:
     from bpy.types import Context, Event
 
 TICK_SECONDS = 0.25
-BUDGET_SECONDS = 0.001
-"""How long one tick may take from the queues: what is left waits for the next."""
-
 MODAL_SECONDS = 10.0
 """How long the modal operator runs before it steps aside for a pending auto-save."""
 
 ASIDE_SECONDS = 0.2
-
-_KEPT_NOTICES = 20
 
 _log = logging.getLogger(__name__)
 
@@ -41,80 +34,6 @@ def wake() -> None:
     """Keep pumping until there is nothing to wait for. For the main thread."""
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=TICK_SECONDS, persistent=True)
-
-
-def pump() -> None:
-    """Take over what threads have put into the queues, within the budget, and redraw what shows it."""
-    deadline = time.perf_counter() + BUDGET_SECONDS
-    changed = False
-    while not SESSION.inbox.empty() and time.perf_counter() < deadline:
-        SESSION.inbox.get()()
-        changed = True
-    for job in SESSION.running:
-        alive = job.thread is None or job.thread.is_alive()  # asked first: its last words are in the queue then
-        newest = None
-        while not job.events.empty() and time.perf_counter() < deadline:
-            event = job.events.get()
-            newest = event.frame if isinstance(event, ev.FrameSaved) else newest
-            _take(job, event)
-            changed = True
-        if newest is not None:
-            _show(job, newest)
-        if not alive and job.events.empty() and job.ended is None:
-            _take(job, _unexplained(job))
-            changed = True
-    now = time.monotonic()
-    if changed or (SESSION.running and now - SESSION.drawn >= 1):  # elapsed time and cost go on by themselves
-        SESSION.drawn = now
-        redraw()
-
-
-def _take(job: DrivenJob, event: ev.Event) -> None:
-    job.progress = job.progress.after(event)
-    match event:
-        case ev.FrameSaved(frame=frame, paths=paths):
-            job.saved[frame] = paths
-        case ev.Notice(text=text):
-            job.notices = [*job.notices, text][-_KEPT_NOTICES:]
-        case ev.Interrupted(reason=reason, missing=missing):
-            job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
-        case ev.JobEnded():
-            job.ended = event
-            announce.job_ended(job, event)
-
-
-def _unexplained(job: DrivenJob) -> ev.JobEnded:
-    return ev.JobEnded(
-        at=time.time(),
-        status=job.progress.status,
-        error=CloudrenderError("The job's thread died", hint="Resume the job in the list of jobs"),
-        frames=tuple(sorted(job.saved)),
-        missing=tuple(frame for frame in job.spec.frames if frame not in job.saved),
-        cost_usd=job.progress.cost_usd(time.time()),
-    )
-
-
-def _show(job: DrivenJob, frame: int) -> None:
-    from . import results  # noqa: PLC0415 - it needs this module's callers, not this module
-
-    try:
-        results.show_frames(job, frame=frame)
-    except RuntimeError:
-        # What cannot be shown (a window that just closed) is on disk all the same; the next frame tries again.
-        _log.warning("frame %d of job %s could not be shown", frame, job.spec.job_id, exc_info=True)
-
-
-def redraw() -> None:
-    """Let the parts of the screen that show jobs be drawn again, and nothing else: a viewport may take seconds."""
-    manager = bpy.context.window_manager
-    for window in manager.windows if manager else ():
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
-            elif area.type in ("PROPERTIES", "PREFERENCES"):
-                area.tag_redraw()
 
 
 def _tick() -> float | None:
@@ -135,9 +54,16 @@ def _beat() -> None:
     pump()
     if SESSION.running and now >= SESSION.modal_after:
         manager: Any = bpy.context.window_manager
-        if len(manager.windows):
+        # Handlers are a stack: begun on top of a running grab, ours would be the first to get its ESC.
+        if len(manager.windows) and not any(len(window.modal_operators) for window in manager.windows):
             with bpy.context.temp_override(window=manager.windows[0]):
                 bpy.ops.cloudrender.monitor("INVOKE_DEFAULT")  # type: ignore[attr-defined]
+
+
+def _is_for_us(context: Context) -> bool:
+    """Tell whether ESC has no other meaning just now; popups and text fields never let it through."""
+    window: Any = context.window
+    return len(window.modal_operators) == 1 and not window.screen.is_animation_playing
 
 
 class CLOUDRENDER_OT_monitor(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -165,7 +91,7 @@ class CLOUDRENDER_OT_monitor(bpy.types.Operator):  # noqa: N801 - Blender's nami
             if not SESSION.running or SESSION.modal_beat >= self._until:
                 self.cancel(context)
                 return {"FINISHED"}
-        elif event.type == "ESC" and event.value == "PRESS" and SESSION.running:
+        elif event.type == "ESC" and event.value == "PRESS" and SESSION.running and _is_for_us(context):
             bpy.ops.cloudrender.cancel("INVOKE_DEFAULT")  # type: ignore[attr-defined]
             return {"RUNNING_MODAL"}
         return {"PASS_THROUGH"}

@@ -48,7 +48,7 @@ class DrivenJob:
     @property
     def cancelling(self) -> bool:
         """Whether its end was asked for and has not come yet."""
-        return self.ended is None and self.cancel.wish is Wish.CANCEL
+        return self.ended is None and self.cancel.noted is Wish.CANCEL
 
 
 @dataclass

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the queues of the threads to the session and the screen, a little at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..backend.errors import CloudrenderError
+from ..backend.job import events as ev
+from . import announce, results
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from .session import DrivenJob
+
+BUDGET_SECONDS = 0.001
+"""How long one call may take from the queues: what is left waits for the next."""
+
+_KEPT_NOTICES = 20
+
+_log = logging.getLogger(__name__)
+
+
+def pump() -> None:
+    """Take over what threads have put into the queues, within the budget, and redraw what shows it."""
+    deadline = time.perf_counter() + BUDGET_SECONDS
+    changed = False
+    while not SESSION.inbox.empty() and time.perf_counter() < deadline:
+        SESSION.inbox.get()()
+        changed = True
+    for job in SESSION.running:
+        alive = job.thread is None or job.thread.is_alive()  # asked first: its last words are in the queue then
+        newest = None
+        while not job.events.empty() and time.perf_counter() < deadline:
+            event = job.events.get()
+            newest = event.frame if isinstance(event, ev.FrameSaved) else newest
+            _take(job, event)
+            changed = True
+        if newest is not None:
+            _show(job, newest)
+        if not alive and job.events.empty() and job.ended is None:
+            _take(job, _unexplained(job))
+            changed = True
+    now = time.monotonic()
+    if changed or (SESSION.running and now - SESSION.drawn >= 1):  # elapsed time and cost go on by themselves
+        SESSION.drawn = now
+        redraw()
+
+
+def _take(job: DrivenJob, event: ev.Event) -> None:
+    job.progress = job.progress.after(event)
+    match event:
+        case ev.FrameSaved(frame=frame, paths=paths):
+            job.saved[frame] = paths
+        case ev.Notice(text=text):
+            job.notices = [*job.notices, text][-_KEPT_NOTICES:]
+        case ev.Interrupted(reason=reason, missing=missing):
+            job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
+        case ev.JobEnded():
+            job.ended = event
+            announce.job_ended(job, event)
+
+
+def _unexplained(job: DrivenJob) -> ev.JobEnded:
+    return ev.JobEnded(
+        at=time.time(),
+        status=job.progress.status,
+        error=CloudrenderError("The job's thread died", hint="Resume the job in the list of jobs"),
+        frames=tuple(sorted(job.saved)),
+        missing=tuple(frame for frame in job.spec.frames if frame not in job.saved),
+        cost_usd=job.progress.cost_usd(time.time()),
+    )
+
+
+def _show(job: DrivenJob, frame: int) -> None:
+    try:
+        results.show_frames(job, frame=frame)
+    except RuntimeError:
+        # What cannot be shown (a window that just closed) is on disk all the same; the next frame tries again.
+        _log.warning("frame %d of job %s could not be shown", frame, job.spec.job_id, exc_info=True)
+
+
+def redraw() -> None:
+    """Let the parts of the screen that show jobs be drawn again, and nothing else: a viewport may take seconds."""
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager else ():
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
+            elif area.type in ("PROPERTIES", "PREFERENCES"):
+                area.tag_redraw()
