@@ -70,17 +70,18 @@ class Project:
     def out(self) -> Path:
         return self.path / "out"
 
-    def start(self, *arguments: object) -> Running:
+    def start(self, *arguments: object, program: Path | None = None) -> Running:
         number = len(self.running)
         out, err = self.logs / f"{number}.out", self.logs / f"{number}.err"
-        command = [sys.executable, "-m", "cloudrender_addon", *map(str, arguments)]
+        words = [str(program)] if program else ["-m", "cloudrender_addon"]
+        command = [sys.executable, *words, *map(str, arguments)]
         with out.open("wb") as o, err.open("wb") as e:
             process = subprocess.Popen(command, cwd=self.path, stdin=subprocess.DEVNULL, stdout=o, stderr=e)
         self.running.append(Running(process, out, err))
         return self.running[-1]
 
-    def run(self, *arguments: object) -> Result:
-        return self.start(*arguments).wait()
+    def run(self, *arguments: object, program: Path | None = None) -> Result:
+        return self.start(*arguments, program=program).wait()
 
     def frames(self, pattern: str = "*.png") -> list[str]:
         return sorted(path.name for path in self.out.glob(pattern))
