@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user of the account may do: everything but what is denied. And DryRun, by which that can be asked.
+"""What the user of the account may do: everything, unless rights are taken away. And DryRun, by which that is asked.
 
 A try (DryRun=true) and a call look at the same rights; a try that is granted goes no further.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from tests.localcloud import policy
 from tests.localcloud.catalogue import ACCOUNT
 from tests.localcloud.faults import Call, render
 
@@ -24,18 +25,29 @@ class Rights:
 
     def __init__(self) -> None:
         self._denied: set[str] = set()
+        self._policy: dict[str, Any] | None = None
 
     def deny(self, *actions: str) -> None:
         """Take rights away, by the names IAM has for them ("ec2:RunInstances")."""
         self._denied.update(actions)
 
+    def limit_to(self, document: dict[str, Any]) -> None:
+        """Leave only the rights that this IAM policy grants."""
+        self._policy = document
+
     def answer(self, call: Call) -> Answer | None:
         """Answer a call that is denied, or that is only a try; None if it may pass."""
+        if (action := self._lacking(call)) is not None:
+            refused = dataclasses.replace(call, action=action)
+            return render(refused, "UnauthorizedOperation" if call.protocol == "ec2" else "AccessDeniedException")
+        return _dry_run(call)
+
+    def _lacking(self, call: Call) -> str | None:
         for action in _needed(call):
             if f"{call.service}:{action}" in self._denied:
-                lacking = dataclasses.replace(call, action=action)
-                return render(lacking, "UnauthorizedOperation" if call.protocol == "ec2" else "AccessDeniedException")
-        return _dry_run(call)
+                return action
+        need = policy.lacking(self._policy, call) if self._policy else None
+        return need.action.partition(":")[2] if need else None
 
 
 def _needed(call: Call) -> Iterator[str]:

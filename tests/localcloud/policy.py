@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An IAM policy, judged as AWS judges it: which rights a call needs on which resources, and who grants them.
+
+Knows the calls of Cloudrender and what the conditions of its policy speak of. Actions, resources and condition keys:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html. Only Allow is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tests.localcloud.catalogue import ACCOUNT
+from tests.localcloud.faults import Call
+
+_FREE = "sts:GetCallerIdentity"  # no policy can forbid it
+
+# The kind of resource that a call names by its id, and the parameter it stands in.
+_BY_ID = {
+    "AuthorizeSecurityGroupIngress": ("security-group", "GroupId"),
+    "CancelSpotInstanceRequests": ("spot-instances-request", "SpotInstanceRequestId"),
+    "DeleteKeyPair": ("key-pair", "KeyName"),
+    "DeleteSecurityGroup": ("security-group", "GroupId"),
+    "DeleteVolume": ("volume", "VolumeId"),
+    "TerminateInstances": ("instance", "InstanceId"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One right that a call needs: action, resource (ARN), and what conditions may ask about."""
+
+    action: str
+    resource: str
+    context: dict[str, str] = field(default_factory=dict)
+
+
+def lacking(policy: dict[str, Any], call: Call) -> Need | None:
+    """Return the first right a call needs that the policy does not grant, None if it grants all."""
+    return next((need for need in _needs(call) if not any(_grants(each, need) for each in policy["Statement"])), None)
+
+
+def _grants(statement: dict[str, Any], need: Need) -> bool:
+    assert statement["Effect"] == "Allow"
+    return (
+        any(fnmatchcase(need.action, pattern) for pattern in _listed(statement["Action"]))
+        and any(fnmatchcase(need.resource, pattern) for pattern in _listed(statement["Resource"]))
+        and all(
+            _holds(operator, _listed(wanted), need.context.get(key))
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+    )
+
+
+def _holds(operator: str, wanted: list[str], value: str | None) -> bool:
+    if value is None:
+        return False
+    return value in wanted if operator == "StringEquals" else any(fnmatchcase(value, like) for like in wanted)
+
+
+def _needs(call: Call) -> Iterator[Need]:
+    action, parameters = f"{call.service}:{call.action}", call.parameters
+    if action == _FREE:
+        return
+    if action == "ssm:GetParameter":
+        yield Need(action=action, resource=f"arn:aws:ssm:us-east-1::parameter{parameters['Name']}")
+    elif call.service != "ec2" or call.action.startswith("Describe"):
+        yield Need(action=action, resource="*")
+    else:
+        for kind, name, context in _touched(call):
+            owner = "" if kind == "image" else ACCOUNT
+            resource = f"arn:aws:ec2:us-east-1:{owner}:{kind}/{name}"
+            yield Need(action=action, resource=resource, context=context)
+        for kind in _request_tags(parameters):
+            created = {"ec2:CreateAction": call.action}
+            yield Need(action="ec2:CreateTags", resource=f"arn:aws:ec2:us-east-1:{ACCOUNT}:{kind}/*", context=created)
+
+
+def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield kind, id and context of everything an EC2 call makes, uses or changes."""
+    parameters, tags = call.parameters, _request_tags(call.parameters)
+    if call.action == "RunInstances":
+        market = {"ec2:InstanceMarketType": "spot" if call.is_spot_launch else "on-demand"}
+        yield "instance", "*", tags.get("instance", {}) | market
+        yield "volume", "*", tags.get("volume", {})
+        if call.is_spot_launch:
+            yield "spot-instances-request", "*", tags.get("spot-instances-request", {})
+        yield "network-interface", "*", {}
+        yield "image", parameters["ImageId"], {}
+        yield "subnet", parameters.get("SubnetId", "subnet-default"), {}
+        for group in _values(parameters, "SecurityGroupId") or ["sg-default"]:
+            yield "security-group", group, _resource_tags(group)
+        if key := parameters.get("KeyName"):
+            yield "key-pair", key, _resource_tags(key)
+    elif call.action == "ImportKeyPair":
+        yield "key-pair", parameters["KeyName"], tags.get("key-pair", {})
+    elif call.action == "CreateSecurityGroup":
+        yield "security-group", "*", tags.get("security-group", {})
+        yield "vpc", parameters.get("VpcId", "vpc-default"), {}
+    else:
+        kind, parameter = _BY_ID.get(call.action, ("unknown", ""))
+        for name in _values(parameters, parameter) or ["*"]:
+            yield kind, name, _resource_tags(name)
+
+
+def _values(parameters: dict[str, Any], name: str) -> list[str]:
+    return [value for key, value in parameters.items() if re.fullmatch(rf"{name}(\.\d+)?", key)]
+
+
+def _request_tags(parameters: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the tags asked for, by the kind of resource that is to carry them."""
+    tags: dict[str, dict[str, str]] = {}
+    for key, kind in parameters.items():
+        if found := re.fullmatch(r"(TagSpecification\.\d+)\.ResourceType", key):
+            names = (each for each in parameters if re.fullmatch(rf"{re.escape(found[1])}\.Tag\.\d+\.Key", each))
+            tags[kind] = {f"aws:RequestTag/{parameters[n]}": parameters[f"{n[:-4]}.Value"] for n in names}
+    return tags
+
+
+def _resource_tags(name: str) -> dict[str, str]:
+    """Return the tags something carries, by its id or a key pair's name; none for what does not exist."""
+    from moto.backends import get_backend
+
+    for backend in get_backend("ec2")[ACCOUNT].values():
+        key_pair = backend.key_pairs.get(name)
+        if tags := backend.tags.get(key_pair.id if key_pair else name):
+            return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    return {}
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
