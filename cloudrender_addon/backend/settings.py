@@ -4,19 +4,31 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-
-import platformdirs
 
 from .errors import ConfigError
 
 Purchase = Literal["spot", "spot-then-on-demand", "on-demand"]
 PURCHASES: tuple[Purchase, ...] = get_args(Purchase)
 """How a machine is bought: spot is cheap and may be taken back; on-demand stays, at the full price."""
+
+
+# Imports in functions here: a Blender that starts has no use for them yet, and its user waits.
+
+
+def _default_home() -> Path:
+    import platformdirs  # noqa: PLC0415
+
+    return platformdirs.user_data_path("cloudrender")
+
+
+def _default_config() -> Path:
+    import platformdirs  # noqa: PLC0415
+
+    return platformdirs.user_config_path("cloudrender") / "config.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +54,7 @@ class Settings:
     security_group: str | None = None
     mirror: str = "https://download.blender.org/release"
     checkip_url: str = "https://checkip.amazonaws.com"
-    home: Path = dataclasses.field(default_factory=lambda: platformdirs.user_data_path("cloudrender"))
+    home: Path = dataclasses.field(default_factory=_default_home)
     max_hours: float = 8.0
     max_cost: float | None = None
     lease_minutes: float = 30.0
@@ -54,7 +66,7 @@ def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) ->
 
     The file is `CLOUDRENDER_CONFIG`, or config.toml in the user's configuration folder; it need not exist.
     """
-    path = Path(environ.get("CLOUDRENDER_CONFIG") or platformdirs.user_config_path("cloudrender") / "config.toml")
+    path = Path(environ.get("CLOUDRENDER_CONFIG") or _default_config())
     values: dict[str, Any] = {}
     for name, value in _read_file(path).items():
         values[name] = _convert(name, value, where=f"in {path}")
@@ -69,6 +81,8 @@ def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) ->
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

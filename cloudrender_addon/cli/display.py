@@ -21,6 +21,7 @@ from ..backend.job.estimate import projected_usd
 from ..backend.job.frames import counted
 from ..backend.job.progress import Progress
 from ..backend.job.status import Status
+from ..backend.job.words import format_seconds, fraction_done
 
 _MAX_DETAILS = 40
 
@@ -113,7 +114,7 @@ class BarDisplay(LineDisplay):
         # The whole line is ours: tqdm's own fields would count frames of a second as "3.2 s/it".
         status = progress.status.value.capitalize()
         self._bar.bar_format = f"{status:<13}{{bar}} {_figures(progress, now=time.time())}"
-        self._bar.n = _fraction(progress)
+        self._bar.n = fraction_done(progress)
         with contextlib.suppress(OSError):
             self._bar.refresh()
 
@@ -186,19 +187,6 @@ def error_lines(error: CloudrenderError) -> list[str]:
     if error.hint:
         lines.append(f"  → {error.hint}")
     return lines
-
-
-def format_seconds(seconds: float) -> str:
-    """Write a duration as a clock does: 0:07, 12:34, 1:02:03."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _fraction(progress: Progress) -> float:
-    if progress.status is Status.UPLOADING and progress.to_send:
-        return progress.sent / progress.to_send
-    return (progress.done + progress.failed) / progress.total
 
 
 def _figures(progress: Progress, *, now: float) -> str:

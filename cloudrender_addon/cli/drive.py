@@ -22,7 +22,8 @@ from ..backend.job.progress import Progress
 from ..backend.job.record import JobRecord
 from ..backend.job.runner import JobRunner
 from ..backend.job.status import Status
-from .display import Display, format_seconds
+from ..backend.job.words import format_seconds
+from .display import Display
 
 _TICK_SECONDS = 0.25
 

@@ -10,7 +10,8 @@ from ..backend.job import events as ev
 from ..backend.job.estimate import OVERHEAD_SECONDS, Estimate, estimate
 from ..backend.job.frames import counted
 from ..backend.job.progress import Progress
-from .display import Display, format_seconds
+from ..backend.job.words import format_seconds
+from .display import Display
 
 
 class Forecasting:

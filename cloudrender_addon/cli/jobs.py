@@ -23,9 +23,10 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
+from ..backend.job.words import format_seconds
 from ..backend.jobs import farm_of, reopen, scan_job
 from ..backend.settings import Settings
-from .display import Display, format_seconds
+from .display import Display
 from .drive import drive
 
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0

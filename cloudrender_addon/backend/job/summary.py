@@ -18,7 +18,8 @@ class JobSummary:
     """Where a job stands by its record. `started` is epoch seconds, `cost_usd` what it has cost up to now.
 
     `status` is None for a record that cannot be read; `error` says why. `driven`: some client drives it right now.
-    `open`: something of it may be running; `saved` of its `frames` are on this computer's disk.
+    `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered in
+    `seconds_per_frame` each, None before the first.
     """
 
     job_id: str
@@ -30,6 +31,7 @@ class JobSummary:
     started: float = 0.0
     frames: int = 0
     saved: int = 0
+    seconds_per_frame: float | None = None
     cost_usd: float = 0.0
     blend: Path = Path()
     output: Path = Path()
@@ -54,6 +56,7 @@ def summarize(folder: JobFolder) -> JobSummary:
     except RecordError as error:
         return JobSummary(job_id=folder.job_id, status=None, error=error.message, hint=error.hint)
     machine, spec = record.machine, record.spec
+    saved = folder.saved_frames(spec.output)
     return JobSummary(
         job_id=folder.job_id,
         status=record.status,
@@ -63,7 +66,8 @@ def summarize(folder: JobFolder) -> JobSummary:
         driven=folder.locked(),
         started=record.started,
         frames=len(spec.frames),
-        saved=len(folder.saved_frames(spec.output)),
+        saved=len(saved),
+        seconds_per_frame=sum(frame.seconds for frame in saved.values()) / len(saved) if saved else None,
         cost_usd=record.spent_usd + (machine_cost(machine, until=time.time()) if machine else 0.0),
         blend=spec.project / spec.blend,
         output=spec.output,

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Time, money and the share that is done, as every face writes them."""
+
+from __future__ import annotations
+
+from .progress import Progress
+from .status import Status
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as a clock does: 0:07, 12:34, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def fraction_done(progress: Progress) -> float:
+    """Return how much of its phase is done, 0 to 1: of the bytes while uploading, else of the frames."""
+    if progress.status is Status.UPLOADING and progress.to_send:
+        return progress.sent / progress.to_send
+    return (progress.done + progress.failed) / progress.total
