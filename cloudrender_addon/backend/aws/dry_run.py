@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..atonce import all_at_once
 from ..errors import CapacityError, CloudrenderError, ConfigError, ImageError, PermissionsError, QuotaError
 from .errors import code_of, denied_action
 from .instances import launch_request
@@ -47,8 +48,6 @@ _LOOKS = (
 # AWS asks for this right when a launch finds that the account never had a spot machine.
 _FIRST_SPOT = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
 
-_AT_ONCE = 4  # EC2 allows many more calls of each kind in a second
-
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -66,9 +65,8 @@ def refusals(account: Account, *, orders: Sequence[Order], vpc_id: str, own_grou
     """
     tries = [*_tries(orders, vpc_id=vpc_id, own_group=own_group)]
     _ = account.ec2  # before the threads, which would only queue for it
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        found = pool.map(lambda each: _refusal(account, *each), tries)
-        return tuple(dict.fromkeys(refusal for refusal in found if refusal))
+    found = all_at_once(partial(_refusal, account, *each) for each in tries)
+    return tuple(dict.fromkeys(refusal for refusal in found if refusal))
 
 
 def _tries(orders: Sequence[Order], *, vpc_id: str, own_group: bool) -> Iterator[tuple[str, dict[str, Any]]]:

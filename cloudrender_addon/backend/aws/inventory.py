@@ -6,11 +6,12 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..atonce import all_at_once
 from ..errors import CleanupError, CloudrenderError
 from . import instances, keypairs, network, volumes
 from .tags import job_of, ours
@@ -62,9 +63,12 @@ def list_ours(
     """
     filters = ours(job_id=job_id, token=token)
     _ = account.ec2
-    with ThreadPoolExecutor(max_workers=len(Kind)) as pool:  # independent questions, 50–200 ms each
-        found = pool.map(lambda kind: tuple(_LOOKS[kind](account, filters)), kinds)
-        return tuple(resource for resources in found for resource in resources)
+
+    def look(kind: Kind) -> tuple[Resource, ...]:
+        return tuple(_LOOKS[kind](account, filters))
+
+    found = all_at_once(partial(look, kind) for kind in kinds)  # 50–200 ms each
+    return tuple(resource for resources in found for resource in resources)
 
 
 def end(account: Account, resources: Iterable[Resource], *, seconds: float = END_SECONDS) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...instance import user_data_script
+from ..atonce import Answer
 from ..aws import instances, inventory, keypairs, network
 from ..aws.catalog import machine_type
 from ..aws.errors import certainly_refused
@@ -78,13 +78,12 @@ class Ec2Farm:
         account, settings = self._account, self._settings
         region = account.region
         _ = account.ec2  # before the threads, which would only queue for it
-        with ThreadPoolExecutor(max_workers=3) as pool:
-            price = pool.submit(machine_price, account, request.instance_type, on_demand=request.on_demand)
-            place = pool.submit(self._find_place)
-            kind = machine_type(account, request.instance_type, on_demand=request.on_demand)
-            image = resolve_image(account, image=settings.image, gpu=kind.gpu)
-            machine_usd = price.result()
-            site, caller = place.result()
+        price = Answer(lambda: machine_price(account, request.instance_type, on_demand=request.on_demand))
+        place = Answer(self._find_place)
+        kind = machine_type(account, request.instance_type, on_demand=request.on_demand)
+        image = resolve_image(account, image=settings.image, gpu=kind.gpu)
+        machine_usd = price.get()
+        site, caller = place.get()
         new = not self._keys.host(request.token).exists()
         host_key = create_key(self._keys.host(request.token), comment=f"cloudrender host {request.token}")
         create_key(self._keys.job, comment=f"cloudrender job {request.job_id}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ..atonce import Answer
 from ..aws.images import TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB
 from ..aws.price_list import on_demand_prices
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_prices
@@ -44,10 +44,9 @@ def quote(account: Account, settings: Settings, names: Collection[str]) -> dict[
     Without the price list (no right to it, not reachable) on-demand prices are None. Raises `CloudError`.
     """
     _ = account.ec2  # before the threads, which would only queue for it
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        listed = pool.submit(_on_demand_if_told, account, names)
-        spot = spot_prices(account, names)
-        on_demand = listed.result()
+    listed = Answer(lambda: _on_demand_if_told(account, names))
+    spot = spot_prices(account, names)
+    on_demand = listed.get()
     return {
         name: Quote(spot_usd=spot.get(name), on_demand_usd=on_demand.get(name), extras_usd=_extras(settings, name))
         for name in names
