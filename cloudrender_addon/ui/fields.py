@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings that a file has, and the preferences have as defaults for new files: names, tooltips, bounds, lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..backend.aws.choices import CHOICES
+from . import texts
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpy.types import Context
+
+    from ..backend.settings import Purchase
+
+PURCHASES: dict[str, Purchase] = {
+    "SPOT": "spot",
+    "SPOT_THEN_ON_DEMAND": "spot-then-on-demand",
+    "ON_DEMAND": "on-demand",
+}
+
+MACHINE_TYPE_DEFAULT = "g4dn.xlarge"
+PURCHASE_DEFAULT = "SPOT"
+MAX_COST_DEFAULT = 0.0
+MAX_HOURS_DEFAULT = 8.0
+OUTPUT_DEFAULT = "//out/"
+
+
+def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
+    purchase = PURCHASES[getattr(owner, "purchase", PURCHASE_DEFAULT)]
+    for choice in CHOICES:
+        yield choice.name, texts.suggestion(choice, SESSION.quotes.get(choice.name), purchase)
+
+
+MACHINE_TYPE: dict[str, Any] = {
+    "name": "Type",
+    "description": "Machine to rent, by Amazon's name. Those with a GPU render fastest; any Intel or AMD type works",
+    "search": _machine_types,
+    "search_options": {"SUGGESTION"},
+    "options": set(),
+}
+
+PURCHASE: dict[str, Any] = {
+    "name": "Purchase",
+    "description": "How the machine is paid for",
+    "items": (
+        ("SPOT", "Spot", "Cheapest. Amazon may take the machine back; the missing frames then go on with another one"),
+        (
+            "SPOT_THEN_ON_DEMAND",
+            "Spot, Then On-Demand",
+            "Cheapest machine if there is one to be had, otherwise one at the full price",
+        ),
+        ("ON_DEMAND", "On-Demand", "Full price. The machine is never taken back"),
+    ),
+    "options": set(),
+}
+
+MAX_COST: dict[str, Any] = {
+    "name": "Max Cost ($)",
+    "description": "End the job when it has cost this much, in US dollars; finished frames stay. 0 is no limit",
+    "min": 0.0,
+    "max": 100_000.0,
+    "soft_max": 100.0,
+    "precision": 2,
+    "step": 100,
+    "options": set(),
+}
+
+MAX_HOURS: dict[str, Any] = {
+    "name": "Max Hours",
+    "description": "End the job after this many hours; finished frames stay. The machine ends itself then, even if "
+    "this computer is off",
+    "min": 0.1,
+    "max": 168.0,
+    "soft_max": 24.0,
+    "precision": 1,
+    "step": 100,
+    "options": set(),
+}
+
+OUTPUT: dict[str, Any] = {
+    "name": "Output",
+    "description": "Folder on this computer the frames are saved in. Two slashes at the start stand for the folder "
+    "of the file",
+    "subtype": "DIR_PATH",
+}
+
+
+def as_settings(*, machine_type: str, purchase: str, max_cost: float, max_hours: float) -> dict[str, object]:
+    """Return these fields as `load_settings` takes them."""
+    # RNA's numbers have 32 bits: 0.1 is 0.10000000149 there.
+    return {
+        "instance_type": machine_type,
+        "purchase": PURCHASES[purchase],
+        "max_cost": round(max_cost, 2) or "none",
+        "max_hours": round(max_hours, 3),
+    }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of the list of jobs: pure functions from what a job's record says to short lines. No bpy here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..backend.job.status import Status
+from . import texts
+
+if TYPE_CHECKING:
+    from ..backend.job.progress import Progress
+    from ..backend.job.summary import JobSummary
+
+_ICONS = {Status.SUCCEEDED: "CHECKMARK", Status.FAILED: "ERROR", Status.CANCELLED: "CANCEL"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """What this Blender knows of a job it drives: newer than the job's summary."""
+
+    progress: Progress
+    cancelling: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRow:
+    """A job in one row of a list."""
+
+    icon: str
+    name: str
+    frames: str
+    cost: str
+    age: str
+
+
+def job_row(job: JobSummary, live: Live | None, *, now: float) -> JobRow:
+    """Put a job into a row. `now` is epoch seconds."""
+    if job.status is None:
+        return JobRow(icon="ERROR", name=job.job_id, frames="–", cost="–", age="–")
+    saved = live.progress.done if live else job.saved
+    cost = live.progress.cost_usd(now) if live else job.cost_usd
+    return JobRow(
+        icon=_icon(job, live),
+        name=job.blend.stem,
+        frames=f"{saved}/{job.frames}",
+        cost=texts.money(cost),
+        age=texts.age(now - job.started),
+    )
+
+
+def job_lines(job: JobSummary, live: Live | None, *, now: float) -> tuple[str, str]:
+    """Say in two lines how a job stands and what it was rendered with."""
+    if job.status is None:
+        return f"Damaged: {job.error}", job.hint
+    when = texts.age(now - job.started)
+    machine = f"{job.instance_type}, {'started just now' if when == 'now' else f'started {when} ago'}"
+    return _standing(job, live), machine
+
+
+def _standing(job: JobSummary, live: Live | None) -> str:
+    if job.status is None or live:
+        return texts.bar(live.progress, cancelling=live.cancelling).text if live else "Damaged"
+    if job.left_half_way:
+        return "Left half-way: resume or cancel it"
+    if job.open:
+        return f"{texts.phase(job.status)}, by another program"
+    word = texts.phase(job.status)
+    if job.status is Status.SUCCEEDED and not job.complete:
+        return f"{word}, but frames were deleted since"
+    return f"{word}: {job.error}" if job.error and job.status is Status.FAILED else word
+
+
+def _icon(job: JobSummary, live: Live | None) -> str:
+    if live or (job.open and job.driven):
+        return "RENDER_ANIMATION"
+    if job.left_half_way:
+        return "PAUSE"
+    return _ICONS.get(job.status, "QUESTION") if job.status else "ERROR"

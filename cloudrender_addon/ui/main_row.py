@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The top of the panel, which changes its role: render buttons, progress, result. Always four rows, but for errors."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..backend.job.frames import counted
+from ..backend.job.words import format_seconds
+from . import drawing, panel_parts, properties, texts
+from .package import PACKAGE
+from .preferences import preferences
+from .session import SESSION, DrivenJob
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+    from ..backend.job import events as ev
+
+
+def draw(layout: Any, context: Context) -> None:
+    """Draw what the current job, or the absence of one, asks for."""
+    job = SESSION.job
+    if job is None:
+        _idle(layout, context)
+    elif job.ended is None:
+        _running(layout, job)
+    else:
+        _ended(layout, context, job, job.ended)
+
+
+def open_preferences(layout: Any, *, text: str, icon: str = "PREFERENCES", emboss: bool = True) -> None:
+    """Draw a button that opens the preferences of this extension."""
+    layout.operator("preferences.addon_show", text=text, icon=icon, emboss=emboss).module = PACKAGE
+
+
+def _idle(layout: Any, context: Context) -> None:
+    buttons = layout.column(align=True)
+    buttons.operator("cloudrender.render", text="Render Image", icon="RENDER_STILL").animation = False
+    buttons.operator("cloudrender.render", text="Render Animation", icon="RENDER_ANIMATION").animation = True
+    rows = layout.column(align=True)
+    if not bpy.app.online_access:
+        rows.label(text="Blender is offline", icon="INTERNET_OFFLINE")
+        rows.operator("screen.userpref_show", text="Allow Online Access", icon="PREFERENCES").section = "SYSTEM"
+    elif not preferences().setup_done:
+        rows.label(text="Not set up yet", icon="INFO")
+        open_preferences(rows, text="Set Up")
+    else:
+        frames = panel_parts.frame_count(context)
+        rows.label(text=f"{counted(frames)} on {properties.machine_type(context)}")
+        rows.label(text=panel_parts.estimate_text(context, frames=frames))
+
+
+def _running(layout: Any, job: DrivenJob) -> None:
+    now, progress = time.time(), job.progress
+    rows = layout.column(align=True)
+    row = rows.row(align=True)
+    bar = texts.bar(progress, cancelling=job.cancelling)
+    row.progress(factor=bar.factor, text=bar.text, type="BAR")
+    button = row.row(align=True)
+    button.enabled = not job.cancelling
+    button.operator("cloudrender.cancel", text="", icon="CANCEL").job_id = job.spec.job_id
+    rows.label(text=job.notices[-1] if job.notices else _machine(job))
+    pairs = layout.column(align=True)
+    _pair(pairs, f"Elapsed {format_seconds(now - progress.started)}", f"Left {texts.time_left(progress, now)}")
+    _pair(pairs, f"Cost {texts.money(progress.cost_usd(now))}", f"In all {texts.in_all(projected(job, now))}")
+
+
+def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) -> None:
+    job_id = job.spec.job_id
+    ending = texts.ending(ended, total=len(job.spec.frames))
+    rows = layout.column(align=True)
+    row = rows.row(align=True)
+    title = row.row()
+    title.alert = ending.alert
+    title.label(text=ending.title, icon=ending.icon)
+    row.operator("cloudrender.dismiss", text="", icon="X", emboss=False)
+    row = rows.row(align=True)
+    if ending.resumable:
+        row.operator("cloudrender.resume", text="Resume", icon="PLAY").job_id = job_id
+    if ended.frames:
+        row.operator("cloudrender.show_result", text="Show Result", icon="IMAGE_DATA").job_id = job_id
+    if ending.alert:
+        row.operator("cloudrender.open_log", text="" if ended.frames else "Open Log", icon="TEXT").job_id = job_id
+    if ended.frames:
+        row.operator("cloudrender.open_folder", text="", icon="FILE_FOLDER").job_id = job_id
+    if ending.text:
+        drawing.paragraph(layout, context, ending.text)
+        drawing.paragraph(layout, context, ending.hint)
+    else:
+        pairs = layout.column(align=True)
+        pairs.label(text=f"Took {format_seconds(ended.at - job.progress.started)}")
+        pairs.label(text=f"In {job.spec.output}")
+
+
+def projected(job: DrivenJob, now: float) -> float | None:
+    """Return what a running job will have cost, None as long as nobody knows."""
+    from ..backend.job.estimate import projected_usd  # noqa: PLC0415 - of no use before the first job
+
+    return projected_usd(job.progress, now)
+
+
+def _machine(job: DrivenJob) -> str:
+    machine = job.progress.machine
+    if machine is None:
+        return job.spec.settings.instance_type
+    return f"{machine.request.instance_type} in {machine.zone or machine.region}"
+
+
+def _pair(layout: Any, left: str, right: str) -> None:
+    row = layout.row()
+    row.label(text=left)
+    row.label(text=right)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several panels and the dialog say of the render to come: its machine, its estimate, its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..backend.errors import UsageError
+from . import properties, texts
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+    from ..backend.job.estimate import Estimate
+
+
+def machine_text(context: Context) -> str:
+    """Write what will be rented: "g6.xlarge, spot, $0.214/h"."""
+    name, how = properties.machine_type(context), properties.purchase(context)
+    parts = [name, how.replace("-", " ").replace("on demand", "on-demand"), texts.price(SESSION.quotes.get(name), how)]
+    return ", ".join(filter(None, parts))
+
+
+def estimate_text(context: Context, *, frames: int) -> str:
+    """Write what a render of that many frames will probably take, or why that is not known."""
+    if (expected := expectation(context, frames=frames)) is not None:
+        return texts.estimated(expected)
+    return "Asking for the price…" if "quotes" in SESSION.busy else SESSION.quotes_error or "Price not known yet"
+
+
+def limits_text(context: Context) -> str:
+    """Write when the job is ended."""
+    return texts.limits(properties.max_cost(context), properties.max_hours(context))
+
+
+def expectation(context: Context, *, frames: int) -> Estimate | None:
+    """Return what a render of that many frames will probably take, None as long as the price is not known."""
+    from ..backend.job.estimate import OVERHEAD_SECONDS, estimate  # noqa: PLC0415 - of no use before a price is known
+
+    name = properties.machine_type(context)
+    quote = SESSION.quotes.get(name)
+    usd = quote.hourly_usd(properties.purchase(context)) if quote else None
+    if usd is None:
+        return None
+    return estimate(frames=frames, hourly_usd=usd, seconds_per_frame=_pace(name), overhead_seconds=OVERHEAD_SECONDS)
+
+
+def frame_count(context: Context) -> int:
+    """Return of how many frames the animation is, 0 if that makes no sense as it is."""
+    try:
+        return len(properties.frame_numbers(context.scene, animation=True))
+    except UsageError:
+        return 0
+
+
+def _pace(machine_type: str) -> float | None:
+    """Return the seconds per frame in the latest job of the open file on such a machine, None without one."""
+    blend = Path(bpy.data.filepath)
+    return next(
+        (
+            job.seconds_per_frame
+            for job in SESSION.summaries
+            if job.instance_type == machine_type and job.blend == blend and job.seconds_per_frame is not None
+        ),
+        None,
+    )

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel, twice: in the sidebar of the 3D Viewport and in the Output properties. Nothing but drawing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from ..backend.aws.choices import CHOICES
+from ..backend.errors import UsageError
+from ..backend.job.frames import counted
+from . import drawing, jobs_panel, main_row, panel_parts, properties, texts
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+_MACHINES = {choice.name: choice for choice in CHOICES}
+
+
+class _Part:
+    """A panel's drawing; `_place` makes a panel of it."""
+
+    layout: Any
+
+
+class _Main(_Part):
+    bl_label = "Render in Cloud"
+
+    def draw_header_preset(self, _context: Context) -> None:
+        """Draw the gear."""
+        main_row.open_preferences(self.layout, text="", emboss=False)
+
+    def draw(self, context: Context) -> None:
+        """Draw the row that changes its role."""
+        main_row.draw(self.layout, context)
+
+
+class _Machine(_Part):
+    bl_label = "Machine"
+
+    def draw(self, context: Context) -> None:
+        """Draw type and purchase, and what they mean."""
+        layout = drawing.split(self.layout)
+        scene: Any = context.scene
+        layout.prop(scene.cloudrender, "machine_type")
+        name = properties.machine_type(context)
+        choice = _MACHINES.get(name)
+        about = layout.column(align=True)
+        drawing.fact(about, "GPU", texts.gpu(choice) if choice else "Not in the list")
+        drawing.fact(about, "Processor", texts.processor(choice) if choice else "Not in the list")
+        layout.prop(scene.cloudrender, "purchase")
+        prices = layout.column(align=True)
+        quote = SESSION.quotes.get(name)
+        row = drawing.fact(prices, "Spot", "Asking…" if "quotes" in SESSION.busy else texts.price(quote, "spot") or "–")
+        row.operator("cloudrender.refresh_prices", text="", icon="FILE_REFRESH", emboss=False)
+        drawing.fact(prices, "On-Demand", texts.price(quote, "on-demand") or "–")
+        if SESSION.quotes_error:
+            drawing.paragraph(layout, context, SESSION.quotes_error, icon="ERROR")
+
+
+class _Frames(_Part):
+    bl_label = "Frames"
+
+    def draw(self, context: Context) -> None:
+        """Draw which frames are rendered, and where they go."""
+        layout = drawing.split(self.layout)
+        scene: Any = context.scene
+        settings = scene.cloudrender
+        layout.prop(settings, "frames")
+        column = layout.column(align=True)
+        column.enabled = settings.frames == "SCENE"
+        column.prop(scene, "frame_start", text="Start")
+        column.prop(scene, "frame_end", text="End")
+        column.prop(scene, "frame_step", text="Step")
+        column = layout.column()
+        column.enabled = settings.frames == "CUSTOM"
+        column.prop(settings, "custom_frames", placeholder="1-50, 60, 70-90x2")
+        try:
+            frames = properties.frame_numbers(scene, animation=True)
+            drawing.fact(layout, "Renders", counted(len(frames)))
+        except UsageError as error:
+            drawing.paragraph(layout, context, error.message, icon="ERROR")
+        layout.prop(settings, "output")
+
+
+class _Limits(_Part):
+    bl_label = "Limits"
+    bl_options = frozenset({"DEFAULT_CLOSED"})
+
+    def draw(self, context: Context) -> None:
+        """Draw what ends a job early."""
+        layout = drawing.split(self.layout)
+        scene: Any = context.scene
+        layout.prop(scene.cloudrender, "max_cost")
+        layout.prop(scene.cloudrender, "max_hours")
+
+
+class _Cost(_Part):
+    bl_label = "Cost"
+
+    def draw(self, context: Context) -> None:
+        """Draw the estimate; while a job runs, what it has cost and will have cost."""
+        rows = self.layout.column(align=True)
+        job = SESSION.job
+        if job is None:
+            count = panel_parts.frame_count(context)
+            drawing.fact(rows, "Image", panel_parts.estimate_text(context, frames=1))
+            drawing.fact(rows, "Animation", panel_parts.estimate_text(context, frames=count) if count else "–")
+        elif job.ended is None:
+            now = time.time()
+            drawing.fact(rows, "So Far", texts.money(job.progress.cost_usd(now)))
+            drawing.fact(rows, "In All", texts.in_all(main_row.projected(job, now)))
+        else:
+            drawing.fact(rows, "So Far", texts.money(job.ended.cost_usd))
+            drawing.fact(rows, "In All", texts.money(job.ended.cost_usd))
+        drawing.fact(rows, "Limit", panel_parts.limits_text(context))
+
+
+class _Jobs(_Part):
+    bl_label = "Jobs"
+    bl_options = frozenset({"DEFAULT_CLOSED"})
+
+    def draw(self, context: Context) -> None:
+        """Draw the list of jobs and what can be done with the chosen one."""
+        jobs_panel.draw(self.layout, context)
+
+
+def _place(infix: str, **where: str) -> tuple[type, ...]:
+    """Return the classes of all panels at one place of the screen."""
+    parent = f"CLOUDRENDER_PT_{infix}"
+    panels = [type(parent, (_Main, bpy.types.Panel), {**where, "bl_idname": parent})]
+    for part in (_Machine, _Frames, _Limits, _Cost, _Jobs):
+        name = f"{parent}{part.__name__.lower()}"
+        closed = set(getattr(part, "bl_options", ()))
+        panels.append(
+            type(
+                name,
+                (part, bpy.types.Panel),
+                {**where, "bl_idname": name, "bl_parent_id": parent, "bl_options": closed},
+            )
+        )
+    return tuple(panels)
+
+
+CLASSES = (
+    *_place("view3d", bl_space_type="VIEW_3D", bl_region_type="UI", bl_category="Cloud"),
+    *_place("output", bl_space_type="PROPERTIES", bl_region_type="WINDOW", bl_context="output"),
+)

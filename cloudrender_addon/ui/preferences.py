@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preferences: which account, machine image and network, what new files begin with. Never a secret.
+
+Keys stay where AWS's own tools keep them; here is only the name of a profile.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+
+from ..backend.aws.regions import REGIONS
+from . import compat, fields, preferences_layout
+from .package import PACKAGE
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpy.types import Context
+
+    from ..backend.settings import Settings
+
+_PROFILE_KINDS = {
+    "sso": "Single sign-on",
+    "login": "Console sign-in",
+    "role": "Role",
+    "process": "From a program",
+    "keys": "Access keys",
+    "other": "",
+}
+
+
+def _profiles(_owner: object, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
+    for profile in SESSION.profiles:
+        yield profile.name, " | ".join(filter(None, (_PROFILE_KINDS[profile.kind], profile.region)))
+
+
+def _regions(_owner: object, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
+    yield from REGIONS.items()
+
+
+class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Blender's naming rule
+    """See the module."""
+
+    bl_idname = PACKAGE
+
+    profile: StringProperty(  # type: ignore[valid-type]
+        name="Profile",
+        description="Profile of your AWS configuration to pay with. Empty: the one AWS's own tools use",
+        search=_profiles,
+        search_options={"SUGGESTION"},
+    )
+    region: StringProperty(  # type: ignore[valid-type]
+        name="Region",
+        description="Where machines are rented: near you is faster, elsewhere may be cheaper. Empty: the profile's own",
+        search=_regions,
+        search_options={"SUGGESTION"},
+    )
+    image: StringProperty(  # type: ignore[valid-type]
+        name="Image",
+        description='System the machine starts with: "auto" for one with the right drivers, or the ID of an AMI',
+        default="auto",
+    )
+    ssh_user: StringProperty(  # type: ignore[valid-type]
+        name="SSH User",
+        description="Name to log in to the machine with. Change it only for an image of your own",
+        default="ubuntu",
+    )
+    ssh_port: IntProperty(  # type: ignore[valid-type]
+        name="SSH Port",
+        description="Port on which the machine is reached. Change it only for an image of your own",
+        default=22,
+        min=1,
+        max=65535,
+    )
+    subnet: StringProperty(  # type: ignore[valid-type]
+        name="Subnet",
+        description="Subnet to start machines in, such as subnet-0a1b2c3d. Empty: one of your default network",
+    )
+    security_group: StringProperty(  # type: ignore[valid-type]
+        name="Security Group",
+        description="Security group to use as it is, such as sg-0a1b2c3d. Empty: one is made for each job, which lets "
+        "in only this computer",
+    )
+    default_machine_type: StringProperty(default=fields.MACHINE_TYPE_DEFAULT, **fields.MACHINE_TYPE)  # type: ignore[valid-type]
+    default_purchase: EnumProperty(default=fields.PURCHASE_DEFAULT, **fields.PURCHASE)  # type: ignore[valid-type]
+    default_max_cost: FloatProperty(default=fields.MAX_COST_DEFAULT, **fields.MAX_COST)  # type: ignore[valid-type]
+    default_max_hours: FloatProperty(default=fields.MAX_HOURS_DEFAULT, **fields.MAX_HOURS)  # type: ignore[valid-type]
+    default_output: StringProperty(  # type: ignore[valid-type]
+        default=fields.OUTPUT_DEFAULT, options=set(compat.BLEND_RELATIVE), **fields.OUTPUT
+    )
+    on_quit: EnumProperty(  # type: ignore[valid-type]
+        name="On Quit",
+        description="What becomes of a running render when you quit Blender",
+        items=(
+            ("LEAVE", "Leave Running", "A small program in the background goes on with the job and fetches its frames"),
+            ("CANCEL", "Cancel", "The job and its machine are ended; finished frames stay"),
+        ),
+    )
+    setup_done: BoolProperty(  # type: ignore[valid-type]
+        name="Setup Done", description="Whether Check Setup has once found everything in place", options={"HIDDEN"}
+    )
+
+    def draw(self, context: Context) -> None:
+        """Draw them."""
+        preferences_layout.draw(self.layout, context, self)
+
+
+def preferences() -> Any:
+    """Return the preferences of this extension."""
+    return bpy.context.preferences.addons[PACKAGE].preferences  # type: ignore[union-attr]
+
+
+def jobs_home() -> Path:
+    """Return the folder that keeps the records of jobs: CLOUDRENDER_HOME, or the extension's own."""
+    if given := os.environ.get("CLOUDRENDER_HOME"):
+        return Path(given).expanduser()
+    return Path(bpy.utils.extension_path_user(PACKAGE, path="", create=True))
+
+
+def preset() -> dict[str, object]:
+    """Return the settings that the preferences give; what is not among them, the environment or the file may say."""
+    own = preferences()
+    given: dict[str, object] = {
+        name: value
+        for name in ("profile", "region", "subnet", "security_group")
+        if (value := getattr(own, name).strip())
+    }
+    for name in ("image", "ssh_user", "ssh_port"):
+        if own.is_property_set(name) and (value := getattr(own, name)):
+            given[name] = value
+    return {
+        **given,
+        **fields.as_settings(
+            machine_type=own.default_machine_type,
+            purchase=own.default_purchase,
+            max_cost=own.default_max_cost,
+            max_hours=own.default_max_hours,
+        ),
+        "home": str(jobs_home()),
+    }
+
+
+def settings_for(context: Context) -> Settings:
+    """Return the settings of a job that is started now: what the panels and preferences show. Raises `ConfigError`."""
+    from ..backend.settings import load_settings  # noqa: PLC0415 - of no use before the first job
+
+    scene: Any = context.scene.cloudrender  # type: ignore[union-attr]
+    shown = fields.as_settings(
+        machine_type=scene.machine_type,
+        purchase=scene.purchase,
+        max_cost=scene.max_cost,
+        max_hours=scene.max_hours,
+    )
+    return load_settings(environ=os.environ, flags={**preset(), **shown})
+
+
+CLASSES = (CLOUDRENDER_AP_preferences,)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the preferences look: how to begin, the account and Check Setup, the machine, what new files begin with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import drawing
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+    from ..backend.farms.check import CheckResult
+
+_CHECK_ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "failed": "CANCEL", "skipped": "DOT"}
+
+_TEXT_SHARE = 0.8
+"""Of the width, for what a check found."""
+
+_USERS = "https://console.aws.amazon.com/iam/home#/users/create"
+_COMMAND_LINE = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-quickstart.html"
+
+
+def draw(layout: Any, context: Context, own: Any) -> None:
+    """Draw the preferences `own`."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    if not own.setup_done:
+        _how_to_begin(layout.box())
+    _account(_section(layout, "Amazon Account", "USER"), context, own)
+    column = _section(layout, "Machine", "SYSTEM")
+    for name in ("image", "ssh_user", "ssh_port"):
+        column.prop(own, name)
+    column.prop(own, "subnet", placeholder="Automatic")
+    column.prop(own, "security_group", placeholder="Automatic")
+    column = _section(layout, "Defaults for New Files", "FILE_BLEND")
+    for name in ("machine_type", "purchase", "max_cost", "max_hours", "output"):
+        column.prop(own, f"default_{name}")
+    _section(layout, "Quitting", "QUIT").prop(own, "on_quit")
+
+
+def _section(layout: Any, title: str, icon: str) -> Any:
+    box = layout.box()
+    box.label(text=title, icon=icon)
+    return box.column()
+
+
+def _how_to_begin(box: Any) -> None:
+    box.label(text="How to Begin", icon="INFO")
+    steps = box.column(align=True)
+    for text, button, url in (
+        ("1. In your AWS account, make a user with an access key for Cloudrender", "Create a User", _USERS),
+        ('2. On this computer, install the AWS command line and run "aws configure"', "Get It", _COMMAND_LINE),
+    ):
+        split = steps.split(factor=0.75)
+        split.label(text=text)
+        split.operator("wm.url_open", text=button, icon="URL").url = url
+    steps.label(text="3. Choose the profile and a region near you below, and press Check Setup")
+
+
+def _account(column: Any, context: Context, own: Any) -> None:
+    column.prop(own, "profile", placeholder="default")
+    column.prop(own, "region", placeholder="As in the profile")
+    row = column.row()
+    row.scale_y = 1.3
+    busy = "check" in SESSION.busy
+    row.enabled = not busy
+    row.operator("cloudrender.check_setup", text="Checking…" if busy else "Check Setup", icon="CHECKMARK")
+    if not bpy.app.online_access:
+        row = column.row()
+        row.label(text="Blender is offline", icon="INTERNET_OFFLINE")
+        row.operator("screen.userpref_show", text="Allow Online Access", icon="PREFERENCES").section = "SYSTEM"
+    if SESSION.checks:
+        results = column.box().column(align=True)
+        for result in SESSION.checks:
+            _result(results, context, result)
+
+
+def _result(layout: Any, context: Context, result: CheckResult) -> None:
+    split = layout.split(factor=1 - _TEXT_SHARE)
+    split.label(text=result.name, icon=_CHECK_ICONS[result.state])
+    lines = split.column(align=True)
+    lines.alert = result.state == "failed"
+    drawing.paragraph(lines, context, result.text, share=_TEXT_SHARE)
+    if result.hint:
+        drawing.paragraph(lines, context, result.hint, icon="FORWARD", share=_TEXT_SHARE)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A word about the running job in the status bar, with a button to cancel it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import texts
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+
+def _draw(header: Any, _context: Context) -> None:
+    job = SESSION.job
+    if job is None or job.ended is not None:
+        return
+    row = header.layout.row(align=True)
+    row.label(text=texts.status_line(job.progress, time.time(), cancelling=job.cancelling), icon="RENDER_ANIMATION")
+    button = row.row(align=True)
+    button.enabled = not job.cancelling
+    button.operator("cloudrender.cancel", text="", icon="CANCEL", emboss=False).job_id = job.spec.job_id
+
+
+def register() -> None:
+    """Add it."""
+    bpy.types.STATUSBAR_HT_header.append(_draw)
+
+
+def unregister() -> None:
+    """Remove it."""
+    bpy.types.STATUSBAR_HT_header.remove(_draw)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words that panels show: pure functions from what the backend knows to short lines. No bpy here."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..backend.errors import Cancelled, Detached
+from ..backend.job.status import Status
+from ..backend.job.words import format_seconds, fraction_done
+
+if TYPE_CHECKING:
+    from ..backend.aws.choices import MachineChoice
+    from ..backend.farms.quotes import Quote
+    from ..backend.job import events as ev
+    from ..backend.job.estimate import Estimate
+    from ..backend.job.progress import Progress
+    from ..backend.settings import Purchase
+
+_PHASES = {
+    Status.PENDING: "Starting",
+    Status.PACKING: "Collecting Files",
+    Status.PROVISIONING: "Renting a Machine",
+    Status.BOOTING: "Machine Is Starting",
+    Status.UPLOADING: "Sending",
+    Status.RENDERING: "Rendering",
+    Status.RECOVERING: "Recovering",
+    Status.CANCELLING: "Canceling",
+    Status.CLEANING_UP: "Ending the Machine",
+    Status.SUCCEEDED: "Done",
+    Status.FAILED: "Failed",
+    Status.CANCELLED: "Canceled",
+}
+
+_IN_FRAMES = (Status.RENDERING, Status.RECOVERING)
+
+
+def phase(status: Status, *, cancelling: bool = False) -> str:
+    """Name what a job is doing."""
+    if cancelling and not status.terminal and status is not Status.CLEANING_UP:
+        status = Status.CANCELLING
+    return _PHASES[status]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A progress bar: how full (0 to 1) and what is written on it."""
+
+    factor: float
+    text: str
+
+
+def bar(progress: Progress, *, cancelling: bool = False) -> Bar:
+    """Return the bar of a running job. It is filled by bytes while sending, by frames from then on."""
+    text = phase(progress.status, cancelling=cancelling)
+    factor = min(max(fraction_done(progress), 0.0), 1.0)
+    if cancelling:
+        return Bar(factor=factor, text=text)
+    if progress.status is Status.UPLOADING and progress.to_send:
+        text += f" {factor:.0%}"
+    elif progress.status in _IN_FRAMES:
+        text += f" {progress.done}/{progress.total}"
+    return Bar(factor=factor, text=text)
+
+
+def money(usd: float) -> str:
+    """Write an amount in USD: "$1.23", "$0.004" below a cent."""
+    return f"${usd:.3f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def hourly(usd: float) -> str:
+    """Write a price per hour: "$0.214/h"."""
+    return f"${usd:.3f}/h"
+
+
+def about(seconds: float) -> str:
+    """Write a rough duration: "45 s", "12 min", "3.5 h"."""
+    if seconds < 55:
+        return f"{max(round(seconds / 5) * 5, 5)} s"
+    if seconds < 100 * 60:
+        return f"{max(round(seconds / 60), 1)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was, in a few characters: "now", "5 min", "3 h", "2 d"."""
+    if seconds < 60:
+        return "now"
+    if seconds < 3600:
+        return f"{int(seconds / 60)} min"
+    if seconds < 24 * 3600:
+        return f"{int(seconds / 3600)} h"
+    return f"{int(seconds / (24 * 3600))} d"
+
+
+def time_left(progress: Progress, now: float) -> str:
+    """Write the time left, "–" as long as nobody knows."""
+    left = progress.seconds_left(now) if progress.status is Status.RENDERING else None
+    return "–" if left is None else format_seconds(left)
+
+
+def in_all(projected_usd: float | None) -> str:
+    """Write what a running job will have cost, "–" as long as nobody knows."""
+    return "–" if projected_usd is None else money(projected_usd)
+
+
+def status_line(progress: Progress, now: float, *, cancelling: bool = False) -> str:
+    """Write a running job for the status bar: "Rendering 12/24 | 5:00 left | $0.12"."""
+    parts = [bar(progress, cancelling=cancelling).text]
+    if (left := time_left(progress, now)) != "–" and not cancelling:
+        parts.append(f"{left} left")
+    parts.append(money(progress.cost_usd(now)))
+    return "Cloud: " + " | ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a job ended: an icon, a title of a few words, cause and next step ("" where there is none).
+
+    `alert`: the user has to do something. `resumable`: frames are missing, or something may be left running.
+    """
+
+    icon: str
+    title: str
+    text: str = ""
+    hint: str = ""
+    alert: bool = False
+    resumable: bool = False
+
+
+def ending(ended: ev.JobEnded, *, total: int) -> Ending:
+    """Put the end of a job into words."""
+    got = f"{len(ended.frames)} of {total} frames" if total > 1 else f"{len(ended.frames)} of 1 frame"
+    error, cost = ended.error, money(ended.cost_usd)
+    if error is None:
+        frames = f"{total} frames" if total > 1 else "1 frame"
+        return Ending(icon="CHECKMARK", title=f"Done: {frames}, {cost}")
+    if isinstance(error, Detached):
+        return Ending(icon="PAUSE", title="Goes on without this Blender", text=error.message, resumable=True)
+    if ended.status is Status.CLEANING_UP:
+        return Ending(
+            icon="ERROR",
+            title="Something may still be running",
+            text=error.message,
+            hint=error.hint,
+            alert=True,
+            resumable=True,
+        )
+    if isinstance(error, Cancelled):
+        return Ending(icon="CANCEL", title=f"Canceled: {got}, {cost}", text="Nothing is left running", resumable=True)
+    return Ending(
+        icon="ERROR", title=f"Failed: {got}, {cost}", text=error.message, hint=error.hint, alert=True, resumable=True
+    )
+
+
+def wrapped(text: str, *, columns: int) -> list[str]:
+    """Break a text into lines for labels, which do not wrap."""
+    return textwrap.wrap(text, width=max(columns, 10), break_on_hyphens=False)
+
+
+def gpu(choice: MachineChoice) -> str:
+    """Write the GPU of a machine type: "4 × NVIDIA L4, 24 GB each", "None"."""
+    if not choice.gpu:
+        return "None"
+    if choice.gpus > 1:
+        return f"{choice.gpus} × {choice.gpu}, {choice.gpu_memory_gb} GB each"
+    return f"{choice.gpu}, {choice.gpu_memory_gb} GB"
+
+
+def processor(choice: MachineChoice) -> str:
+    """Write processor and memory of a machine type: "16 vCPUs, 64 GB"."""
+    return f"{choice.vcpus} vCPUs, {choice.memory_gb:,} GB"
+
+
+def price(quote: Quote | None, purchase: Purchase) -> str:
+    """Write what a machine costs per hour when bought like that, "" if nobody knows."""
+    usd = quote.hourly_usd(purchase) if quote else None
+    return "" if usd is None else hourly(usd)
+
+
+def suggestion(choice: MachineChoice, quote: Quote | None, purchase: Purchase) -> str:
+    """Describe a machine type in a list: "NVIDIA L4, 24 GB | 4 vCPUs, 16 GB | $0.214/h"."""
+    parts = [gpu(choice) if choice.gpu else "No GPU", processor(choice), price(quote, purchase)]
+    return " | ".join(filter(None, parts))
+
+
+def estimated(estimate: Estimate | None) -> str:
+    """Write what a job will probably take: "About $0.12 in 25 min"; or why that is not known."""
+    if estimate is None:
+        return "Price not known yet"
+    if estimate.usd is None or estimate.seconds is None:
+        return f"{hourly(estimate.hourly_usd)}; time not known yet"
+    return f"About {money(estimate.usd)} in {about(estimate.seconds)}"
+
+
+def limits(max_cost: float | None, max_hours: float) -> str:
+    """Write the limits of a job: "$5.00 or 8 hours"."""
+    hours = f"{max_hours:g} hour{'s' if max_hours != 1 else ''}"
+    return f"{money(max_cost)} or {hours}" if max_cost else f"{hours}, no limit on cost"
