@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import CloudrenderError, ConfigError
-from . import announce
+from . import announce, jobs_panel
 from .background import each_in_background, in_background
 from .preferences import jobs_home, preferences, settings_for
 from .properties import machine_type
@@ -78,6 +78,7 @@ def refresh_summaries() -> None:
 
 def _take_summaries(summaries: tuple[JobSummary, ...]) -> None:
     SESSION.summaries = summaries
+    jobs_panel.mirror_jobs()
 
 
 def refresh_profiles() -> None:
