@@ -131,9 +131,7 @@ _KINDS = {
         syntax="no-spot", effect="spot machines of every type are sold out; on-demand ones are not", parse=_no_spot
     ),
     "delay": _Kind(syntax="delay=ACTION:SECONDS", effect="that call takes that much longer, once", parse=_delay),
-    "deny": _Kind(
-        syntax="deny=SERVICE:ACTION", effect="the user lacks that right", parse=_deny
-    ),
+    "deny": _Kind(syntax="deny=SERVICE:ACTION", effect="the user lacks that right", parse=_deny),
     "quota": _Kind(syntax="quota=CODE:VCPUS", effect="that quota (64 vCPUs each) has this value", parse=_quota),
     "refuse-ssh": _Kind(
         syntax="refuse-ssh=SECONDS", effect="the SSH port stays closed that long after boot", parse=_refuse_ssh
