@@ -59,7 +59,8 @@ def quota(setup: Setup) -> Remark:
             hints.append(f"See that it is at least {kind.vcpus} at {url}")
         elif value < kind.vcpus:
             text = f"A {kind.name} needs {kind.vcpus} vCPUs, and your account may use {value} of {_named(limit)}"
-            hint = f"Request at least {kind.vcpus} at {url} (takes hours to days); until then use a smaller type"
+            until_then = "a type without GPU, such as c7i.2xlarge," if kind.gpu else "a smaller type"
+            hint = f"Request at least {kind.vcpus} at {url} (takes hours to days); until then {until_then} may do"
             if on_demand == setup.purchases[0]:
                 raise QuotaError(text, hint=hint)
             texts.append(text)
