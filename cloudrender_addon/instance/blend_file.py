@@ -31,7 +31,7 @@ def check_renderable(scene: Any, path: Path) -> None:
             f"The scene needs the render engine {engine}, which the rented machine does not have",
             hint="Choose Cycles, EEVEE or Workbench, or use an image with that engine's add-on installed.",
         )
-    if not _has_picture(scene):
+    if not has_picture(scene):
         raise _unusable(
             f"The scene {scene.name!r} has no camera", hint="Set the scene's camera, save, and render again."
         )
@@ -66,7 +66,7 @@ def _stored_engine(scene: Any) -> str:
     return raw.split(b"\0")[0].decode("ascii", errors="replace")
 
 
-def _has_picture(scene: Any) -> bool:
+def has_picture(scene: Any) -> bool:
     """Tell whether there is a camera, or a sequence or compositing that needs none."""
     if scene.camera or any(marker.camera for marker in scene.timeline_markers):
         return True

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What would go wrong with a cloud render of the open file, and how to put it right: found before any money is spent.
+
+Nothing is changed, neither in the file nor on disk, and no network is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import bpy
+
+from ..backend.aws.choices import CHOICES
+from ..backend.errors import CloudrenderError
+from . import compat, lookups, properties
+from .preflight_files import Fault, Findings, examine, unsaved_images
+
+if TYPE_CHECKING:
+    from bpy.types import Context
+
+_SECONDS = 0.5
+_NAMED = 2  # file names in a problem's one line
+_LISTED = 10
+
+_ENGINE_LABELS = {"CYCLES": "Cycles", compat.EEVEE: "EEVEE", "BLENDER_WORKBENCH": "Workbench"}
+
+# What befalls files, and what to do about it.
+_FILE_PROBLEMS: dict[Fault, tuple[str, str, str]] = {
+    Fault.MISSING: ("missing", "Find them with File > External Data > Find Missing Files", "file.find_missing_files"),
+    Fault.OUTSIDE: (
+        "not in the project folder, so not sent",
+        "Move them next to the .blend file or into a folder there, or pack them into it",
+        "",
+    ),
+    Fault.ABSOLUTE: (
+        "used by an absolute path, which does not exist on the machine",
+        "Use File > External Data > Make Paths Relative",
+        "file.make_paths_relative",
+    ),
+    Fault.LEFT_OUT: (
+        "in the project folder, but never sent",
+        "Move them out of the output folder, and do not name them in .cloudrenderignore",
+        "",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, and the next step, each in a line. An ERROR is in the way, a WARNING is for the user.
+
+    `operator` puts it right, or leads there ("" if none does). `names` are lines about each thing concerned.
+    """
+
+    level: Literal["ERROR", "WARNING"]
+    text: str
+    fix: str
+    operator: str = ""
+    names: tuple[str, ...] = ()
+
+
+def find_problems(context: Context, *, animation: bool) -> tuple[Problem, ...]:
+    """Return what is wrong, errors first. Looks at files on disk for about half a second at most."""
+    project = Path(bpy.data.filepath).parent if bpy.data.filepath else None
+    problems = [
+        *_scene_problems(context, animation=animation),
+        *_place_problems(context, project),
+        *_content_problems(context, project),
+    ]
+    return tuple(sorted(problems, key=lambda problem: problem.level))  # "ERROR" before "WARNING"
+
+
+def _error(text: str, fix: str, operator: str = "") -> Problem:
+    return Problem(level="ERROR", text=text, fix=fix, operator=operator)
+
+
+def _warning(text: str, fix: str, operator: str = "", names: tuple[str, ...] = ()) -> Problem:
+    return Problem(level="WARNING", text=text, fix=fix, operator=operator, names=names)
+
+
+def _refused(error: CloudrenderError) -> Problem:
+    return _error(error.message, error.hint)
+
+
+# -- what is to be rendered ----------------------------------------------------------------------------
+
+
+def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
+    from ..instance.blend_file import has_picture  # noqa: PLC0415 - ctypes, which is of no use when enabling
+
+    scene: Any = context.scene
+    if not bpy.app.online_access:
+        operator = "" if bpy.app.online_access_override else "extensions.userpref_allow_online"
+        yield _error(lookups.OFFLINE.message, lookups.OFFLINE.hint, operator)
+    if not has_picture(scene):
+        yield _error("The scene has no camera", "Add one with Add > Camera, and make it active with View > Cameras")
+    yield from _engine_problems(scene.render.engine, properties.machine_type(context))
+    try:
+        properties.frame_numbers(scene, animation=animation)
+    except CloudrenderError as error:
+        yield _refused(error)
+    if animation and scene.render.is_movie_format:
+        yield _warning(
+            "The output is a movie: its frames are rendered as PNG images, to be made a movie afterwards",
+            "Choose an image format in the Output properties if PNG does not suit you",
+        )
+    if bpy.app.autoexec_fail:
+        yield _warning(
+            "Python scripts and drivers of this file are blocked, there as they are here",
+            "If you trust the file, open it again and choose Allow Execution",
+        )
+
+
+def _engine_problems(engine: str, machine_type: str) -> Iterator[Problem]:
+    label = _ENGINE_LABELS.get(engine)
+    if label is None:
+        yield _error(
+            f"The render engine {engine} is not part of Blender, and not on the machine",
+            "Choose Cycles, EEVEE or Workbench in the Render properties",
+        )
+    elif engine != "CYCLES" and not _has_gpu(machine_type):
+        yield _warning(
+            f"{label} needs a GPU, which {machine_type} does not have: it is slow there or fails",
+            "Choose a machine with a GPU, such as g4dn.xlarge, or render with Cycles",
+        )
+
+
+def _has_gpu(machine_type: str) -> bool:
+    for choice in CHOICES:
+        if choice.name == machine_type:
+            return bool(choice.gpu)
+    return machine_type.startswith(("g", "p"))  # Amazon's families of machines with GPUs
+
+
+# -- where it is, and where frames go ------------------------------------------------------------------
+
+
+def _place_problems(context: Context, project: Path | None) -> Iterator[Problem]:
+    from ..backend.assets.concerns import preliminary_concerns  # noqa: PLC0415 - platformdirs
+
+    output = properties.output_folder(context)
+    if project is None:
+        lost = ", and its frames go to a temporary folder" if output.startswith("//") else ""
+        yield _warning(
+            f"The file was never saved: only what is packed into it is sent{lost}",
+            "Save it in a folder of its own first",
+            "wm.save_mainfile",
+        )
+    else:
+        everything = project == project.parent or Path.home().resolve().is_relative_to(project.resolve())
+        for concern in preliminary_concerns(project):
+            # The whole folder of the file is sent.
+            fix = "Save the file in a folder of its own, with only what it uses"
+            make = _error if everything else _warning
+            yield make(concern.rstrip("."), fix, "wm.save_as_mainfile")
+    if project is not None or not output.startswith("//"):
+        folder = Path(bpy.path.abspath(output))
+        if not _can_be_written(folder):
+            yield _error(f"Frames cannot be written to {folder}", "Choose another output folder in the Frames panel")
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Tell whether the folder is there, or can be made, for this user."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+# -- what it is made of --------------------------------------------------------------------------------
+
+
+def _content_problems(context: Context, project: Path | None) -> Iterator[Problem]:
+    unsaved = unsaved_images()
+    if unsaved:
+        yield _warning(
+            f"{_counted(len(unsaved), 'image')} with unsaved changes: {_named(unsaved)}",
+            "Save them with Image > Save All Images in an Image Editor, or pack them",
+            "image.save_all_modified",
+            _listed(unsaved),
+        )
+    output = Path(bpy.path.abspath(properties.output_folder(context)))
+    try:
+        yield from _file_problems(examine(project, outputs=(output,), seconds=_SECONDS))
+    except CloudrenderError as error:
+        yield _refused(error)
+
+
+def _file_problems(findings: Findings) -> Iterator[Problem]:
+    for fault, (what, fix, operator) in _FILE_PROBLEMS.items():
+        files = findings.faults.get(fault, ())
+        if files:
+            verb = "file is" if len(files) == 1 else "files are"
+            names = [Path(file.path).name for file in files]
+            lines = [f"{file.path} ({file.owner})" if file.owner else file.path for file in files]
+            yield _warning(f"{len(files)} {verb} {what}: {_named(names)}", fix, operator, _listed(lines))
+    if findings.not_looked_at:
+        yield _warning(
+            f"{findings.not_looked_at:,} of the files it uses were not looked at, as that takes too long",
+            "Check them with File > External Data > Report Missing Files",
+            "file.report_missing_files",
+        )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _listed(lines: list[str]) -> tuple[str, ...]:
+    more = (f"and {len(lines) - _LISTED} more",) if len(lines) > _LISTED else ()
+    return (*lines[:_LISTED], *more)
