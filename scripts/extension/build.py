@@ -15,7 +15,7 @@ from .wheels import check_agreement, fetch, wheels_for
 
 
 def check_manifest() -> None:
-    """Raise `ValueError` unless the manifest's version is the package's, `WheelError` unless its wheels are the locks'."""
+    """Raise `ValueError` when the manifest has another version than the package, `WheelError` for other wheels."""
     if (version := read_manifest()["version"]) != package_version():
         raise ValueError(f"{MANIFEST.name} says version {version}, the package is {package_version()}")
     check_agreement(listed_wheels())

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from .platforms import PLATFORMS, PYTHONS, Platform
@@ -88,9 +89,11 @@ def check_agreement(names: Iterable[str]) -> None:
 def fetch(platform: Platform, wheels: Iterable[str]) -> Iterator[Path]:
     """Yield the files of these wheels, from the cache where they are there already. Raises `WheelError`."""
     wheels = tuple(wheels)
-    if not all((CACHE / wheel).is_file() for wheel in wheels):
-        for python in PYTHONS:
-            download(platform, lock_of(platform), python=python, into=CACHE)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(CACHE / ".lock"):
+        if not all((CACHE / wheel).is_file() for wheel in wheels):
+            for python in PYTHONS:
+                download(platform, lock_of(platform), python=python, into=CACHE)
     known = {digest for pin in read_lock(lock_of(platform)) for digest in pin.hashes}
     for wheel in wheels:
         path = CACHE / wheel
@@ -107,7 +110,6 @@ def download(platform: Platform, lock: Path, *, python: tuple[int, int], into: P
     command += ["--implementation", "cp", "--python-version", f"{python[0]}.{python[1]}"]
     command += [word for abi in (interpreter, "abi3", "none") for word in ("--abi", abi)]
     command += [word for tag in platform.tags for word in ("--platform", tag)]
-    into.mkdir(parents=True, exist_ok=True)
     if subprocess.run(command, check=False).returncode:
         raise WheelError(f"pip could not bring the wheels for {platform.name}")
 
