@@ -19,6 +19,9 @@ test: setup blenders ## run all tests
 test-unit: setup ## run the quick tests only
 	@$(BIN)/pytest -n 2 tests/unit
 
+test-gui: setup blenders blender-gui ## run the tests by mouse and keyboard in a Blender with a window (needs root, Debian)
+	@$(BIN)/pytest tests/gui
+
 lint: setup ## check style: Python, shell, formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck
@@ -57,5 +60,5 @@ blenders:
 blender-gui:
 	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
 
-.PHONY: help setup demo test test-unit lint types bench build repo smoke-aws lock clean blender blenders blender-gui
+.PHONY: help setup demo test test-unit test-gui lint types bench build repo smoke-aws lock clean blender blenders blender-gui
 .DEFAULT_GOAL := help
