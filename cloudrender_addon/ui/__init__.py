@@ -20,6 +20,7 @@ from . import (
     preferences,
     properties,
     render,
+    results,
     startup,
     statusbar,
 )
@@ -32,6 +33,7 @@ _MODULES: tuple[ModuleType, ...] = (
     job_operators,
     lookup_operators,
     render,
+    results,
     jobs_panel,
     panels,
     menus,

@@ -12,7 +12,7 @@ from ..backend.errors import CloudrenderError, ConfigError
 from ..backend.job import events as ev
 from ..backend.job.progress import Progress
 from ..backend.job.status import Status
-from . import monitor
+from . import lookups, monitor
 from .session import SESSION, DrivenJob
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def drive(folder: JobFolder, spec: JobSpec, *, saved: int = 0, spent_usd: float 
     SESSION.current = spec.job_id
     job.thread.start()
     monitor.wake()
+    lookups.refresh_summaries()
     return job
 
 
@@ -68,6 +69,7 @@ def _body(job: DrivenJob) -> None:
     except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
         error = CloudrenderError(f"Unexpected error: {type(bug).__name__}: {bug}", hint=f"Log: {job.folder.log}")
         job.events.put(_not_driven(job, error))
+    SESSION.inbox.put(lookups.refresh_summaries)
 
 
 def _run(job: DrivenJob) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,19 @@ def refresh_quotes(context: Context) -> None:
 
 def _take_quotes(quotes: dict[str, Quote]) -> None:
     SESSION.quotes, SESSION.quotes_error = quotes, ""
+    _redraw_dialog()
 
 
 def _no_quotes(error: CloudrenderError) -> None:
     SESSION.quotes_error = error.message
+    _redraw_dialog()
+
+
+def _redraw_dialog() -> None:
+    if SESSION.dialog is not None:
+        # The operator drops it when the dialog closes; should Blender close it otherwise, this is what it raises.
+        with contextlib.suppress(RuntimeError, ReferenceError):
+            SESSION.dialog.tag_refresh_ui()
 
 
 def refresh_summaries() -> None:

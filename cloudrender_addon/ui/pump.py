@@ -62,6 +62,7 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
             job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
         case ev.JobEnded():
             job.ended = event
+            results.show_end(job)
             announce.job_ended(job, event)
 
 

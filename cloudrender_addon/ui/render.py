@@ -63,10 +63,12 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
 
     def draw(self, context: Context) -> None:
         """Draw the dialog."""
+        SESSION.dialog = context.region_popup
         dialog.draw(self.layout, context, animation=self.animation, problems=self.problems)
 
     def execute(self, context: Context) -> Answer:
         """Take the snapshot and start the job; without a window, see it to its end."""
+        SESSION.dialog = None
         try:
             self._refuse(find_problems(context, animation=self.animation))
             folder, spec = make_job(context, animation=self.animation)
@@ -76,6 +78,10 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
             return self._see_through(folder)
         jobs.drive(folder, spec)
         return {"FINISHED"}
+
+    def cancel(self, _context: Context) -> None:
+        """Forget the dialog: its region is freed when this returns."""
+        SESSION.dialog = None
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:

@@ -68,6 +68,8 @@ class Session:
     """What background work wants done on the main thread."""
     command: Any = None
     """Blender's handle of the registered command."""
+    dialog: Any = None
+    """The region of the open dialog: nothing but this makes Blender draw it again while the mouse is still."""
     drawn: float = 0.0
     modal_beat: float = 0.0
     modal_after: float = 0.0

@@ -75,17 +75,20 @@ class Driver:
         x, y = self._places(f"place({area!r}, {region!r}, {across}, {down})")
         return x, y
 
-    def find_button(self, target: str, area: str, region: str = "WINDOW", *, across: float = 0.5) -> tuple[int, int]:
+    def find_button(
+        self, target: str, area: str, region: str = "WINDOW", *, across: float = 0.5, words: str = ""
+    ) -> tuple[int, int]:
         """Return where the button for this operator ("render.render") or property ("filepath") is.
 
-        The mouse goes down the region until Blender says that such a button is under it. Raises AssertionError.
+        The mouse goes down the region until Blender says that such a button is under it; `words` must be among the
+        operator's arguments, such as "animation=True". Raises AssertionError.
         """
         left, top, right, bottom = self._places(f"rectangle({area!r}, {region!r})")
         x, seen = round(left + across * (right - left)), []
         for y in range(top + _STEP, bottom, _STEP):
             self.move(x, y)
             found = self._places(f"under_mouse({area!r}, {region!r})")
-            if found == target:
+            if found and found.partition("(")[0] == target and words in found:
                 return x, y
             seen.append(found)
         raise AssertionError(f"no button for {target}, but for {sorted({name for name in seen if name})}")

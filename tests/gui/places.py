@@ -33,7 +33,7 @@ def rectangle(kind, name="WINDOW"):
 
 
 def under_mouse(kind, name="WINDOW"):
-    """Return what the button under the mouse is for: "cloudrender.render", "resolution_x", or None."""
+    """Return what the button under the mouse is for: "render.render(animation=True)", "resolution_x", or None."""
     manager = bpy.context.window_manager
     with bpy.context.temp_override(window=manager.windows[0], area=area(kind), region=region(kind, name)):
         if bpy.context.property:
@@ -43,7 +43,7 @@ def under_mouse(kind, name="WINDOW"):
         before = manager.clipboard
         bpy.ops.ui.copy_python_command_button()
         command, manager.clipboard = manager.clipboard, before
-        return command.removeprefix("bpy.ops.").partition("(")[0]
+        return command.removeprefix("bpy.ops.")
 
 
 def show_tab(kind, name):
