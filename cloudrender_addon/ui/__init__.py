@@ -38,10 +38,13 @@ _MODULES: tuple[ModuleType, ...] = (
     panels,
     menus,
     statusbar,
-    command,
     startup,
+    command,
 )
-"""In this order; each has CLASSES, `register` and `unregister` as it needs them."""
+"""In this order; each has CLASSES, `register` and `unregister` as it needs them.
+
+The command after startup, which empties the session as it goes: its handle in there is needed to remove it.
+"""
 
 
 def register() -> None:
