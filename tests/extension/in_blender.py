@@ -17,7 +17,7 @@ from typing import Any
 import bpy
 
 sys.path.append(str(Path(__file__).parent))
-from snapshot import Commands, snapshot
+from snapshot import Noted, snapshot
 
 MODULE = "bl_ext.user_default.cloudrender"
 DATA = Path(__file__).parents[1] / "data"
@@ -25,27 +25,27 @@ DATA = Path(__file__).parents[1] / "data"
 
 def install(archive: str) -> dict[str, Any]:
     """Install the extension, which enables it; disable it, enable it again, use it."""
-    commands = Commands()
-    report: dict[str, Any] = {"before": snapshot(commands)}
+    noted = Noted()
+    report: dict[str, Any] = {"before": snapshot(noted)}
     done = bpy.ops.extensions.package_install_files(repo="user_default", filepath=archive, enable_on_install=True)
     report["done"] = sorted(done)
-    report |= {"enabled": snapshot(commands), "imported": _slow_imports()}
+    report |= {"enabled": snapshot(noted), "imported": _slow_imports()}
     bpy.ops.preferences.addon_disable(module=MODULE)
-    report["disabled"] = snapshot(commands)
+    report["disabled"] = snapshot(noted)
     bpy.ops.preferences.addon_enable(module=MODULE)
-    return report | {"enabled again": snapshot(commands), "use": _use()}
+    return report | {"enabled again": snapshot(noted), "use": _use()}
 
 
 def restart() -> dict[str, Any]:
     """Enable the extension as Blender does at its start, use it, disable it."""
     import addon_utils  # found once bpy is there
 
-    commands = Commands()
-    report: dict[str, Any] = {"before": snapshot(commands)}
+    noted = Noted()
+    report: dict[str, Any] = {"before": snapshot(noted)}
     addon_utils.enable(MODULE, default_set=True)
-    report |= {"enabled": snapshot(commands), "imported": _slow_imports(), "use": _use()}
+    report |= {"enabled": snapshot(noted), "imported": _slow_imports(), "use": _use()}
     bpy.ops.preferences.addon_disable(module=MODULE)
-    return report | {"disabled": snapshot(commands)}
+    return report | {"disabled": snapshot(noted)}
 
 
 def _slow_imports() -> list[str]:

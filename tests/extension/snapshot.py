@@ -13,25 +13,36 @@ from typing import Any
 import bpy
 
 
-class Commands:
-    """Blender's command-line commands: they cannot be listed, so this notes who adds and removes one."""
+class Noted:
+    """What cannot be listed, so this notes who adds and removes it: the command line's commands, calls at exit."""
 
     def __init__(self) -> None:
-        self.names: dict[object, str] = {}
+        self.commands: dict[object, str] = {}
+        self.exits: list[Callable[..., object]] = []
         self._add, self._remove = bpy.utils.register_cli_command, bpy.utils.unregister_cli_command
         bpy.utils.register_cli_command, bpy.utils.unregister_cli_command = self.add, self.remove
+        self._at_exit, self._not_at_exit = atexit.register, atexit.unregister
+        atexit.register, atexit.unregister = self.at_exit, self.not_at_exit  # type: ignore[assignment]
 
     def add(self, name: str, function: Callable[[list[str]], int]) -> object:
         handle = self._add(name, function)
-        self.names[handle] = name
+        self.commands[handle] = name
         return handle
 
     def remove(self, handle: object) -> None:
         self._remove(handle)
-        self.names.pop(handle, None)  # not there: Blender's own, from before
+        self.commands.pop(handle, None)  # not there: Blender's own, from before
+
+    def at_exit(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Callable[..., object]:
+        self.exits.append(function)
+        return self._at_exit(function, *args, **kwargs)
+
+    def not_at_exit(self, function: Callable[..., object]) -> None:
+        self._not_at_exit(function)
+        self.exits = [each for each in self.exits if each != function]
 
 
-def snapshot(commands: Commands) -> dict[str, list[str]]:
+def snapshot(noted: Noted) -> dict[str, list[str]]:
     """List everything that is registered with Blender now."""
     # The types first: a class counts as registered once its bl_rna was looked at.
     types = [found for name in dir(bpy.types) if hasattr(found := getattr(bpy.types, name), "bl_rna")]
@@ -57,10 +68,10 @@ def snapshot(commands: Commands) -> dict[str, list[str]]:
         "timers": sorted(
             _name(function) for function in _extension_functions() if bpy.app.timers.is_registered(function)
         ),
-        "commands": sorted(commands.names.values()),
+        "commands": sorted(noted.commands.values()),
         "keys": sorted(item.idname for item in _keys()),
         "threads": sorted(thread.name for thread in threading.enumerate()),
-        "exits": [str(atexit._ncallbacks())],  # type: ignore[attr-defined]
+        "exits": sorted(_name(function) for function in noted.exits if _is_ours(function)),
     }
 
 
@@ -72,8 +83,11 @@ def _subclasses(cls: Any) -> Iterator[Any]:
 
 def _extension_functions() -> list[FunctionType]:
     # Timers cannot be listed either, but asked for: so ask for every function that an extension has.
-    functions = [thing for thing in gc.get_objects() if isinstance(thing, FunctionType)]
-    return [function for function in functions if str(function.__module__).startswith("bl_ext.")]
+    return [thing for thing in gc.get_objects() if isinstance(thing, FunctionType) and _is_ours(thing)]
+
+
+def _is_ours(function: Any) -> bool:
+    return str(function.__module__).startswith("bl_ext.")
 
 
 def _keys() -> list[Any]:
