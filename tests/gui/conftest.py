@@ -58,8 +58,8 @@ def driver(display: Display, tmp_path: Path) -> Iterator[Driver]:
 def project(tmp_path: Path, sample: Path) -> Path:
     """Give a project folder with the sample scene; return the .blend."""
     folder = tmp_path / "Robot Film"
-    folder.mkdir()
-    return Path(shutil.copy(sample, folder / "robot.blend"))
+    shutil.copytree(sample.parent, folder)  # with its textures
+    return (folder / sample.name).rename(folder / "robot.blend")
 
 
 @pytest.fixture
