@@ -10,10 +10,14 @@ from . import texts
 if TYPE_CHECKING:
     from bpy.types import Context
 
+LINE = 0.8
+"""Height of a line of text among others, where a button would be 1."""
+
 _LABEL_SHARE = 0.4  # as Blender splits properties
 _CHARACTER = 6.3  # pixels of an average character of Blender's font at a scale of 1
 _MARGINS = 40
 _ICON = 20
+_USUAL_WIDTH = 300.0
 
 
 def split(layout: Any) -> Any:
@@ -23,24 +27,30 @@ def split(layout: Any) -> Any:
     return layout
 
 
-def fact(layout: Any, label: str, value: str) -> Any:
-    """Draw a label and its value as property split would; return the value's row, for a button at its end."""
+def fact(layout: Any, label: str, text: str) -> Any:
+    """Draw a label and a value in the columns of properties; return the value's row, for a button at its end."""
+    row = value(layout, label)
+    row.label(text=text)
+    return row
+
+
+def value(layout: Any, label: str) -> Any:
+    """Draw a label in the column of those of properties; return the row for what it labels."""
     columns = layout.split(factor=_LABEL_SHARE)
     name = columns.row()
     name.alignment = "RIGHT"
     name.label(text=label)
-    row = columns.row(align=True)
-    row.label(text=value)
-    return row
+    return columns.row(align=True)
 
 
 def paragraph(layout: Any, context: Context, text: str, *, icon: str = "NONE", share: float = 1.0) -> None:
     """Draw a text in as many lines as its `share` of the region's width asks for."""
-    width = context.region.width if context.region else 300
-    scale = context.preferences.system.ui_scale  # type: ignore[union-attr]
-    room = width / scale * share - _MARGINS - (_ICON if icon != "NONE" else 0)
+    width = _USUAL_WIDTH
+    if context.region:
+        width = context.region.width / context.preferences.system.ui_scale  # type: ignore[union-attr]
+    room = width * share - _MARGINS - (_ICON if icon != "NONE" else 0)
     column = layout.column(align=True)
-    column.scale_y = 0.8
+    column.scale_y = LINE
     for line in texts.wrapped(text, columns=int(room / _CHARACTER)):
         column.label(text=line, icon=icon)
         icon = "BLANK1" if icon != "NONE" else icon

@@ -10,7 +10,7 @@ from . import texts
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bpy.types import Context
 
@@ -29,10 +29,21 @@ MAX_HOURS_DEFAULT = 8.0
 OUTPUT_DEFAULT = "//out/"
 
 
-def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
-    purchase = PURCHASES[getattr(owner, "purchase", PURCHASE_DEFAULT)]
+def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[str]:
+    purchase = PURCHASES[getattr(owner, "purchase", None) or owner.default_purchase]
     for choice in CHOICES:
-        yield choice.name, texts.suggestion(choice, SESSION.quotes.get(choice.name), purchase)
+        yield texts.suggestion(choice.name, texts.in_list(choice, SESSION.quotes.get(choice.name), purchase))
+
+
+def value_alone(name: str) -> Callable[[Any, Context], None]:
+    """Return what keeps the property of that name free of what suggestions say besides their value."""
+
+    def update(owner: Any, _context: Context) -> None:
+        value = getattr(owner, name)
+        if (alone := texts.chosen(value)) != value:
+            setattr(owner, name, alone)
+
+    return update
 
 
 MACHINE_TYPE: dict[str, Any] = {

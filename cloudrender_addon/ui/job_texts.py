@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of the list of jobs: pure functions from what a job's record says to short lines. No bpy here."""
+"""The list of jobs in words, and what can be done with one: pure functions of what is known of it. No bpy here."""
 
 from __future__ import annotations
 
@@ -33,6 +33,36 @@ class JobRow:
     frames: str
     cost: str
     age: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Possible:
+    """What can be done with a job."""
+
+    show: bool = False
+    folder: bool = False
+    resume: bool = False
+    cancel: bool = False
+    forget: bool = False
+    log: bool = False
+
+
+def possible(job: JobSummary | None, live: Live | None) -> Possible:
+    """Tell what can be done with a job, or with none."""
+    if job is None:
+        return Possible()
+    if job.status is None:
+        return Possible(forget=True, log=True)
+    if live:
+        return Possible(show=live.progress.done > 0, folder=True, cancel=not live.cancelling, log=True)
+    return Possible(
+        show=job.saved > 0,
+        folder=True,
+        resume=not job.driven and (job.open or not job.complete),
+        cancel=job.open,
+        forget=not job.open and not job.driven,
+        log=True,
+    )
 
 
 def job_row(job: JobSummary, live: Live | None, *, now: float) -> JobRow:

@@ -51,17 +51,11 @@ class CLOUDRENDER_UL_jobs(bpy.types.UIList):  # noqa: N801 - Blender's naming ru
         row = job_texts.job_row(job, _live(job), now=time.time())
         split = layout.split(factor=0.4)
         split.label(text=row.name, icon=row.icon)
-        figures = split.row(align=True)
+        columns = split.split(factor=0.36)
         for figure in (row.frames, row.cost, row.age):
-            cell = figure_cell(figures)
+            cell = columns.row()
+            cell.alignment = "RIGHT"
             cell.label(text=figure)
-
-
-def figure_cell(layout: Any) -> Any:
-    """Return a place for a number, which stands at the right."""
-    cell = layout.row()
-    cell.alignment = "RIGHT"
-    return cell
 
 
 def draw(layout: Any, context: Context) -> None:
@@ -71,20 +65,21 @@ def draw(layout: Any, context: Context) -> None:
     row.template_list("CLOUDRENDER_UL_jobs", "", jobs, "rows", jobs, "chosen", rows=_ROWS, maxrows=_ROWS)
     side = row.column(align=True)
     job = chosen_job(context)
+    live = _live(job) if job else None
+    can = job_texts.possible(job, live)
     side.operator("cloudrender.refresh_jobs", text="", icon="FILE_REFRESH")
-    _button(side, "open_log", job, icon="TEXT", enabled=job is not None)
-    _button(side, "forget", job, icon="TRASH", enabled=job is not None and not job.open and not job.driven)
+    _button(side, "open_log", job, icon="TEXT", enabled=can.log)
+    _button(side, "forget", job, icon="TRASH", enabled=can.forget)
     about = layout.column(align=True)
-    lines = job_texts.job_lines(job, _live(job), now=time.time()) if job else ("No job is chosen", "")
+    lines = job_texts.job_lines(job, live, now=time.time()) if job else ("No jobs yet", "")
     for line in lines:
         about.label(text=line)
     buttons = layout.column(align=True)
     row = buttons.row(align=True)
-    _button(row, "show_result", job, text="Show Result", icon="IMAGE_DATA", enabled=job is not None and job.saved > 0)
-    _button(row, "open_folder", job, text="Open Folder", icon="FILE_FOLDER", enabled=_readable(job))
-    resumable = job is not None and _readable(job) and not job.driven and (job.open or not job.complete)
-    _button(buttons, "resume", job, text="Resume Missing Frames", icon="PLAY", enabled=resumable)
-    _button(buttons, "cancel", job, text="Cancel Job", icon="CANCEL", enabled=job is not None and job.open)
+    _button(row, "show_result", job, text="Show Result", icon="IMAGE_DATA", enabled=can.show)
+    _button(row, "open_folder", job, text="Open Folder", icon="FILE_FOLDER", enabled=can.folder)
+    _button(buttons, "resume", job, text="Resume Missing Frames", icon="PLAY", enabled=can.resume)
+    _button(buttons, "cancel", job, text="Cancel Job", icon="CANCEL", enabled=can.cancel)
 
 
 def chosen_job(context: Context) -> JobSummary | None:
@@ -122,10 +117,6 @@ def _live(job: JobSummary) -> job_texts.Live | None:
     if driven is None or driven.ended is not None:
         return None
     return job_texts.Live(progress=driven.progress, cancelling=driven.cancelling)
-
-
-def _readable(job: JobSummary | None) -> bool:
-    return job is not None and job.status is not None
 
 
 @persistent  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from ..backend.errors import UsageError
 from ..backend.job.frames import counted
 from ..backend.job.words import format_seconds
 from . import drawing, panel_parts, properties, texts
@@ -38,7 +39,7 @@ def open_preferences(layout: Any, *, text: str, icon: str = "PREFERENCES", embos
 
 
 def _idle(layout: Any, context: Context) -> None:
-    buttons = layout.column(align=True)
+    buttons = _tall(layout)
     buttons.operator("cloudrender.render", text="Render Image", icon="RENDER_STILL").animation = False
     buttons.operator("cloudrender.render", text="Render Animation", icon="RENDER_ANIMATION").animation = True
     rows = layout.column(align=True)
@@ -49,14 +50,24 @@ def _idle(layout: Any, context: Context) -> None:
         rows.label(text="Not set up yet", icon="INFO")
         open_preferences(rows, text="Set Up")
     else:
-        frames = panel_parts.frame_count(context)
-        rows.label(text=f"{counted(frames)} on {properties.machine_type(context)}")
-        rows.label(text=panel_parts.estimate_text(context, frames=frames))
+        _summary(rows, context)
+
+
+def _summary(rows: Any, context: Context) -> None:
+    """Say in two rows what Render Animation means just now."""
+    try:
+        frames = len(properties.frame_numbers(context.scene, animation=True))
+    except UsageError as error:
+        rows.label(text=error.message, icon="ERROR")
+        rows.label(text=error.hint, icon="BLANK1")
+        return
+    rows.label(text=f"{counted(frames)} on {properties.machine_type(context)}")
+    rows.label(text=panel_parts.estimate_text(context, frames=frames))
 
 
 def _running(layout: Any, job: DrivenJob) -> None:
     now, progress = time.time(), job.progress
-    rows = layout.column(align=True)
+    rows = _tall(layout)
     row = rows.row(align=True)
     bar = texts.bar(progress, cancelling=job.cancelling)
     row.progress(factor=bar.factor, text=bar.text, type="BAR")
@@ -72,28 +83,28 @@ def _running(layout: Any, job: DrivenJob) -> None:
 def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) -> None:
     job_id = job.spec.job_id
     ending = texts.ending(ended, total=len(job.spec.frames))
-    rows = layout.column(align=True)
+    rows = _tall(layout)
     row = rows.row(align=True)
     title = row.row()
     title.alert = ending.alert
     title.label(text=ending.title, icon=ending.icon)
     row.operator("cloudrender.dismiss", text="", icon="X", emboss=False)
     row = rows.row(align=True)
-    if ending.resumable:
-        row.operator("cloudrender.resume", text="Resume", icon="PLAY").job_id = job_id
+    if ending.resume:
+        row.operator("cloudrender.resume", text=ending.resume, icon="PLAY").job_id = job_id
     if ended.frames:
         row.operator("cloudrender.show_result", text="Show Result", icon="IMAGE_DATA").job_id = job_id
     if ending.alert:
         row.operator("cloudrender.open_log", text="" if ended.frames else "Open Log", icon="TEXT").job_id = job_id
     if ended.frames:
         row.operator("cloudrender.open_folder", text="", icon="FILE_FOLDER").job_id = job_id
-    if ending.text:
+    if ending.alert:
         drawing.paragraph(layout, context, ending.text)
         drawing.paragraph(layout, context, ending.hint)
     else:
-        pairs = layout.column(align=True)
-        pairs.label(text=f"Took {format_seconds(ended.at - job.progress.started)}")
-        pairs.label(text=f"In {job.spec.output}")
+        lines = layout.column(align=True)
+        lines.label(text=ending.text or f"Saved in {job.spec.output.name}")
+        lines.label(text=f"Took {format_seconds(ended.at - job.progress.started)}")
 
 
 def projected(job: DrivenJob, now: float) -> float | None:
@@ -101,6 +112,13 @@ def projected(job: DrivenJob, now: float) -> float | None:
     from ..backend.job.estimate import projected_usd  # noqa: PLC0415 - of no use before the first job
 
     return projected_usd(job.progress, now)
+
+
+def _tall(layout: Any) -> Any:
+    """Return a column for the two upper rows, which are what the panel is for."""
+    column = layout.column(align=True)
+    column.scale_y = 1.25
+    return column
 
 
 def _machine(job: DrivenJob) -> str:

@@ -54,8 +54,13 @@ class _Machine(_Part):
         layout.prop(scene.cloudrender, "purchase")
         prices = layout.column(align=True)
         quote = SESSION.quotes.get(name)
-        row = drawing.fact(prices, "Spot", "Asking…" if "quotes" in SESSION.busy else texts.price(quote, "spot") or "–")
-        row.operator("cloudrender.refresh_prices", text="", icon="FILE_REFRESH", emboss=False)
+        if "quotes" in SESSION.busy:
+            drawing.fact(prices, "Spot", "Asking…")
+        elif quote:
+            row = drawing.fact(prices, "Spot", texts.price(quote, "spot") or "Not known")
+            row.operator("cloudrender.refresh_prices", text="", icon="FILE_REFRESH", emboss=False)
+        else:
+            drawing.value(prices, "Spot").operator("cloudrender.refresh_prices", text="Get Prices", icon="FILE_REFRESH")
         drawing.fact(prices, "On-Demand", texts.price(quote, "on-demand") or "–")
         if SESSION.quotes_error:
             drawing.paragraph(layout, context, SESSION.quotes_error, icon="ERROR")
@@ -106,9 +111,8 @@ class _Cost(_Part):
         rows = self.layout.column(align=True)
         job = SESSION.job
         if job is None:
-            count = panel_parts.frame_count(context)
-            drawing.fact(rows, "Image", panel_parts.estimate_text(context, frames=1))
-            drawing.fact(rows, "Animation", panel_parts.estimate_text(context, frames=count) if count else "–")
+            for label, frames in (("Image", 1), ("Animation", panel_parts.frame_count(context))):
+                drawing.fact(rows, label, texts.short_estimate(panel_parts.expectation(context, frames=frames)))
         elif job.ended is None:
             now = time.time()
             drawing.fact(rows, "So Far", texts.money(job.progress.cost_usd(now)))
@@ -116,7 +120,7 @@ class _Cost(_Part):
         else:
             drawing.fact(rows, "So Far", texts.money(job.ended.cost_usd))
             drawing.fact(rows, "In All", texts.money(job.ended.cost_usd))
-        drawing.fact(rows, "Limit", panel_parts.limits_text(context))
+        drawing.fact(rows, "Limit", texts.short_limits(properties.max_cost(context), properties.max_hours(context)))
 
 
 class _Jobs(_Part):
@@ -128,18 +132,18 @@ class _Jobs(_Part):
         jobs_panel.draw(self.layout, context)
 
 
-def _place(infix: str, **where: str) -> tuple[type, ...]:
-    """Return the classes of all panels at one place of the screen."""
+def _place(infix: str, *, closed: bool = False, **where: str) -> tuple[type, ...]:
+    """Return the classes of all panels at one place of the screen; `closed`: only the first is open at first."""
     parent = f"CLOUDRENDER_PT_{infix}"
     panels = [type(parent, (_Main, bpy.types.Panel), {**where, "bl_idname": parent})]
     for part in (_Machine, _Frames, _Limits, _Cost, _Jobs):
         name = f"{parent}{part.__name__.lower()}"
-        closed = set(getattr(part, "bl_options", ()))
+        options = {"DEFAULT_CLOSED"} if closed else set(getattr(part, "bl_options", ()))
         panels.append(
             type(
                 name,
                 (part, bpy.types.Panel),
-                {**where, "bl_idname": name, "bl_parent_id": parent, "bl_options": closed},
+                {**where, "bl_idname": name, "bl_parent_id": parent, "bl_options": options},
             )
         )
     return tuple(panels)
@@ -147,5 +151,5 @@ def _place(infix: str, **where: str) -> tuple[type, ...]:
 
 CLASSES = (
     *_place("view3d", bl_space_type="VIEW_3D", bl_region_type="UI", bl_category="Cloud"),
-    *_place("output", bl_space_type="PROPERTIES", bl_region_type="WINDOW", bl_context="output"),
+    *_place("output", closed=True, bl_space_type="PROPERTIES", bl_region_type="WINDOW", bl_context="output"),
 )

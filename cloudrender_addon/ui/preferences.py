@@ -14,7 +14,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..backend.aws.regions import REGIONS
-from . import compat, fields, preferences_layout
+from . import compat, fields, preferences_layout, texts
 from .package import PACKAGE
 from .session import SESSION
 
@@ -35,13 +35,15 @@ _PROFILE_KINDS = {
 }
 
 
-def _profiles(_owner: object, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
+def _profiles(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
     for profile in SESSION.profiles:
-        yield profile.name, " | ".join(filter(None, (_PROFILE_KINDS[profile.kind], profile.region)))
+        about = filter(None, (_PROFILE_KINDS[profile.kind], profile.region))
+        yield texts.suggestion(profile.name, ", ".join(about))
 
 
-def _regions(_owner: object, _context: Context, _typed: str) -> Iterator[tuple[str, str]]:
-    yield from REGIONS.items()
+def _regions(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
+    for region, place in REGIONS.items():
+        yield texts.suggestion(region, place)
 
 
 class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Blender's naming rule
@@ -53,12 +55,14 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
         name="Profile",
         description="Profile of your AWS configuration to pay with. Empty: the one AWS's own tools use",
         search=_profiles,
+        update=fields.value_alone("profile"),
         search_options={"SUGGESTION"},
     )
     region: StringProperty(  # type: ignore[valid-type]
         name="Region",
         description="Where machines are rented: near you is faster, elsewhere may be cheaper. Empty: the profile's own",
         search=_regions,
+        update=fields.value_alone("region"),
         search_options={"SUGGESTION"},
     )
     image: StringProperty(  # type: ignore[valid-type]
@@ -87,7 +91,9 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
         description="Security group to use as it is, such as sg-0a1b2c3d. Empty: one is made for each job, which lets "
         "in only this computer",
     )
-    default_machine_type: StringProperty(default=fields.MACHINE_TYPE_DEFAULT, **fields.MACHINE_TYPE)  # type: ignore[valid-type]
+    default_machine_type: StringProperty(  # type: ignore[valid-type]
+        default=fields.MACHINE_TYPE_DEFAULT, update=fields.value_alone("default_machine_type"), **fields.MACHINE_TYPE
+    )
     default_purchase: EnumProperty(default=fields.PURCHASE_DEFAULT, **fields.PURCHASE)  # type: ignore[valid-type]
     default_max_cost: FloatProperty(default=fields.MAX_COST_DEFAULT, **fields.MAX_COST)  # type: ignore[valid-type]
     default_max_hours: FloatProperty(default=fields.MAX_HOURS_DEFAULT, **fields.MAX_HOURS)  # type: ignore[valid-type]

@@ -52,13 +52,13 @@ def _how_to_begin(box: Any) -> None:
     box.label(text="How to Begin", icon="INFO")
     steps = box.column(align=True)
     for text, button, url in (
-        ("1. In your AWS account, make a user with an access key for Cloudrender", "Create a User", _USERS),
-        ('2. On this computer, install the AWS command line and run "aws configure"', "Get It", _COMMAND_LINE),
+        ("1. In your AWS account, make a user for Cloudrender", "Create a User", _USERS),
+        ("2. Install the AWS command line and run: aws configure", "Install", _COMMAND_LINE),
     ):
-        split = steps.split(factor=0.75)
+        split = steps.split(factor=0.7)
         split.label(text=text)
         split.operator("wm.url_open", text=button, icon="URL").url = url
-    steps.label(text="3. Choose the profile and a region near you below, and press Check Setup")
+    steps.label(text="3. Choose a profile and a region near you, and check the setup")
 
 
 def _account(column: Any, context: Context, own: Any) -> None:
@@ -69,6 +69,8 @@ def _account(column: Any, context: Context, own: Any) -> None:
     busy = "check" in SESSION.busy
     row.enabled = not busy
     row.operator("cloudrender.check_setup", text="Checking…" if busy else "Check Setup", icon="CHECKMARK")
+    if SESSION.profiles_problem:
+        drawing.paragraph(column, context, SESSION.profiles_problem, icon="ERROR")
     if not bpy.app.online_access:
         row = column.row()
         row.label(text="Blender is offline", icon="INTERNET_OFFLINE")
@@ -81,7 +83,9 @@ def _account(column: Any, context: Context, own: Any) -> None:
 
 def _result(layout: Any, context: Context, result: CheckResult) -> None:
     split = layout.split(factor=1 - _TEXT_SHARE)
-    split.label(text=result.name, icon=_CHECK_ICONS[result.state])
+    name = split.column()
+    name.scale_y = drawing.LINE
+    name.label(text=result.name, icon=_CHECK_ICONS[result.state])
     lines = split.column(align=True)
     lines.alert = result.state == "failed"
     drawing.paragraph(lines, context, result.text, share=_TEXT_SHARE)

@@ -15,7 +15,7 @@ from bpy.props import EnumProperty, FloatProperty, PointerProperty, StringProper
 
 from ..backend.errors import UsageError
 from ..backend.job.frames import parse_frames
-from . import compat, fields
+from . import compat, fields, texts
 from .preferences import preferences
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _text(name: str) -> dict[str, Callable[..., Any]]:
         return str(getattr(scene, f"own_{name}") or getattr(preferences(), f"default_{name}"))
 
     def put(scene: Any, value: str) -> None:
-        setattr(scene, f"own_{name}", value.strip())
+        setattr(scene, f"own_{name}", texts.chosen(value))
 
     return {"get": get, "set": put}
 

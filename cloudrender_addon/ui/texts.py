@@ -107,19 +107,19 @@ def in_all(projected_usd: float | None) -> str:
 
 
 def status_line(progress: Progress, now: float, *, cancelling: bool = False) -> str:
-    """Write a running job for the status bar: "Rendering 12/24 | 5:00 left | $0.12"."""
+    """Write a running job for the status bar: "Cloud: Rendering 12/24, 5:00 left, $0.12"."""
     parts = [bar(progress, cancelling=cancelling).text]
     if (left := time_left(progress, now)) != "–" and not cancelling:
         parts.append(f"{left} left")
     parts.append(money(progress.cost_usd(now)))
-    return "Cloud: " + " | ".join(parts)
+    return "Cloud: " + ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
     """How a job ended: an icon, a title of a few words, cause and next step ("" where there is none).
 
-    `alert`: the user has to do something. `resumable`: frames are missing, or something may be left running.
+    `alert`: the user has to do something. `resume` is what going on with the job is called, "" if there is no need to.
     """
 
     icon: str
@@ -127,7 +127,7 @@ class Ending:
     text: str = ""
     hint: str = ""
     alert: bool = False
-    resumable: bool = False
+    resume: str = ""
 
 
 def ending(ended: ev.JobEnded, *, total: int) -> Ending:
@@ -138,7 +138,7 @@ def ending(ended: ev.JobEnded, *, total: int) -> Ending:
         frames = f"{total} frames" if total > 1 else "1 frame"
         return Ending(icon="CHECKMARK", title=f"Done: {frames}, {cost}")
     if isinstance(error, Detached):
-        return Ending(icon="PAUSE", title="Goes on without this Blender", text=error.message, resumable=True)
+        return Ending(icon="PAUSE", title="Goes on without this Blender", text=error.message, resume="Resume")
     if ended.status is Status.CLEANING_UP:
         return Ending(
             icon="ERROR",
@@ -146,12 +146,12 @@ def ending(ended: ev.JobEnded, *, total: int) -> Ending:
             text=error.message,
             hint=error.hint,
             alert=True,
-            resumable=True,
+            resume="Try Again",
         )
     if isinstance(error, Cancelled):
-        return Ending(icon="CANCEL", title=f"Canceled: {got}, {cost}", text="Nothing is left running", resumable=True)
+        return Ending(icon="CANCEL", title=f"Canceled: {got}, {cost}", text="Nothing is left running", resume="Resume")
     return Ending(
-        icon="ERROR", title=f"Failed: {got}, {cost}", text=error.message, hint=error.hint, alert=True, resumable=True
+        icon="ERROR", title=f"Failed: {got}, {cost}", text=error.message, hint=error.hint, alert=True, resume="Resume"
     )
 
 
@@ -180,19 +180,47 @@ def price(quote: Quote | None, purchase: Purchase) -> str:
     return "" if usd is None else hourly(usd)
 
 
-def suggestion(choice: MachineChoice, quote: Quote | None, purchase: Purchase) -> str:
-    """Describe a machine type in a list: "NVIDIA L4, 24 GB | 4 vCPUs, 16 GB | $0.214/h"."""
-    parts = [gpu(choice) if choice.gpu else "No GPU", processor(choice), price(quote, purchase)]
-    return " | ".join(filter(None, parts))
+_GAP = "    "
 
 
-def estimated(estimate: Estimate | None) -> str:
-    """Write what a job will probably take: "About $0.12 in 25 min"; or why that is not known."""
+def suggestion(name: str, about: str) -> str:
+    """Write an entry of a list of suggestions: a value, and something about it that `chosen` takes off again.
+
+    Blender 4.2 to 5.0 take a description besides the value, and never show it.
+    """
+    return f"{name}{_GAP}{about}" if about else name
+
+
+def chosen(text: str) -> str:
+    """Return the value that was typed or chosen from suggestions."""
+    return text.strip().partition(_GAP)[0].strip()
+
+
+def in_list(choice: MachineChoice, quote: Quote | None, purchase: Purchase) -> str:
+    """Describe a machine type in a list: "NVIDIA L4, 24 GB; 16 GB memory; $0.214/h"."""
+    parts = [gpu(choice) if choice.gpu else f"{choice.vcpus} vCPUs", f"{choice.memory_gb:,} GB memory"]
+    return "; ".join(filter(None, [*parts, price(quote, purchase)]))
+
+
+def short_estimate(estimate: Estimate | None) -> str:
+    """Write what a job will probably take in a few characters: "$0.12, 25 min"; or what will tell."""
     if estimate is None:
-        return "Price not known yet"
+        return "Price not known"
+    if estimate.usd is None or estimate.seconds is None:
+        return "After a first render"
+    return f"{money(estimate.usd)}, {about(estimate.seconds)}"
+
+
+def estimated(estimate: Estimate) -> str:
+    """Write what a job will probably take: "About $0.12 in 25 min"; or what is known of it."""
     if estimate.usd is None or estimate.seconds is None:
         return f"{hourly(estimate.hourly_usd)}; time not known yet"
     return f"About {money(estimate.usd)} in {about(estimate.seconds)}"
+
+
+def short_limits(max_cost: float | None, max_hours: float) -> str:
+    """Write the limits of a job in a few characters: "$5.00 or 8 h"."""
+    return f"{money(max_cost)} or {max_hours:g} h" if max_cost else f"{max_hours:g} h"
 
 
 def limits(max_cost: float | None, max_hours: float) -> str:

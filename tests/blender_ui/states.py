@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run inside Blender, the extension being enabled: the states in which panels are drawn, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+from enabled import part
+
+ev, errors = part("backend.job.events"), part("backend.errors")
+Progress, Status = part("backend.job.progress").Progress, part("backend.job.status").Status
+JobSummary = part("backend.job.summary").JobSummary
+Quote = part("backend.farms.quotes").Quote
+check, base = part("backend.farms.check"), part("backend.farms.base")
+CancelToken = part("backend.cancel").CancelToken
+session = part("ui.session")
+SESSION = session.SESSION
+NOW = time.time()
+QUOTES = {
+    "g4dn.xlarge": Quote(spot_usd=0.21, on_demand_usd=0.526, extras_usd=0.02),
+    "g6.xlarge": Quote(spot_usd=None, on_demand_usd=0.805, extras_usd=0.02),
+}
+MACHINE = base.Machine(
+    request=base.MachineRequest(
+        job_id="j1", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
+    ),
+    region="us-east-1", image_id="ami-1", root_device="/dev/sda1", volume_gb=100, vcpus=4, gpu="NVIDIA T4",
+    machine_usd=0.2, disk_usd=0.01, address_usd=0.005, ssh_user="ubuntu", ssh_port=22, host_key="", zone="us-east-1b",
+    launched_at=NOW - 300,
+)  # fmt: skip
+PROGRESS = Progress(total=24, started=NOW - 600, machine=MACHINE)
+SUMMARY = JobSummary(
+    job_id="j1", status=Status.SUCCEEDED, started=NOW - 7200, frames=24, saved=24, seconds_per_frame=20.0,
+    cost_usd=0.12, blend=Path("/p/robot.blend"), output=Path("/p/out"), instance_type="g4dn.xlarge",
+)  # fmt: skip
+SUMMARIES = (
+    SUMMARY,
+    replace(SUMMARY, job_id="j2", status=Status.FAILED, saved=12, error="Blender crashed on frame 13"),
+    replace(SUMMARY, job_id="j3", status=Status.RENDERING, saved=2, open=True),
+    replace(SUMMARY, job_id="j4", status=Status.RENDERING, saved=2, open=True, driven=True),
+    replace(SUMMARY, job_id="j5", status=Status.CANCELLED, saved=0, cost_usd=0.004),
+    JobSummary(job_id="j6", status=None, error="The record is damaged", hint="Delete its folder"),
+)
+
+
+def reset() -> None:
+    """Be a Blender that has just started, with everything known."""
+    vars(SESSION).update(vars(session.Session()))
+    SESSION.quotes = dict(QUOTES)
+    SESSION.summaries = SUMMARIES
+    choose("j1")
+    settings = bpy.context.scene.cloudrender
+    settings.frames, settings.custom_frames, settings.machine_type = "SCENE", "", ""
+    bpy.context.scene.frame_end = 24
+    part("ui.preferences").preferences().setup_done = True
+    bpy.context.preferences.system.use_online_access = True
+
+
+def choose(job_id: str) -> None:
+    part("ui.jobs_panel").mirror_jobs()
+    jobs = bpy.context.window_manager.cloudrender
+    jobs.chosen = [row.name for row in jobs.rows].index(job_id)
+
+
+def drive(progress: Any, *, notices: tuple[str, ...] = ()) -> Any:
+    spec = SimpleNamespace(
+        job_id="j3",
+        frames=tuple(range(1, 25)),
+        output=Path("/p/out"),
+        settings=SimpleNamespace(instance_type="g4dn.xlarge"),
+    )
+    job = session.DrivenJob(
+        folder=SimpleNamespace(), spec=spec, progress=progress, cancel=CancelToken(), notices=list(notices)
+    )
+    SESSION.driven["j3"], SESSION.current = job, "j3"
+    choose("j3")
+    return job
+
+
+def phase(status: Any, **fields: Any) -> Callable[[], None]:
+    return lambda: drive(replace(PROGRESS, status=status, **fields))
+
+
+def cancelling() -> None:
+    drive(replace(PROGRESS, status=Status.RENDERING)).cancel.cancel()
+
+
+def ended(status: Any, error: Any = None, *, frames: int) -> Callable[[], None]:
+    def set_up() -> None:
+        drive(replace(PROGRESS, status=status)).ended = ev.JobEnded(
+            at=NOW, status=status, error=error, frames=tuple(range(1, frames + 1)), missing=(), cost_usd=0.12
+        )
+
+    return set_up
+
+
+def set_scene(**fields: Any) -> Callable[[], None]:
+    def set_up() -> None:
+        for name, value in fields.items():
+            setattr(bpy.context.scene.cloudrender, name, value)
+
+    return set_up
+
+
+def offline() -> None:
+    bpy.context.preferences.system.use_online_access = False
+    assert not bpy.app.online_access
+
+
+def not_set_up() -> None:
+    part("ui.preferences").preferences().setup_done = False
+
+
+def set_session(**fields: Any) -> Callable[[], None]:
+    return lambda: vars(SESSION).update(fields)
+
+
+def checking() -> None:
+    part("ui.preferences").preferences().setup_done = False
+    states = check.CheckState
+    SESSION.checks = tuple(
+        check.CheckResult(name=state.name, state=state, text=f"Found {state}", hint="Do this" if state != "ok" else "")
+        for state in (states.OK, states.WARNING, states.FAILED, states.SKIPPED)
+    )
+    SESSION.busy = frozenset({"check", "quotes", "profiles", "summaries"})
+
+
+CRASH = errors.RenderError(
+    "Blender crashed while it rendered frame 13", hint="Render that frame on this computer to see why"
+)
+STILL = errors.CleanupError(
+    "i-123 could not be seen gone", resources=("i-123",), hint="It is tried again at the next start"
+)
+STATES: dict[str, Callable[[], Any]] = {
+    "idle": lambda: None,
+    "offline": offline,
+    "not set up": not_set_up,
+    "no quotes": set_session(quotes={}, quotes_error="Your profile may not ask for prices"),
+    "no jobs": lambda: (set_session(summaries=())(), part("ui.jobs_panel").mirror_jobs()),
+    "checking": checking,
+    "a machine of the user's own choice": set_scene(machine_type="x2iedn.xlarge"),
+    "on demand": set_scene(machine_type="g6.xlarge", purchase="SPOT_THEN_ON_DEMAND"),
+    "custom frames": set_scene(frames="CUSTOM", custom_frames="1-50, 60, 70-90x2"),
+    "unusable frames": set_scene(frames="CUSTOM", custom_frames="10-1"),
+    **{status.value: phase(status) for status in Status if not status.terminal},
+    "half sent": phase(Status.UPLOADING, sent=50, to_send=100),
+    "half done": phase(Status.RENDERING, done=12, rendering_since=NOW - 240),
+    "interrupted": lambda: drive(replace(PROGRESS, status=Status.RECOVERING, machine=None), notices=("Taken away",)),
+    "canceling": cancelling,
+    "success": ended(Status.SUCCEEDED, frames=24),
+    "partial": ended(Status.FAILED, CRASH, frames=12),
+    "failure": ended(Status.FAILED, CRASH, frames=0),
+    "canceled": ended(Status.CANCELLED, errors.Cancelled(), frames=3),
+    "not cleaned up": ended(Status.CLEANING_UP, STILL, frames=24),
+    "handed over": ended(Status.RENDERING, errors.Detached(), frames=3),
+    **{f"job {name} chosen": (lambda name=name: choose(name)) for name in ("j1", "j2", "j3", "j4", "j5", "j6")},
+}  # fmt: skip
