@@ -83,7 +83,7 @@ def _warning(text: str, fix: str, operator: str = "", names: tuple[str, ...] = (
 
 
 def _refused(error: CloudrenderError) -> Problem:
-    return _error(error.message, error.hint)
+    return _error(error.message, error.hint.rstrip("."))
 
 
 # -- what is to be rendered ----------------------------------------------------------------------------

@@ -79,26 +79,31 @@ def unsaved_images() -> list[str]:
 
 def used_files() -> Iterator[UsedFile]:
     """Yield what the open .blend and its libraries take from other files, each once, but what is packed."""
-    seen = {
-        os.path.normpath(_absolute(text)) for text in bpy.data.texts if text.filepath
-    }  # their text is in the .blend
-    for library in bpy.data.libraries:
-        if _brings_brushes_only(library):
-            seen.add(os.path.normpath(_absolute(library)))
+    idle = {library for library in bpy.data.libraries if _brings_nothing(library)}
+    seen = {_absolute(text) for text in bpy.data.texts if text.filepath}  # their text is in the .blend
     for image in bpy.data.images:
         for file in _of_image(image):
-            # Other paths of an image (one without users, the pattern of its tiles) are in Blender's list, too.
-            if file.path not in seen and _used(image):
+            if file.path not in seen and _used(image) and image.library not in idle:
                 yield file
             seen.add(file.path)
-        seen.add(os.path.normpath(_absolute(image)))
+        seen.add(_absolute(image))  # as Blender's list has it, with the tile's number left open
+    libraries = {_absolute(library) for library in bpy.data.libraries if library not in idle}
     owners = _owners()
     for listed, stored in zip(_blend_paths(absolute=True), _blend_paths(absolute=False), strict=True):
         path = os.path.normpath(listed)
-        # The folder of a cache has no suffix: it need not be there. A cache without a place has an empty path.
-        if path not in seen and Path(path).suffix:
+        if path not in seen and _is_needed(path, libraries):
             seen.add(path)
             yield UsedFile(path=path, stored=stored, owner=owners.get(path, ""))
+
+
+def _is_needed(path: str, libraries: set[str]) -> bool:
+    """Tell files from what else Blender lists.
+
+    That is the folders of caches, which need not be there, the empty path of a cache without one, and the .blend files
+    that something was appended from (Blender remembers them, so as not to append it twice).
+    """
+    suffix = Path(path).suffix.lower()
+    return bool(suffix) and (suffix != ".blend" or path in libraries)
 
 
 def _blend_paths(*, absolute: bool) -> list[str]:
@@ -151,28 +156,30 @@ def _of_image(image: Any) -> Iterator[UsedFile]:
     for number in numbers:
         u, v = (number - 1001) % 10 + 1, (number - 1001) // 10 + 1
         path = whole.replace("<UDIM>", str(number)).replace("<UVTILE>", f"u{u}_v{v}")
-        yield UsedFile(
-            path=os.path.normpath(path), stored=stored, owner=_owner(image), sequence=image.source == "SEQUENCE"
-        )
+        yield UsedFile(path=path, stored=stored, owner=_owner(image), sequence=image.source == "SEQUENCE")
 
 
 def _used(datablock: Any) -> bool:
     return bool(datablock.users > datablock.use_fake_user)
 
 
-def _brings_brushes_only(library: Any) -> bool:
-    """Tell whether a library is of no use to a render: Blender links the brush in hand from its own ones."""
-    content = library.users_id
-    rendered = (bpy.types.Object, bpy.types.Collection, bpy.types.Material, bpy.types.NodeTree, bpy.types.World)
-    return any(isinstance(one, bpy.types.Brush) for one in content) and not any(
-        isinstance(one, rendered) for one in content
-    )
+def _brings_nothing(library: Any) -> bool:
+    """Tell whether nothing of a library is rendered.
+
+    It stays empty after an append, and since 4.3 Blender links the brush in hand, with its material.
+    """
+    data: Any = bpy.data
+    content = set(library.users_id)
+    others = {one for one in content if not isinstance(one, bpy.types.Brush)}
+    if len(others) == len(content):
+        return not content
+    return all(users <= content for users in data.user_map(subset=others).values())
 
 
 def _owners() -> dict[str, str]:
     data = bpy.data
     kinds: tuple[Any, ...] = (data.libraries, data.sounds, data.movieclips, data.fonts, data.volumes, data.cache_files)
-    return {os.path.normpath(_absolute(one)): _owner(one) for kind in kinds for one in kind if one.filepath}
+    return {_absolute(one): _owner(one) for kind in kinds for one in kind if one.filepath}
 
 
 def _owner(datablock: Any) -> str:
@@ -181,4 +188,4 @@ def _owner(datablock: Any) -> str:
 
 
 def _absolute(datablock: Any) -> str:
-    return str(bpy.path.abspath(datablock.filepath, library=datablock.library))
+    return os.path.normpath(bpy.path.abspath(datablock.filepath, library=datablock.library))
