@@ -67,7 +67,7 @@ def bar(progress: Progress, *, cancelling: bool = False) -> Bar:
 
 def money(usd: float) -> str:
     """Write an amount in USD: "$1.23", "$0.004" below a cent."""
-    return f"${usd:.3f}" if 0 < usd < 0.01 else f"${usd:,.2f}"
+    return f"${usd:.3f}" if 0 < usd < 0.0095 else f"${usd:,.2f}"
 
 
 def hourly(usd: float) -> str:

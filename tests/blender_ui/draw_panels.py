@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,9 @@ sys.path.append(str(Path(__file__).parent))
 from enabled import enable, part
 
 enable()
-from states import STATES, reset  # noqa: E402
+from states import NOW, STATES, reset  # noqa: E402
+
+time.time = lambda: NOW  # so that what is drawn twice is the same
 
 
 class Layout:

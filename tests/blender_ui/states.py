@@ -117,6 +117,12 @@ def not_set_up() -> None:
     part("ui.preferences").preferences().setup_done = False
 
 
+def rendered_before() -> None:
+    """Be in a file that was never saved, of which a job is known (saving one prints its path)."""
+    SESSION.summaries = (replace(SUMMARY, blend=Path(bpy.data.filepath)),)
+    part("ui.jobs_panel").mirror_jobs()
+
+
 def set_session(**fields: Any) -> Callable[[], None]:
     return lambda: vars(SESSION).update(fields)
 
@@ -142,6 +148,7 @@ STATES: dict[str, Callable[[], Any]] = {
     "offline": offline,
     "not set up": not_set_up,
     "no quotes": set_session(quotes={}, quotes_error="Your profile may not ask for prices"),
+    "rendered before": rendered_before,
     "no jobs": lambda: (set_session(summaries=())(), part("ui.jobs_panel").mirror_jobs()),
     "checking": checking,
     "a machine of the user's own choice": set_scene(machine_type="x2iedn.xlarge"),

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every panel in every state, drawn through a real layout of real Blenders without a complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.blender_ui.host import VERSIONS, run_in_blender
+
+pytestmark = pytest.mark.blender
+
+_MAIN = "CLOUDRENDER_PT_view3d"
+_PHASES = ("pending", "packing", "provisioning", "booting", "uploading", "rendering", "recovering", "cleaning up")
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return state → panel → what was drawn; a complaint of Blender's has failed the test already."""
+    return run_in_blender(request.param, tmp_path_factory.mktemp("home"), "draw_panels.py")
+
+
+def items(layout: Any) -> Iterator[dict[str, Any]]:
+    """Yield what a layout holds, from the top."""
+    for item in layout:
+        if "items" in item:
+            yield from items(item["items"])
+        else:
+            yield item
+
+
+def said(layout: Any) -> list[str]:
+    return [item["draw_string"] for item in items(layout) if item["draw_string"]]
+
+
+def buttons(layout: Any) -> list[str]:
+    return [item["operator"].removeprefix("bpy.ops.") for item in items(layout) if item.get("operator")]
+
+
+def height(item: dict[str, Any]) -> int:
+    """Return how many rows high an item is: columns add up, of what stands side by side the highest counts."""
+    if "items" not in item:
+        return 1
+    heights = [height(part) for part in item["items"]]
+    beside = item["type"] in ("LAYOUT_ROW", "LAYOUT_SPLIT")
+    return max(heights, default=0) if beside else sum(heights)
+
+
+def test_the_main_row_changes_its_role(drawn: Any) -> None:
+    idle, running, done = (drawn[state][_MAIN] for state in ("idle", "half done", "success"))
+    assert "cloudrender.render(animation=False)" in buttons(idle) and "Render Animation" in said(idle)
+    assert "Rendering 12/24" in said(running) and 'cloudrender.cancel(job_id="j3")' in buttons(running)
+    assert "Done: 24 frames, $0.12" in said(done) and 'cloudrender.show_result(job_id="j3")' in buttons(done)
+    assert not any("cloudrender.render" in button for button in buttons(running) + buttons(done))
+    assert "cloudrender.dismiss()" in buttons(done) and "cloudrender.dismiss()" not in buttons(running)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "offline",
+        "not set up",
+        "no quotes",
+        "unusable frames",
+        *_PHASES,
+        "half done",
+        "canceling",
+        "success",
+        "canceled",
+    ],
+)
+def test_the_panel_does_not_jump(drawn: Any, state: str) -> None:
+    for panel in (_MAIN, f"{_MAIN}_cost"):
+        heights = [sum(map(height, drawn[name][panel])) for name in (state, "idle")]
+        assert heights[0] == heights[1], said(drawn[state][panel])
+
+
+def test_time_and_money_are_told_while_it_runs(drawn: Any) -> None:
+    words = said(drawn["half done"][_MAIN])
+    assert {"Elapsed 10:00", "Left 4:00", "Cost $0.02", "In all $0.03"} <= set(words)
+    assert said(drawn["half done"][f"{_MAIN}_cost"])[:2] == ["So Far", "$0.02"]
+    assert said(drawn["pending"][_MAIN]).count("Left –") == 1
+
+
+@pytest.mark.parametrize("state", ["partial", "failure", "not cleaned up"])
+def test_a_failure_says_why_and_what_to_do(drawn: Any, state: str) -> None:
+    words, can = " ".join(said(drawn[state][_MAIN])), buttons(drawn[state][_MAIN])
+    assert "Render that frame on this computer" in words or "It is tried again" in words
+    assert 'cloudrender.resume(job_id="j3")' in can and 'cloudrender.open_log(job_id="j3")' in can
+    assert ('cloudrender.show_result(job_id="j3")' in can) == (state != "failure")
+
+
+@pytest.mark.parametrize(("state", "button"), [("offline", "userpref_show"), ("not set up", "addon_show")])
+def test_what_is_in_the_way_has_a_button(drawn: Any, state: str, button: str) -> None:
+    assert any(button in found for found in buttons(drawn[state][_MAIN])[1:])
+
+
+def test_the_machine_is_described(drawn: Any) -> None:
+    words = said(drawn["idle"][f"{_MAIN}_machine"])
+    assert {"g4dn.xlarge", "NVIDIA T4, 16 GB", "4 vCPUs, 16 GB", "$0.230/h", "$0.546/h"} <= set(words)
+    assert "Get Prices" in said(drawn["no quotes"][f"{_MAIN}_machine"])
+    assert "Not in the list" in said(drawn["a machine of the user's own choice"][f"{_MAIN}_machine"])
+
+
+def test_the_frames_are_counted(drawn: Any) -> None:
+    panel = f"{_MAIN}_frames"
+    assert "24 frames" in said(drawn["idle"][panel])
+    assert "62 frames" in said(drawn["custom frames"][panel])
+    assert '"10-1" ends before it begins' in said(drawn["unusable frames"][panel])
+
+
+def test_an_estimate_goes_by_the_last_render_of_the_file(drawn: Any) -> None:
+    # 180 s for the machine and 20 s a frame, at $0.23 an hour
+    assert said(drawn["rendered before"][f"{_MAIN}_cost"])[:4] == [
+        "Image",
+        "$0.01, 3 min",
+        "Animation",
+        "$0.04, 11 min",
+    ]
+    assert "About $0.04 in 11 min" in said(drawn["rendered before"][_MAIN])
+    assert "After a first render" in said(drawn["idle"][f"{_MAIN}_cost"])
+
+
+def test_the_list_of_jobs(drawn: Any) -> None:
+    words = said(drawn["job j2 chosen"][f"{_MAIN}_jobs"])
+    assert words[:8] == ["robot", "24/24", "$0.12", "2 h", "robot", "12/24", "$0.12", "2 h"]
+    assert "Failed: Blender crashed on frame 13" in words
+    assert 'cloudrender.resume(job_id="j2")' in buttons(drawn["job j2 chosen"][f"{_MAIN}_jobs"])
+    assert "Damaged: The record is damaged" in said(drawn["job j6 chosen"][f"{_MAIN}_jobs"])
+    assert "No jobs yet" in said(drawn["no jobs"][f"{_MAIN}_jobs"])
+    assert "12/24" in said(drawn["half done"][f"{_MAIN}_jobs"])
+
+
+def test_the_output_properties_have_the_same_panel(drawn: Any) -> None:
+    for state, panels in drawn.items():
+        for name, layout in panels.items():
+            if name.startswith(_MAIN):
+                assert said(panels[name.replace("view3d", "output")]) == said(layout), state
+
+
+def test_menu_and_status_bar(drawn: Any) -> None:
+    assert said(drawn["idle"]["menus"]) == ["Render Image in Cloud", "Render Animation in Cloud"]
+    assert not said(drawn["idle"]["statusbar"]) and not said(drawn["success"]["statusbar"])
+    assert said(drawn["half done"]["statusbar"]) == ["Cloud: Rendering 12/24, 4:00 left, $0.02"]
+    assert buttons(drawn["half done"]["statusbar"]) == ['cloudrender.cancel(job_id="j3")']
+
+
+def test_the_preferences(drawn: Any) -> None:
+    begin, later = said(drawn["checking"]["preferences"]), said(drawn["idle"]["preferences"])
+    assert "How to Begin" in begin and "How to Begin" not in later
+    assert "Checking…" in begin and "Check Setup" in later
+    assert {"Found ok", "Found failed", "Do this"} <= set(begin)
+    held = {item["rna"] for item in items(drawn["idle"]["preferences"]) if item.get("rna")}
+    assert not [name for name in held if "secret" in name or "key" in name]
