@@ -43,14 +43,25 @@ def value(layout: Any, label: str) -> Any:
     return columns.row(align=True)
 
 
+def beginning(layout: Any, context: Context, text: str, *, icon: str = "NONE") -> None:
+    """Draw as much of a text as one line takes: Blender would leave out its middle."""
+    [first, *more] = texts.wrapped(text, columns=_columns(context, icon=icon, share=1.0)) or [""]
+    layout.label(text=f"{first}…" if more else first, icon=icon)
+
+
 def paragraph(layout: Any, context: Context, text: str, *, icon: str = "NONE", share: float = 1.0) -> None:
     """Draw a text in as many lines as its `share` of the region's width asks for."""
+    column = layout.column(align=True)
+    column.scale_y = LINE
+    for line in texts.wrapped(text, columns=_columns(context, icon=icon, share=share)):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1" if icon != "NONE" else icon
+
+
+def _columns(context: Context, *, icon: str, share: float) -> int:
+    """Return how many characters fit into a line."""
     width = _USUAL_WIDTH
     if context.region:
         width = context.region.width / context.preferences.system.ui_scale  # type: ignore[union-attr]
     room = width * share - _MARGINS - (_ICON if icon != "NONE" else 0)
-    column = layout.column(align=True)
-    column.scale_y = LINE
-    for line in texts.wrapped(text, columns=int(room / _CHARACTER)):
-        column.label(text=line, icon=icon)
-        icon = "BLANK1" if icon != "NONE" else icon
+    return int(room / _CHARACTER)

@@ -75,7 +75,7 @@ def job_row(job: JobSummary, live: Live | None, *, now: float) -> JobRow:
         icon=_icon(job, live),
         name=job.blend.stem,
         frames=f"{saved}/{job.frames}",
-        cost=texts.money(cost),
+        cost=f"${cost:,.2f}",  # always two places: the columns are as wide as their texts
         age=texts.age(now - job.started),
     )
 

@@ -51,9 +51,9 @@ class CLOUDRENDER_UL_jobs(bpy.types.UIList):  # noqa: N801 - Blender's naming ru
         row = job_texts.job_row(job, _live(job), now=time.time())
         split = layout.split(factor=0.4)
         split.label(text=row.name, icon=row.icon)
-        columns = split.split(factor=0.36)
+        figures = split.row(align=True)
         for figure in (row.frames, row.cost, row.age):
-            cell = columns.row()
+            cell = figures.row()
             cell.alignment = "RIGHT"
             cell.label(text=figure)
 

@@ -28,7 +28,7 @@ def draw(layout: Any, context: Context) -> None:
     if job is None:
         _idle(layout, context)
     elif job.ended is None:
-        _running(layout, job)
+        _running(layout, context, job)
     else:
         _ended(layout, context, job, job.ended)
 
@@ -65,7 +65,7 @@ def _summary(rows: Any, context: Context) -> None:
     rows.label(text=panel_parts.estimate_text(context, frames=frames))
 
 
-def _running(layout: Any, job: DrivenJob) -> None:
+def _running(layout: Any, context: Context, job: DrivenJob) -> None:
     now, progress = time.time(), job.progress
     rows = _tall(layout)
     row = rows.row(align=True)
@@ -74,7 +74,10 @@ def _running(layout: Any, job: DrivenJob) -> None:
     button = row.row(align=True)
     button.enabled = not job.cancelling
     button.operator("cloudrender.cancel", text="", icon="CANCEL").job_id = job.spec.job_id
-    rows.label(text=job.notices[-1] if job.notices else _machine(job))
+    if job.notices:
+        drawing.beginning(rows, context, job.notices[-1], icon="INFO")
+    else:
+        rows.label(text=_machine(job))
     pairs = layout.column(align=True)
     _pair(pairs, f"Elapsed {format_seconds(now - progress.started)}", f"Left {texts.time_left(progress, now)}")
     _pair(pairs, f"Cost {texts.money(progress.cost_usd(now))}", f"In all {texts.in_all(projected(job, now))}")
