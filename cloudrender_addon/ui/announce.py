@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
@@ -14,10 +13,13 @@ from ..backend.job.status import Status
 from .answers import Answer
 
 if TYPE_CHECKING:
-    from bpy.types import Context
+    from bpy.types import Context, Event
 
     from ..backend.job import events as ev
     from .session import DrivenJob
+
+
+_SOON_SECONDS = 0.01
 
 
 def say(level: str, text: str) -> None:
@@ -27,8 +29,7 @@ def say(level: str, text: str) -> None:
         return
     manager = bpy.context.window_manager
     if manager and len(manager.windows):
-        # An error is an exception for a caller in Python; it is in the Info log by then.
-        with bpy.context.temp_override(window=manager.windows[0]), contextlib.suppress(RuntimeError):
+        with bpy.context.temp_override(window=manager.windows[0]):
             bpy.ops.cloudrender.announce("INVOKE_DEFAULT", level=level, text=text)  # type: ignore[attr-defined]
 
 
@@ -56,9 +57,28 @@ class CLOUDRENDER_OT_announce(bpy.types.Operator):  # noqa: N801 - Blender's nam
     level: bpy.props.StringProperty()  # type: ignore[valid-type]
     text: bpy.props.StringProperty()  # type: ignore[valid-type]
 
-    def invoke(self, _context: Context, _event: object) -> Answer:
+    _timer: Any = None
+
+    def invoke(self, context: Context, _event: Event) -> Answer:
+        # What an operator called from Python reports is not shown (measured in 4.3); what a modal one reports is.
+        manager: Any = context.window_manager
+        self._timer = manager.event_timer_add(_SOON_SECONDS, window=context.window)
+        manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: Context, event: Event) -> Answer:
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        self.cancel(context)
         self.report({self.level}, self.text)
-        return {"FINISHED"}
+        return {"FINISHED", "PASS_THROUGH"}
+
+    def cancel(self, context: Context) -> None:
+        """Let go of the timer."""
+        manager: Any = context.window_manager
+        if self._timer is not None:
+            manager.event_timer_remove(self._timer)
+            self._timer = None
 
 
 CLASSES = (CLOUDRENDER_OT_announce,)

@@ -28,16 +28,16 @@ class _OfJob:
     report: Any
 
     @property
-    def name(self) -> str:
+    def target(self) -> str:
         return str(self.job_id or SESSION.current or "")
 
     def folder(self) -> JobFolder:
         from ..backend.job.store import JobStore  # noqa: PLC0415 - filelock is of no use before the first job
 
-        return JobStore(jobs_home()).find(self.name)
+        return JobStore(jobs_home()).find(self.target)
 
     def driven(self) -> DrivenJob | None:
-        job = SESSION.driven.get(self.name)
+        job = SESSION.driven.get(self.target)
         return job if job and job.ended is None else None
 
     def refuse(self, error: CloudrenderError) -> Answer:
@@ -61,9 +61,9 @@ class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         answer: Answer = manager.invoke_confirm(
             self,
             event,
-            title="Cancel the cloud render?",
+            title="Stop the cloud render?",
             message="The machine is ended, and billed until then. Finished frames stay.",
-            confirm_text="Cancel Render",
+            confirm_text="Stop Render",  # Blender calls the other button Cancel
             icon="QUESTION",
         )
         return answer

@@ -74,13 +74,14 @@ def _body(job: DrivenJob) -> None:
 
 def _run(job: DrivenJob) -> None:
     # Imported on this thread: boto3 and paramiko take a second.
+    from .dependencies import check_dependencies  # noqa: PLC0415
+
+    if problem := check_dependencies():  # before what needs them is imported
+        raise ConfigError(problem.message, hint=problem.hint)
     from ..backend.job.log import log_to  # noqa: PLC0415
     from ..backend.job.runner import JobRunner  # noqa: PLC0415
     from ..backend.jobs import farm_of, reopen, scan_job  # noqa: PLC0415
-    from .dependencies import check_dependencies  # noqa: PLC0415
 
-    if problem := check_dependencies():
-        raise ConfigError(problem.message, hint=problem.hint)
     wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
     with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
         reopen(job.folder)

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from ..backend.job import events as ev
-from . import announce, results
+from . import announce, results, statusbar
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -96,3 +96,4 @@ def redraw() -> None:
                         region.tag_redraw()
             elif area.type in ("PROPERTIES", "PREFERENCES"):
                 area.tag_redraw()
+    statusbar.redraw()

@@ -26,6 +26,16 @@ def _draw(header: Any, _context: Context) -> None:
     button.operator("cloudrender.cancel", text="", icon="CANCEL", emboss=False).job_id = job.spec.job_id
 
 
+def redraw() -> None:
+    """Draw the status bars anew, which are in no list of areas; not while another operator may show its hints there."""
+    manager: Any = bpy.context.window_manager
+    for window in manager.windows:
+        if not all(operator.bl_idname.startswith("CLOUDRENDER_OT_") for operator in window.modal_operators):
+            continue
+        with bpy.context.temp_override(window=window):
+            window.workspace.status_text_set_internal(None)  # none is set: this only redraws
+
+
 def register() -> None:
     """Add it."""
     bpy.types.STATUSBAR_HT_header.append(_draw)

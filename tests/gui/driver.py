@@ -99,6 +99,16 @@ class Driver:
         self.wait_until(f"show_tab({area!r}, {name!r})")
         self.settle()
 
+    def move_windows_aside(self, x: int, y: int) -> None:
+        """Move every window but the first there, and give that one the keyboard: no window manager does."""
+        found = self._display.run("xdotool", "search", "--onlyvisible", "--class", "blender").split()
+        first = self.evaluate("bpy.context.window_manager.windows[0].width")
+        for window in found:
+            geometry = self._display.run("xdotool", "getwindowgeometry", "--shell", window)
+            main = f"WIDTH={first}\n" in geometry
+            self._display.run("xdotool", *(["windowfocus", window] if main else ["windowmove", window, str(x), str(y)]))
+        self.settle()
+
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the screen as tests/gui/artefacts/NAME.png."""
         self.settle()

@@ -54,7 +54,7 @@ def other_file(studio: Driver, folder: Path) -> Path:
 def test_render_an_animation_and_load_another_file_midway(
     studio: Driver, cloud: Cloud, project: Path, tmp_path: Path
 ) -> None:
-    start(studio, project, frames=8)
+    start(studio, project, frames=24)
     other = other_file(studio, tmp_path)
     studio.screenshot("panel")
     before = studio.evaluate("[bpy.data.filepath, bpy.data.is_dirty, bpy.context.scene.render.filepath]")
@@ -65,12 +65,13 @@ def test_render_an_animation_and_load_another_file_midway(
     studio.wait_until(f"{JOB} is not None")
     assert studio.evaluate("[bpy.data.filepath, bpy.data.is_dirty, bpy.context.scene.render.filepath]") == before
     studio.wait_until(f"{JOB}.progress.done >= 2", 90)
+    studio.move_windows_aside(60, 640)
     studio.screenshot("progress")
     studio.evaluate(f"bpy.ops.wm.open_mainfile(filepath={json.dumps(str(other))})")
     loaded_with = len(frames_of(project))
     studio.wait_until(f"{JOB}.ended is not None", 120)
     assert studio.evaluate(f"{JOB}.ended.status.value") == "succeeded"
-    assert loaded_with < 8 and frames_of(project) == [f"{frame:04d}.png" for frame in range(1, 9)]
+    assert loaded_with < 24 and frames_of(project) == [f"{frame:04d}.png" for frame in range(1, 25)]
     assert images(studio), studio.blender.log
     studio.open_tab("Cloud")
     studio.screenshot("result")
@@ -82,9 +83,8 @@ def test_escape_cancels_a_second_job(studio: Driver, cloud: Cloud, project: Path
     press_render(studio)
     studio.wait_until(f"{JOB}.ended is not None", 120)
     studio.evaluate("bpy.context.scene.frame_end = 500")
-    studio.evaluate("bpy.ops.cloudrender.dismiss()")
-    studio.settle()
-    studio.move(*studio.where("VIEW_3D"))
+    studio.move_windows_aside(60, 640)
+    studio.click(*studio.find_button("cloudrender.dismiss", "VIEW_3D", "UI", across=0.83))
     press_render(studio)
     studio.wait_until(f"{JOB}.progress.done >= 1", 90)
     studio.move(*studio.where("VIEW_3D"))
