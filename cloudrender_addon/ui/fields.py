@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..backend.aws.choices import CHOICES
 from . import texts
 from .session import SESSION
 
@@ -30,6 +29,8 @@ OUTPUT_DEFAULT = "//out/"
 
 
 def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[str]:
+    from ..backend.aws.choices import CHOICES  # noqa: PLC0415 - of no use before somebody looks
+
     purchase = PURCHASES[getattr(owner, "purchase", None) or owner.default_purchase]
     for choice in CHOICES:
         yield texts.suggestion(choice.name, texts.in_list(choice, SESSION.quotes.get(choice.name), purchase))

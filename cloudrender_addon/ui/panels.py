@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.aws.choices import CHOICES
 from ..backend.errors import UsageError
 from ..backend.job.frames import counted
 from . import drawing, jobs_panel, main_row, panel_parts, properties, texts
@@ -17,7 +17,14 @@ from .session import SESSION
 if TYPE_CHECKING:
     from bpy.types import Context
 
-_MACHINES = {choice.name: choice for choice in CHOICES}
+    from ..backend.aws.choices import MachineChoice
+
+
+@functools.cache
+def _choice(machine_type: str) -> MachineChoice | None:
+    from ..backend.aws.choices import CHOICES  # noqa: PLC0415 - of no use before somebody looks
+
+    return next((choice for choice in CHOICES if choice.name == machine_type), None)
 
 
 class _Part:
@@ -47,7 +54,7 @@ class _Machine(_Part):
         scene: Any = context.scene
         layout.prop(scene.cloudrender, "machine_type")
         name = properties.machine_type(context)
-        choice = _MACHINES.get(name)
+        choice = _choice(name)
         about = layout.column(align=True)
         drawing.fact(about, "GPU", texts.gpu(choice) if choice else "Not in the list")
         drawing.fact(about, "Processor", texts.processor(choice) if choice else "Not in the list")

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from .progress import Progress
+from typing import TYPE_CHECKING
+
 from .status import Status
+
+if TYPE_CHECKING:
+    from .progress import Progress
 
 
 def format_seconds(seconds: float) -> str:
