@@ -197,7 +197,7 @@ def _file_problems(findings: Findings) -> Iterator[Problem]:
             verb = "file is" if len(files) == 1 else "files are"
             names = [Path(file.path).name for file in files]
             lines = [f"{file.path} ({file.owner})" if file.owner else file.path for file in files]
-            yield _warning(f"{len(files)} {verb} {what}: {_named(names)}", fix, operator, _listed(lines))
+            yield _warning(f"{len(files):,} {verb} {what}: {_named(names)}", fix, operator, _listed(lines))
     if findings.not_looked_at:
         yield _warning(
             f"{findings.not_looked_at:,} of the files it uses were not looked at, as that takes too long",
@@ -211,10 +211,10 @@ def _counted(count: int, what: str) -> str:
 
 
 def _named(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
 
 def _listed(lines: list[str]) -> tuple[str, ...]:
-    more = (f"and {len(lines) - _LISTED} more",) if len(lines) > _LISTED else ()
+    more = (f"and {len(lines) - _LISTED:,} more",) if len(lines) > _LISTED else ()
     return (*lines[:_LISTED], *more)

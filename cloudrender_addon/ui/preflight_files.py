@@ -149,7 +149,7 @@ def _of_image(image: Any) -> Iterator[UsedFile]:
     """Yield an image's files: one for each tile, the first of a sequence."""
     if image.source not in ("FILE", "SEQUENCE", "MOVIE", "TILED") or not image.filepath or image.packed_file:
         return
-    if image == result_image.find() or len(image.packed_files):
+    if len(image.packed_files) or result_image.is_ours(image):
         return
     stored, whole = image.filepath, _absolute(image)
     numbers = [tile.number for tile in image.tiles] if image.source == "TILED" else [0]

@@ -22,7 +22,12 @@ _SCENE_LINEAR = (".exr", ".hdr")  # no view transform is in these files; F12 sho
 def find() -> Any:
     """Return the image, or None while this file has none."""
     images: Any = bpy.data.images
-    return next((image for image in images if image.library is None and image.get(_MARK)), None)
+    return next(filter(is_ours, images), None)
+
+
+def is_ours(image: Any) -> bool:
+    """Tell whether it is this image."""
+    return bool(image.library is None and image.get(_MARK))
 
 
 def job_folder(image: Any) -> Path:
