@@ -121,6 +121,8 @@ class Machine:
                 self.imds = None
             if self._supervisor:
                 with contextlib.suppress(BrokenPipeError):
+                    if not self._supervisor.stdin.closed:
+                        self._supervisor.stdin.write(b"off\n")
                     self._supervisor.stdin.close()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._supervisor.wait(_POWER_CUT_SECONDS)
@@ -179,7 +181,6 @@ class Machine:
                 env=session_env,
             ),
             "ssh_after": order.ssh_delay,
-            "parent": os.getpid(),
             "keep": order.keep_folder,
             "sshd_log": str(folder / "sshd.log"),
             "console": str(folder / "console.log"),

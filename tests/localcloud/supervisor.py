@@ -3,8 +3,9 @@
 
 A process of its own, `python supervisor.py MACHINE.json`, the ancestor of everything that runs in the machine:
 being a subreaper, it keeps daemons that fork twice among its descendants. On stdin it takes one command a line
-(`hang`, `cut-links`); the end of stdin is the power cut, so that the machine dies also when the stand-in itself
-is killed. What the machine asks for (`poweroff`, `halt`, `reboot`: the shims write it into a FIFO) goes to stdout.
+(`hang`, `cut-links`, `off`: the power cut). The end of stdin without an `off` says that the stand-in was killed: then
+the machine dies as well, and its folder is nobody else's to remove. What the machine asks for (`poweroff`, `halt`,
+`reboot`: the shims write it into a FIFO) goes to stdout.
 Standard library only and few imports: this is on the way of every boot.
 """
 
@@ -36,12 +37,14 @@ class Supervisor:
         self._power = os.open(settings["power"], os.O_RDWR | os.O_NONBLOCK)
         self._ssh_due: float | None = time.monotonic() + settings["ssh_after"]
 
-    def run(self) -> None:
-        """Boot, then serve until stdin ends."""
+    def run(self) -> bool:
+        """Boot, then serve until told to end; False if stdin ended without a word."""
         self._start_sshd_when_due()
         if self._settings["scripts"]:
             self._spawn(["/bin/sh", "-c", _IN_ORDER, "user-data", *self._settings["scripts"]], "script_env")
         for line in self._lines():
+            if line == "off":
+                return True
             if line == "hang":
                 _stop_all()
             elif line == "cut-links":
@@ -56,6 +59,7 @@ class Supervisor:
                 self._start_sshd_when_due()
             else:
                 _say(line)
+        return False
 
     def _lines(self) -> Iterator[str]:
         """Yield commands from stdin and requests from the FIFO."""
@@ -147,11 +151,12 @@ def main() -> None:
     forbid_power_off()
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told = True
     try:
-        Supervisor(settings).run()
+        told = Supervisor(settings).run()
     finally:
         _cut_power()
-        if os.getppid() != settings["parent"] and not settings["keep"]:
+        if not told and not settings["keep"]:
             _remove(os.path.dirname(sys.argv[1]))  # noqa: PTH120 - importing pathlib would slow every boot
 
 
