@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from .. import __version__
 from ..backend.settings import PURCHASES
 
-COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup")
+COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup", "policy")
 
 _EPILOG = """\
-Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup
+Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | policy
 (each with --help).  A file that is named like a command: cloudrender ./jobs
 """
 
@@ -127,6 +127,10 @@ def _check_setup() -> argparse.ArgumentParser:
     return parser
 
 
+def _policy() -> argparse.ArgumentParser:
+    return _parser("policy", "Print the IAM policy with the rights that Cloudrender needs, to attach to your AWS user.")
+
+
 _PARSERS = {
     "render": _render,
     "jobs": _jobs,
@@ -135,4 +139,5 @@ _PARSERS = {
     "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
     "clean-up": _clean_up,
     "check-setup": _check_setup,
+    "policy": _policy,
 }

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
+from ..backend.aws.policy import policy_text
 from ..backend.errors import Cancelled, CloudrenderError, UsageError
 from ..backend.settings import Settings, load_settings
 from .arguments import parse
@@ -95,6 +96,9 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
             return jobs.fetch(arguments, settings, display)
         case "cancel":
             return jobs.cancel(arguments, settings, display)
+        case "policy":
+            print(policy_text(), end="")
+            return 0
         case "clean-up":
             return jobs.clean_up(arguments, settings, display)
     return render(arguments, settings, display)

@@ -10,6 +10,7 @@ import bpy
 from ..backend.errors import Detached
 from ..backend.job.frames import counted
 from ..backend.job.status import Status
+from . import texts
 from .answers import Answer
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def job_ended(job: DrivenJob, ended: ev.JobEnded) -> None:
         return
     got = f"{len(ended.frames)} of {counted(len(job.spec.frames))}"
     if error is None:
-        say("INFO", f"Cloud render finished: {counted(len(ended.frames))}, ${ended.cost_usd:.2f}")
+        say("INFO", f"Cloud render finished: {counted(len(ended.frames))}, {texts.money(ended.cost_usd)}")
     elif ended.status is Status.CANCELLED:
         say("INFO", f"Cloud render canceled with {got}; nothing is left running")
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look again: prices, jobs, the set-up."""
+"""Look again: prices, jobs, the set-up; and the policy that it takes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..backend.aws.policy import policy_text
 from ..backend.errors import CloudrenderError
 from . import lookups
 from .answers import Answer
@@ -68,4 +69,22 @@ class CLOUDRENDER_OT_refresh_jobs(bpy.types.Operator):  # noqa: N801 - Blender's
         return {"FINISHED"} if "summaries" in SESSION.busy else {"CANCELLED"}
 
 
-CLASSES = (CLOUDRENDER_OT_refresh_prices, CLOUDRENDER_OT_check_setup, CLOUDRENDER_OT_refresh_jobs)
+class CLOUDRENDER_OT_copy_policy(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Copy the rights that Cloudrender needs, for pasting them as a policy into the console of AWS"""
+
+    bl_idname = "cloudrender.copy_policy"
+    bl_label = "Copy Policy"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        context.window_manager.clipboard = policy_text()  # type: ignore[union-attr]
+        self.report({"INFO"}, "The policy is in the clipboard: paste it at IAM > Policies > Create policy > JSON")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    CLOUDRENDER_OT_copy_policy,
+    CLOUDRENDER_OT_refresh_prices,
+    CLOUDRENDER_OT_check_setup,
+    CLOUDRENDER_OT_refresh_jobs,
+)

@@ -51,14 +51,18 @@ def _section(layout: Any, title: str, icon: str) -> Any:
 def _how_to_begin(box: Any) -> None:
     box.label(text="How to Begin", icon="INFO")
     steps = box.column(align=True)
-    for text, button, url in (
-        ("1. In your AWS account, make a user for Cloudrender", "Create a User", _USERS),
-        ("2. Install the AWS command line and run: aws configure", "Install", _COMMAND_LINE),
-    ):
-        split = steps.split(factor=0.7)
-        split.label(text=text)
-        split.operator("wm.url_open", text=button, icon="URL").url = url
+    row = _step(steps, "1. In your AWS account, make a user with the rights it takes")
+    row.operator("cloudrender.copy_policy", icon="COPYDOWN")
+    row.operator("wm.url_open", text="Create a User", icon="URL").url = _USERS
+    row = _step(steps, "2. Install the AWS command line and run: aws configure")
+    row.operator("wm.url_open", text="Install", icon="URL").url = _COMMAND_LINE
     steps.label(text="3. Choose a profile and a region near you, and check the setup")
+
+
+def _step(steps: Any, text: str) -> Any:
+    split = steps.split(factor=0.6)
+    split.label(text=text)
+    return split.row(align=True)
 
 
 def _account(column: Any, context: Context, own: Any) -> None:

@@ -11,11 +11,14 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from ..backend.job import events as ev
+from ..backend.job.status import Status
 from . import announce, results, statusbar
+from .preferences import preferences
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from .session import DrivenJob
+    from .preferences import preferences
+from .session import DrivenJob
 
 BUDGET_SECONDS = 0.001
 """How long one call may take from the queues: what is left waits for the next."""
@@ -63,6 +66,8 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
         case ev.JobEnded():
             job.ended = event
             results.show_end(job)
+            if event.status is Status.SUCCEEDED:
+                preferences().setup_done = True  # what is needed is there
             announce.job_ended(job, event)
 
 

@@ -50,5 +50,7 @@ def _first_look() -> None:
     lookups.refresh_profiles()
     if bpy.app.online_access:
         job_operators.pick_up_open_jobs()
+        if preferences().setup_done:
+            lookups.refresh_quotes(bpy.context)
     else:
         lookups.refresh_summaries()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/iam-policy.json: exactly what is called, and no more power than that."""
+"""iam-policy.json: exactly what is called, and no more power than that."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.aws import inventory
+from cloudrender_addon.backend.aws.policy import policy_text
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.check import CheckResult, CheckState, check_setup
@@ -20,7 +21,7 @@ from tests.aws.aws_stage import EMPTY, REGION, Stage
 from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, rent, request, soon
 from tests.aws.test_aws_inventory import CANCELLED, OPEN_REQUEST
 
-POLICY = json.loads((Path(__file__).parents[2] / "docs" / "iam-policy.json").read_text())
+POLICY = json.loads(policy_text())
 
 IMPLIED = {
     "ec2:CreateTags",  # for the tags given with RunInstances, ImportKeyPair and CreateSecurityGroup
@@ -101,7 +102,7 @@ def test_check_setup_names_each_right_the_policy_lacks(aws: Stage, tmp_path: Pat
     aws.front.rights.limit_to({"Statement": less})
     result = check(aws, tmp_path)["Rights"]
     assert (result.state, result.text) == (CheckState.FAILED, f"Missing: {action}")
-    assert "docs/iam-policy.json" in result.hint
+    assert "cloudrender policy" in result.hint
 
 
 def test_policy_ends_only_what_is_ours() -> None:

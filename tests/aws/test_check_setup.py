@@ -261,7 +261,7 @@ def test_missing_rights_are_named_together(aws: Stage, tmp_path: Path) -> None:
     results = check(aws, tmp_path)
     assert states(results) == {"Network": "failed", "Rights": "failed"}
     assert results["Rights"].text == "Missing: ec2:DescribeSubnets, ec2:RunInstances, ec2:TerminateInstances"
-    assert "docs/iam-policy.json" in results["Rights"].hint
+    assert "cloudrender policy" in results["Rights"].hint
 
 
 def test_right_that_an_organization_forbids(aws: Stage, tmp_path: Path) -> None:

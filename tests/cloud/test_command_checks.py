@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
+from cloudrender_addon.backend.aws.policy import policy_text
 from cloudrender_addon.backend.farms.check import NAMES
 from tests.cloud.command import Project
 from tests.localcloud.cloud import REGION, Cloud
 
-POLICY = json.loads((Path(__file__).parents[2] / "docs" / "iam-policy.json").read_text())
+POLICY = json.loads(policy_text())
 
 
 def test_all_is_ready_with_the_policy_alone(cloud: Cloud, project: Project) -> None:
@@ -33,7 +33,7 @@ def test_what_is_wrong_has_its_next_step_below(cloud: Cloud, project: Project) -
     wrong = [number for number, line in enumerate(lines) if line[:1] in "!✗" and line]
     assert [lines[number].split()[:2] for number in wrong] == [["✗", "Rights"], ["!", "Quota"]]
     assert all(lines[number + 1].strip().startswith("→ ") for number in wrong)
-    assert "ec2:TerminateInstances" in lines[wrong[0]] and "docs/iam-policy.json" in lines[wrong[0] + 1]
+    assert "ec2:TerminateInstances" in lines[wrong[0]] and "cloudrender policy" in lines[wrong[0] + 1]
     assert lines[-1].startswith("1 of the checks failed")
 
 

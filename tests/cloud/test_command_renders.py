@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudrender_addon.backend.aws.policy import policy_text
 from tests.cloud.command import ROOT, Project, contrast, difference, project_in
 from tests.localcloud.cloud import Cloud
 
@@ -88,7 +89,7 @@ def test_a_machine_that_describe_does_not_know_yet(project: Project, monkeypatch
 def test_what_calls_are_made_is_what_the_policy_allows(cloud: Cloud, project: Project) -> None:
     assert project.run("-f", 1).code == 0
     assert project.run("clean-up", "-y").code == 0
-    policy = json.loads((ROOT / "docs" / "iam-policy.json").read_text())
+    policy = json.loads(policy_text())
     allowed = {
         action
         for statement in policy["Statement"]

@@ -62,7 +62,7 @@ _CLOCK = Meaning(
 _RIGHTS = Meaning(
     PermissionsError,
     "Your AWS user lacks the right {action} in {region}",
-    "Ask whoever runs the account to allow {action}; docs/iam-policy.json lists everything Cloudrender needs",
+    "Ask whoever runs the account to allow {action}; `cloudrender policy` prints all that is needed",
 )
 _IMAGE = Meaning(
     ImageError,

@@ -4,7 +4,7 @@
 With DryRun=True EC2 looks at the rights first and then does nothing: a granted call is answered with the error
 DryRunOperation, a denied one with UnauthorizedOperation (the parameter's description at each action of
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/). Where there is nothing yet to end or to delete, an id is
-named that nothing has: docs/iam-policy.json allows the calls for these ids besides for what carries our tags.
+named that nothing has: iam-policy.json allows the calls for these ids besides for what carries our tags.
 """
 
 from __future__ import annotations
