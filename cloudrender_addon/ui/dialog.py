@@ -51,8 +51,13 @@ def _draw_problems(layout: Any, problems: tuple[Problem, ...]) -> None:
         row = box.row()
         row.alert = problem.level == "ERROR"
         row.label(text=problem.text, icon="CANCEL" if problem.level == "ERROR" else "ERROR")
+        for name in problem.names:
+            box.label(text=name, icon="BLANK1")
         fix = box.row()
-        fix.active = False
-        fix.label(text=problem.fix, icon="BLANK1")
+        text = fix.row()
+        text.active = False
+        text.label(text=problem.fix, icon="BLANK1")
+        if problem.operator:
+            fix.operator(problem.operator, text="Fix", icon="CHECKMARK")
     if len(problems) > _SHOWN_PROBLEMS:
         box.label(text=f"and {len(problems) - _SHOWN_PROBLEMS} more", icon="BLANK1")

@@ -115,9 +115,8 @@ class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         return {"FINISHED"}
 
 
-def _take_up(folder: JobFolder, record: JobRecord) -> DrivenJob:
-    saved = folder.saved_frames(record.spec.output)
-    return jobs.drive(folder, record.spec, saved=len(saved), spent_usd=record.spent_usd)
+def _take_up(folder: JobFolder, record: JobRecord, *, shown: bool = True) -> DrivenJob:
+    return jobs.drive(folder, record, saved=len(folder.saved_frames(record.spec.output)), shown=shown)
 
 
 def pick_up_open_jobs() -> None:
@@ -141,7 +140,7 @@ def pick_up_open_jobs() -> None:
     def take(found: list[tuple[JobFolder, JobRecord]]) -> None:
         for folder, record in found:
             if folder.job_id not in SESSION.driven:
-                _take_up(folder, record)
+                _take_up(folder, record, shown=False)
         lookups.refresh_summaries()
 
     in_background("pick up", find, then=take, failed=lambda _error: None)

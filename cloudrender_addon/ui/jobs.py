@@ -17,7 +17,7 @@ from .session import SESSION, DrivenJob
 
 if TYPE_CHECKING:
     from ..backend.job.folder import JobFolder
-    from ..backend.job.spec import JobSpec
+    from ..backend.job.record import JobRecord
 
 _LOCK_SECONDS = 2.0
 """Somebody may look at the job for a moment, to list it."""
@@ -28,14 +28,17 @@ _HANDOVER_SECONDS = 20.0
 _LEAVE_SECONDS = 2.0
 
 
-def drive(folder: JobFolder, spec: JobSpec, *, saved: int = 0, spent_usd: float = 0.0) -> DrivenJob:
+def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool = True) -> DrivenJob:
     """Drive a job to its end on a thread of its own; `saved` of its frames are here already. For the main thread."""
-    job = DrivenJob(
-        folder=folder,
-        spec=spec,
-        progress=Progress(total=len(spec.frames), started=time.time(), done=saved, spent_usd=spent_usd),
-        cancel=CancelToken(probe=folder.wish),
+    spec = record.spec
+    progress = Progress(
+        total=len(spec.frames),
+        started=record.started if record.open else time.time(),
+        done=saved,
+        machine=record.machine,
+        spent_usd=record.spent_usd,
     )
+    job = DrivenJob(folder=folder, spec=spec, progress=progress, cancel=CancelToken(probe=folder.wish), shown=shown)
     # A daemon: when Blender goes, it goes. The record and the machine's own switch do the rest.
     job.thread = threading.Thread(target=_body, args=(job,), name=f"cloudrender {spec.job_id}", daemon=True)
     for other in [other for other in SESSION.driven.values() if other.ended is not None]:

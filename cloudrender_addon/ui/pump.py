@@ -43,7 +43,7 @@ def pump() -> None:
             newest = event.frame if isinstance(event, ev.FrameSaved) else newest
             _take(job, event)
             changed = True
-        if newest is not None:
+        if newest is not None and job.shown:
             _show(job, newest)
         if not alive and job.events.empty() and job.ended is None:
             _take(job, _unexplained(job))

@@ -44,6 +44,8 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
     @classmethod
     def poll(cls, _context: Context) -> bool:
         """Tell whether a render can be begun, and if not, what to do about it."""
+        if bpy.app.background:
+            return True  # a no here is an exception for a script, without the reason: execute answers CANCELLED
         if SESSION.running:
             cls.poll_message_set("A cloud render is running: wait for its end, or cancel it first")
             return False
@@ -71,12 +73,12 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
         SESSION.dialog = None
         try:
             self._refuse(find_problems(context, animation=self.animation))
-            folder, spec = make_job(context, animation=self.animation)
+            folder, record = make_job(context, animation=self.animation)
+            if bpy.app.background:
+                return self._see_through(folder)
         except CloudrenderError as error:
             return self._say(error)
-        if bpy.app.background:
-            return self._see_through(folder)
-        jobs.drive(folder, spec)
+        jobs.drive(folder, record)
         return {"FINISHED"}
 
     def cancel(self, _context: Context) -> None:

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 class DrivenJob:
     """A job that this Blender drives, or drove: it stays here with its end until the user dismisses it.
 
-    `saved` are the files of the frames that arrived while this Blender looked on.
+    `saved` are the files of the frames that arrived while this Blender looked on. `shown`: each is put on the screen as
+    it comes; not those of a job that was picked up at the start, for which nobody asked just now.
     """
 
     folder: JobFolder
     spec: JobSpec
     progress: Progress
     cancel: CancelToken
+    shown: bool = True
     events: SimpleQueue[ev.Event] = field(default_factory=SimpleQueue)
     thread: threading.Thread | None = None
     ended: ev.JobEnded | None = None

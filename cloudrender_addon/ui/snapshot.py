@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from bpy.types import Context
 
     from ..backend.job.folder import JobFolder
+    from ..backend.job.record import JobRecord
 
 _UNSAVED = "untitled.blend"
 
 
-def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobSpec]:
-    """Save a copy of the open file into the folder of a new job; return the folder and what is asked.
+def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord]:
+    """Save a copy of the open file into the folder of a new job; return the folder and its record.
 
     Blocks for as long as one uncompressed save. Raises `CloudrenderError` and its kinds; then nothing is left behind.
     """
@@ -52,7 +53,8 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobSpec]:
         settings=settings,
         snapshot=place if original else None,
     )
-    folder = store.create(JobRecord(spec=spec, started=time.time()))
+    record = JobRecord(spec=spec, started=time.time())
+    folder = store.create(record)
     try:
         place.parent.mkdir(mode=0o700)
         # Not compressed: that takes ten times as long. The paths stay as they are, since the copy goes to the place of
@@ -65,7 +67,7 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobSpec]:
         raise ProjectError(
             f"The file cannot be copied to {place.parent} ({str(error).strip()})", hint="Make room on that disk"
         ) from error
-    return folder, spec
+    return folder, record
 
 
 def _blender() -> str:

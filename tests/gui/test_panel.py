@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.gui.conftest import module
 from tests.gui.driver import Driver
+
+SESSION = f"{module('ui.session')}.SESSION"
 
 RENDER_MENU = (129, 14)  # Blender tells nothing of the top bar's layout
 
@@ -71,4 +74,9 @@ def test_preferences(studio: Driver) -> None:
     )
     studio.settle()
     studio.screenshot("preferences")
+    studio.click(*studio.find_button("cloudrender.check_setup", "PREFERENCES", across=0.6))
+    studio.wait_until(f"len({SESSION}.checks) == 8 and not {SESSION}.busy", 60)
+    studio.screenshot("preferences-checked")
+    assert studio.evaluate(f"[check.name for check in {SESSION}.checks if check.state != 'ok']") == []
+    assert studio.evaluate("bpy.context.preferences.addons['bl_ext.user_default.cloudrender'].preferences.setup_done")
     assert not complaints(studio)
