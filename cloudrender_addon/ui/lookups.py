@@ -139,4 +139,5 @@ def _checked() -> None:
 
     if all(result.state is not CheckState.FAILED for result in SESSION.checks):
         preferences().setup_done = True
+        refresh_quotes(bpy.context)
     redraw()

@@ -18,10 +18,18 @@ JOB = f"{SESSION}.job"
 
 
 def start(studio: Driver, project: Path, *, frames: int) -> None:
-    """Open the project in a Blender that may go online, with the sidebar's tab on top."""
+    """Open the project in a Blender that is set up, with the sidebar's tab on top."""
     studio.blender.start("--online-mode", str(project))
     studio.evaluate(f"bpy.context.scene.frame_end = {frames}")
+    studio.evaluate(f"{module('ui.preferences')}.preferences().setup_done = True")
+    studio.evaluate(f"{module('ui.lookups')}.refresh_quotes(bpy.context)")
+    studio.evaluate(
+        "space = next(area.spaces.active for area in bpy.context.window_manager.windows[0].screen.areas"
+        " if area.type == 'VIEW_3D')\n"
+        "space.region_3d.view_perspective = 'CAMERA'\nspace.overlay.show_overlays = False"
+    )
     studio.open_tab("Cloud")
+    studio.wait_until(f"len({SESSION}.quotes) > 0")
 
 
 def press_render(studio: Driver) -> None:
@@ -59,7 +67,6 @@ def test_render_an_animation_and_load_another_file_midway(
     studio.screenshot("panel")
     before = studio.evaluate("[bpy.data.filepath, bpy.data.is_dirty, bpy.context.scene.render.filepath]")
     studio.click(*studio.find_button("cloudrender.render", "VIEW_3D", "UI", words="animation=True"))
-    studio.wait_until(f"len({SESSION}.quotes) > 0")
     studio.screenshot("dialog")
     studio.key("Return")
     studio.wait_until(f"{JOB} is not None")
@@ -74,6 +81,7 @@ def test_render_an_animation_and_load_another_file_midway(
     assert loaded_with < 24 and frames_of(project) == [f"{frame:04d}.png" for frame in range(1, 25)]
     assert images(studio), studio.blender.log
     studio.open_tab("Cloud")
+    studio.move_windows_aside(60, 640)
     studio.screenshot("result")
     assert not cloud.leftovers()
 
