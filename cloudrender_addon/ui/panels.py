@@ -12,6 +12,7 @@ import bpy
 from ..backend.errors import UsageError
 from ..backend.job.frames import counted
 from . import drawing, jobs_panel, main_row, panel_parts, properties, texts
+from .preferences import preferences
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class _Limits(_Part):
         scene: Any = context.scene
         layout.prop(scene.cloudrender, "max_cost")
         layout.prop(scene.cloudrender, "max_hours")
+        layout.prop(preferences(), "on_quit")
 
 
 class _Cost(_Part):
