@@ -19,7 +19,7 @@ import traceback
 import bpy
 
 NAME = "\0" + os.environ["PUPPET_NAME"]
-PERIOD = 0.02  # seconds between looks at the queue
+PERIOD = 0.01  # seconds between looks at the queue
 JOBS: queue.SimpleQueue[tuple[socket.socket, str]] = queue.SimpleQueue()
 NAMES = {"bpy": bpy}  # lives on from one source to the next
 DRAWN = threading.Event()
