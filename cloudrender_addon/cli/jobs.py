@@ -32,6 +32,9 @@ from .drive import drive
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
 """The client that drives the job may take this long to see its machine gone."""
 
+_LETTING_GO_SECONDS = 60.0
+"""Blender may be in the middle of a call to the cloud, or take its time to quit."""
+
 _FETCH_CONNECT_SECONDS = 30.0
 
 
@@ -52,8 +55,13 @@ def attach(arguments: argparse.Namespace, settings: Settings, display: Display) 
 
 
 def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -> int:
-    """Drive a job to its end from wherever it stands; return the exit code. Raises `RecordError`."""
-    with folder.lock():
+    """Drive a job to its end from wherever it stands; return the exit code. Raises `RecordError`.
+
+    A `keeper` waits for the Blender that lets go of the job, and leaves it alone if somebody ended it meanwhile.
+    """
+    with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else 0):
+        if keeper and not folder.load().open:
+            return 0
         if not reopen(folder, keeper=keeper):
             display.say(f"Job {folder.job_id} is complete; its frames are in {folder.load().spec.output}")
             return 0

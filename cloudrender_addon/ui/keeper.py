@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A process that outlives Blender: it goes on with a job, or ends it, when Blender quits or the extension is disabled.
 
-It is the `cloudrender` command under Blender's own Python. When Blender starts again, it asks for the job and gets it.
+It is the `cloudrender` command under Blender's own Python (`cli/keeper.py`), in a copy of the extension. When Blender
+starts again, it asks for the job and gets it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,31 +21,41 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[1]
 
+_log = logging.getLogger(__name__)
+
 
 def keep(job: DrivenJob, *, end: bool) -> bool:
-    """Start the process for a job that nobody drives any more; False if this Blender has no Python to run it with."""
+    """Start the process for a job that nobody drives any more; False if that cannot be done here."""
     python = Path(sys.executable)
     if not python.is_file() or "python" not in python.name.lower():
         return False
+    if end:
+        # Now: should Blender be back first, it must not go on with the job.
+        job.folder.request_cancel()
     words = ["cancel", job.spec.job_id] if end else ["attach", job.spec.job_id, "--hand-over"]
-    # The parent folder makes the package importable by the name of its own folder.
-    paths = [str(_ROOT.parent), *(path for path in sys.path if path.rstrip("/\\").endswith(("-packages",)))]
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "CLOUDRENDER_HOME": str(job.spec.settings.home),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    subprocess.Popen(
-        [str(python), "-m", _ROOT.name, *words],
-        env=environ,
-        cwd=job.folder.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **_detached(),
-    )
+    environ = {**os.environ, "CLOUDRENDER_HOME": str(job.spec.settings.home)}
+    environ.pop("PYTHONPATH", None)
+    place = Path(tempfile.mkdtemp(prefix="cloudrender-"))
+    try:
+        program = shutil.copytree(_ROOT, place / _ROOT.name, ignore=shutil.ignore_patterns("__pycache__"))
+        subprocess.Popen(
+            [str(python), str(program / "cli" / "keeper.py"), _paths(), *words],
+            env=environ,
+            cwd=place.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **_detached(),
+        )
+    except OSError:
+        _log.warning("job %s: no process can be started", job.spec.job_id, exc_info=True)
+        shutil.rmtree(place, ignore_errors=True)
+        return False
     return True
+
+
+def _paths() -> str:
+    return os.pathsep.join(path for path in sys.path if path.rstrip("/\\").endswith("-packages"))
 
 
 def _detached() -> dict[str, Any]:
