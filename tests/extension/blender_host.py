@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ def blender(version: str, home: Path, *, endpoint: str) -> Blender:
         # they ship, has no wheel for Python 3.11.
         environ["PYTHONPATH"] = str(packages("official-packages.lock"))
     return Blender(version=version, home=home, environ=environ)
+
+
+def moved(host: Blender, home: Path) -> Blender:
+    """Copy a Blender's user folder."""
+    shutil.copytree(host.home, home)
+    environ = host.environ | {"HOME": str(home), "BLENDER_USER_RESOURCES": str(home / "blender")}
+    return replace(host, home=home, environ=environ)
 
 
 def packages(lock_name: str) -> Path:

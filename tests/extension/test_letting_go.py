@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job whose Blender goes is carried on, or ended, by a process in the background; the next Blender takes it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cloud.command import wait_for
+from tests.extension.blender_host import VERSIONS
+from tests.extension.scripting import Scripting
+from tests.localcloud.cloud import Cloud
+
+pytestmark = pytest.mark.blender
+
+START = """
+jobs, session, snapshot = part("ui.jobs"), part("ui.session"), part("ui.snapshot")
+bpy.context.scene.frame_end = {frames}
+job = jobs.drive(*snapshot.make_job(bpy.context, animation=True))
+pump_until(lambda: job.progress.done >= 2)
+"""
+"""What Render does in a Blender with a window."""
+
+QUIT = """
+quit_blender()
+answer = job.spec.job_id
+"""
+
+PICK_UP = """
+session = part("ui.session").SESSION
+part("ui.job_operators").pick_up_open_jobs()
+pump_until(lambda: session.job is not None)
+job = session.job
+done = job.progress.done
+pump_until(lambda: job.ended is not None)
+answer = [done, job.ended.status.value, str(job.ended.error)]
+"""
+
+
+def start(frames: int) -> str:
+    return START.format(frames=frames)
+
+
+def rendered(cloud: Cloud) -> int:
+    """How many frames all machines have finished: more than arrived means work done twice."""
+    return sum(machine.frames for machine in cloud.machines)
+
+
+def wait_for_the_last(blender: Scripting) -> None:
+    """Wait until nothing that was started from this Blender runs any more."""
+    wait_for(lambda: not blender.processes(), "the process in the background to end")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_process_in_the_background_finishes_the_job(
+    cloud: Cloud, scripting: Callable[..., Scripting], version: str
+) -> None:
+    blender = scripting(version)
+    blender.run(start(30) + QUIT)
+    assert len(blender.pictures()) < 30, "it was let go of midway"
+    wait_for_the_last(blender)
+    assert len(blender.pictures()) == 30 and rendered(cloud) == 30 and len(cloud.machines) == 1
+
+
+def test_it_does_so_when_the_extension_is_disabled(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23", own=True)
+    blender.run(start(30) + "disable()")
+    assert len(blender.pictures()) < 30, "it was let go of midway"
+    assert not [*(blender.blender.extensions / ".local").rglob("boto3")], "Blender takes the packages away"
+    wait_for_the_last(blender)
+    assert len(blender.pictures()) == 30 and rendered(cloud) == 30 and len(cloud.machines) == 1
+
+
+def test_it_cancels_the_job_if_that_is_wanted(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23")
+    job_id = blender.run(start(4000) + 'part("ui.preferences").preferences().on_quit = "CANCEL"' + QUIT)
+    wait_for_the_last(blender)
+    assert 2 <= len(blender.pictures()) < 4000
+    assert blender.status(job_id) == "cancelled"
+
+
+def test_the_next_blender_takes_the_job_over(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23")
+    blender.run(start(200) + QUIT)
+    gone_with = len(blender.pictures())
+    wait_for(lambda: len(blender.pictures()) > gone_with, "somebody to keep the job going")
+    done, status, error = blender.run(PICK_UP)
+    assert gone_with < done < 200 and (status, error) == ("succeeded", "None")
+    assert len(blender.pictures()) == 200 and rendered(cloud) == 200 and len(cloud.machines) == 1
+    wait_for_the_last(blender)
+
+
+def test_two_blenders_do_not_drive_one_job(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23")
+    first = blender.start(
+        start(150) + "pump_until(lambda: job.ended is not None); answer = [job.ended.status.value, job.spec.job_id]"
+    )
+    wait_for(lambda: len(blender.pictures()) >= 2, "two frames")
+    answer = blender.run(
+        """
+        operators, session, store = part("ui.job_operators"), part("ui.session").SESSION, part("backend.job.store")
+        [folder] = store.JobStore(part("ui.preferences").jobs_home()).folders()
+        operators.pick_up_open_jobs()
+        pump_until(lambda: not session.busy)
+        answer = [sorted(session.driven)]
+        answer.append(bpy.ops.cloudrender.resume(job_id=folder.job_id))
+        pump_until(lambda: session.job.ended is not None)
+        answer.append(session.job.ended.error.message)
+        """
+    )
+    assert answer[:2] == [[], ["FINISHED"]] and answer[2].endswith(" is being driven by another cloudrender")
+    assert len(blender.pictures()) < 150, "the first goes on meanwhile"
+    assert first.answer()[0] == "succeeded"
+    assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
