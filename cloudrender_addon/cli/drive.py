@@ -104,7 +104,8 @@ def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
         yield presses
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            # None: the handler of Blender itself, which Python cannot put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
