@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..backend.cancel import CancelToken
+from ..backend.cancel import CancelToken, Wish
 from ..backend.errors import CloudrenderError, ConfigError
 from ..backend.job import events as ev
 from ..backend.job.progress import Progress
@@ -40,7 +40,7 @@ def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool =
     )
     job = DrivenJob(folder=folder, spec=spec, progress=progress, cancel=CancelToken(probe=folder.wish), shown=shown)
     # A daemon: when Blender goes, it goes. The record and the machine's own switch do the rest.
-    job.thread = threading.Thread(target=_body, args=(job,), name=f"cloudrender {spec.job_id}", daemon=True)
+    job.thread = threading.Thread(target=_body, args=(job, record.open), name=f"cloudrender {spec.job_id}", daemon=True)
     for other in [other for other in SESSION.driven.values() if other.ended is not None]:
         del SESSION.driven[other.spec.job_id]
     SESSION.driven[spec.job_id] = job
@@ -63,10 +63,10 @@ def leave_all() -> tuple[DrivenJob, ...]:
     return running
 
 
-def _body(job: DrivenJob) -> None:
+def _body(job: DrivenJob, was_open: bool) -> None:
     """Be the job's thread: whatever happens, the last event is a `JobEnded`."""
     try:
-        _run(job)
+        _run(job, was_open=was_open)
     except CloudrenderError as problem:
         job.events.put(_not_driven(job, problem))
     except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
@@ -75,7 +75,7 @@ def _body(job: DrivenJob) -> None:
     SESSION.inbox.put(lookups.refresh_summaries)
 
 
-def _run(job: DrivenJob) -> None:
+def _run(job: DrivenJob, *, was_open: bool) -> None:
     # Imported on this thread: boto3 and paramiko take a second.
     from .dependencies import check_dependencies  # noqa: PLC0415
 
@@ -87,6 +87,12 @@ def _run(job: DrivenJob) -> None:
 
     wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
     with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
+        record = job.folder.load()
+        if was_open and not record.open:
+            job.events.put(_ended_meanwhile(job, record))
+            return
+        if record.open and job.folder.wish() is Wish.CANCEL:
+            job.cancel.cancel()  # somebody wanted its end while nobody drove it
         reopen(job.folder)
         record = job.folder.load()
         farm = farm_of(job.folder, record)
@@ -94,6 +100,19 @@ def _run(job: DrivenJob) -> None:
             job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=job.events.put, cancel=job.cancel
         )
         runner.run()
+
+
+def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:
+    """Tell how the one ended it that had it before: it is not begun anew."""
+    saved = job.folder.saved_frames(record.spec.output)
+    return ev.JobEnded(
+        at=time.time(),
+        status=record.status,
+        error=None if record.status is Status.SUCCEEDED else CloudrenderError(record.error, hint=record.hint),
+        frames=tuple(sorted(saved)),
+        missing=tuple(frame for frame in record.spec.frames if frame not in saved),
+        cost_usd=record.spent_usd,
+    )
 
 
 def _not_driven(job: DrivenJob, error: CloudrenderError) -> ev.JobEnded:

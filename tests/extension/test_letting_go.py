@@ -113,3 +113,30 @@ def test_two_blenders_do_not_drive_one_job(cloud: Cloud, scripting: Callable[...
     assert len(blender.pictures()) < 150, "the first goes on meanwhile"
     assert first.answer()[0] == "succeeded"
     assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+
+
+def test_what_was_ended_meanwhile_is_not_begun_anew(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23")
+    answer = blender.run(
+        """
+        jobs, snapshot, answer = part("ui.jobs"), part("ui.snapshot"), []
+        bpy.context.scene.frame_end = 4000
+        def drive(folder, record):
+            job = jobs.drive(folder, record)
+            pump_until(lambda: job.ended is not None or job.progress.done >= 2)
+            job.cancel.cancel()
+            pump_until(lambda: job.ended is not None)
+            answer.append([job.ended.status.value, job.ended.error.message, len(job.ended.frames) > 0])
+        drive(*(driven := snapshot.make_job(bpy.context, animation=True)))
+        drive(*driven)  # found open, ended by the other one until the lock was free
+        unwanted = snapshot.make_job(bpy.context, animation=True)
+        unwanted[0].request_cancel()
+        drive(*unwanted)
+        """
+    )
+    assert answer == [
+        ["cancelled", "Cancelled", True],
+        ["cancelled", "Cancelled", True],
+        ["cancelled", "Cancelled", False],
+    ]
+    assert len(cloud.machines) == 1
