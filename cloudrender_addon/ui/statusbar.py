@@ -23,6 +23,7 @@ def _draw(header: Any, _context: Context) -> None:
     row.label(text=texts.status_line(job.progress, time.time(), cancelling=job.cancelling), icon="RENDER_ANIMATION")
     button = row.row(align=True)
     button.enabled = not job.cancelling
+    button.label(text="", icon="EVENT_ESC")
     button.operator("cloudrender.cancel", text="", icon="CANCEL", emboss=False).job_id = job.spec.job_id
 
 
