@@ -142,3 +142,20 @@ def test_ctrl_c_ends_the_machine_and_the_script_goes_on(cloud: Cloud, scripting:
     running.interrupt()
     assert running.answer() == ["CANCELLED"]
     assert "Left running: nothing" in running.said() and 2 <= len(blender.pictures()) < 4000
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_command_under_blenders_python(cloud: Cloud, scripting: Callable[..., Scripting], version: str) -> None:
+    blender = scripting(version)
+    answer = blender.run(
+        """
+        def run(*words):
+            return part("cli.blender").run(words, preset=part("ui.preferences").preset())
+        answer = [run("--help"), run("jobs"), run("--nonsense"), run("-f", "1", "--image", "nonsense")]
+        bpy.context.preferences.system.use_online_access = False
+        answer += [run("jobs"), run("policy"), run("-f", "1"), run("attach", "jobs")]
+        """
+    )
+    assert answer == [0, 0, 2, 1, 0, 0, 1, 1], blender.said()
+    assert "cloudrender: Blender is offline\n  → Start it with --online-mode" in blender.said()
+    assert not cloud.machines

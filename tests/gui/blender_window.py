@@ -63,6 +63,11 @@ class BlenderWindow:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     @property
+    def variables(self) -> Mapping[str, str]:
+        """The environment that Blender is started in."""
+        return self._variables
+
+    @property
     def running(self) -> bool:
         """Whether Blender runs."""
         return self._process is not None and self._process.poll() is None
