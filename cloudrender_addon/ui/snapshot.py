@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import ConfigError, ProjectError
-from ..backend.job.spec import JobSpec, new_job_id
 from . import properties
 from .preferences import settings_for
 
@@ -31,6 +31,7 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
     """
     # Not at the top: filelock and platformdirs are of no use before the first job.
     from ..backend.job.record import JobRecord  # noqa: PLC0415
+    from ..backend.job.spec import JobSpec, new_job_id  # noqa: PLC0415
     from ..backend.job.store import JobStore  # noqa: PLC0415
 
     settings = settings_for(context)
@@ -95,4 +96,8 @@ def _output(context: Context, *, animation: bool) -> Path:
             f"The output folder {folder} cannot be made ({error.strerror})",
             hint="Choose another one in the Frames panel",
         ) from error
+    if not os.access(folder, os.W_OK):  # the one for files never saved may be another user's
+        raise ConfigError(
+            f"The output folder {folder} cannot be written to", hint="Choose another one in the Frames panel"
+        )
     return folder
