@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 
 Purchase = Literal["spot", "spot-then-on-demand", "on-demand"]
 PURCHASES: tuple[Purchase, ...] = get_args(Purchase)
@@ -62,7 +62,7 @@ class Settings:
 
 
 def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
-    """Merge configuration file, environment and flags (None: not given). Raises `ConfigError`.
+    """Merge configuration file, environment and flags (None: not given). Raises `ConfigError`, `UsageError` for a flag.
 
     The file is `CLOUDRENDER_CONFIG`, or config.toml in the user's configuration folder; it need not exist.
     """
@@ -76,7 +76,10 @@ def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) ->
             values[field.name] = _convert(field.name, text, where=f"in the environment variable {variable}")
     for name, value in flags.items():
         if value is not None:
-            values[name] = _convert(name, value, where=f"given as --{name.replace('_', '-')}")
+            try:
+                values[name] = _convert(name, value, where=f"given as --{name.replace('_', '-')}")
+            except ConfigError as error:
+                raise UsageError(error.message, hint=error.hint) from error
     return Settings(**values)
 
 

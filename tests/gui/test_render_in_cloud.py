@@ -32,9 +32,11 @@ def start(studio: Driver, project: Path, *, frames: int) -> None:
     studio.wait_until(f"len({SESSION}.quotes) > 0")
 
 
-def press_render(studio: Driver) -> None:
-    """Press Render Animation in the panel and agree to the dialog."""
+def press_render(studio: Driver, *, picture: str = "") -> None:
+    """Press Render Animation in the panel and agree to the dialog, with a picture of it if wanted."""
     studio.click(*studio.find_button("cloudrender.render", "VIEW_3D", "UI", words="animation=True"))
+    if picture:
+        studio.screenshot(picture)
     studio.key("Return")
     studio.wait_until(f"{JOB} is not None")
 
@@ -67,7 +69,6 @@ def test_render_an_animation_and_load_another_file_midway(
     studio.screenshot("panel")
     before = studio.evaluate("[bpy.data.filepath, bpy.data.is_dirty, bpy.context.scene.render.filepath]")
     studio.click(*studio.find_button("cloudrender.render", "VIEW_3D", "UI", words="animation=True"))
-    studio.screenshot("dialog")
     studio.key("Return")
     studio.wait_until(f"{JOB} is not None")
     assert studio.evaluate("[bpy.data.filepath, bpy.data.is_dirty, bpy.context.scene.render.filepath]") == before
@@ -82,6 +83,7 @@ def test_render_an_animation_and_load_another_file_midway(
     assert images(studio), studio.blender.log
     studio.open_tab("Cloud")
     studio.move_windows_aside(60, 640)
+    studio.move(*studio.where("VIEW_3D"))
     studio.screenshot("result")
     assert not cloud.leftovers()
 
@@ -93,7 +95,7 @@ def test_escape_cancels_a_second_job(studio: Driver, cloud: Cloud, project: Path
     studio.evaluate("bpy.context.scene.frame_end = 500")
     studio.move_windows_aside(60, 640)
     studio.click(*studio.find_button("cloudrender.dismiss", "VIEW_3D", "UI", across=0.83))
-    press_render(studio)
+    press_render(studio, picture="dialog")
     studio.wait_until(f"{JOB}.progress.done >= 1", 90)
     studio.move(*studio.where("VIEW_3D"))
     studio.wait_until("any(len(window.modal_operators) for window in bpy.context.window_manager.windows)")

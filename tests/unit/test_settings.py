@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudrender_addon.backend.errors import ConfigError
+from cloudrender_addon.backend.errors import ConfigError, UsageError
 from cloudrender_addon.backend.settings import Settings, load_settings
 
 
@@ -75,7 +75,7 @@ def test_a_limit_of_cost_is_set_by_the_file_and_lifted_by_a_flag(tmp_path: Path)
 def test_an_unusable_variable_and_flag_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CLOUDRENDER_SSH_PORT"):
         load(tmp_path, CLOUDRENDER_SSH_PORT="abc")
-    with pytest.raises(ConfigError, match="--max-hours"):
+    with pytest.raises(UsageError, match="--max-hours"):
         load(tmp_path, flags={"max_hours": "-1"})
 
 
