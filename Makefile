@@ -29,7 +29,7 @@ lint: setup ## check style: Python, shell, formatting
 types: setup ## check types
 	@$(BIN)/mypy
 
-bench: setup blenders ## measure against plain Blender, side by side
+bench: setup blenders blender-gui ## measure against plain Blender, side by side (as root, Debian)
 	@$(BIN)/python -m bench
 
 smoke-aws: setup ## run a short list of checks against your real AWS account (asks first, costs under 5 cents)
