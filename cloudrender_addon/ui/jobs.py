@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..backend.cancel import CancelToken, Wish
 from ..backend.errors import CloudrenderError, ConfigError
-from ..backend.job import events as ev
-from ..backend.job.progress import Progress
 from ..backend.job.status import Status
 from . import lookups, monitor
 from .session import SESSION, DrivenJob
 
 if TYPE_CHECKING:
+    from ..backend.job import events as ev
     from ..backend.job.folder import JobFolder
     from ..backend.job.record import JobRecord
 
@@ -30,6 +29,8 @@ _LEAVE_SECONDS = 2.0
 
 def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool = True) -> DrivenJob:
     """Drive a job to its end on a thread of its own; `saved` of its frames are here already. For the main thread."""
+    from ..backend.job.progress import Progress  # noqa: PLC0415 - slow to make, and of no use before the first job
+
     spec = record.spec
     progress = Progress(
         total=len(spec.frames),
@@ -83,7 +84,7 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
         raise ConfigError(problem.message, hint=problem.hint)
     from ..backend.job.log import log_to  # noqa: PLC0415
     from ..backend.job.runner import JobRunner  # noqa: PLC0415
-    from ..backend.jobs import farm_of, reopen, scan_job  # noqa: PLC0415
+    from ..backend.jobs import farm_of, named, reopen, scan_job  # noqa: PLC0415
 
     wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
     with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
@@ -95,6 +96,8 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
             job.cancel.cancel()  # somebody wanted its end while nobody drove it
         reopen(job.folder)
         record = job.folder.load()
+        record = replace(record, spec=replace(record.spec, settings=named(record.spec.settings)))
+        job.folder.save(record)
         farm = farm_of(job.folder, record)
         runner = JobRunner(
             job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=job.events.put, cancel=job.cancel
@@ -104,6 +107,8 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
 
 def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:
     """Tell how the one ended it that had it before: it is not begun anew."""
+    from ..backend.job import events as ev  # noqa: PLC0415 - see drive
+
     saved = job.folder.saved_frames(record.spec.output)
     return ev.JobEnded(
         at=time.time(),
@@ -116,6 +121,8 @@ def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:
 
 
 def _not_driven(job: DrivenJob, error: CloudrenderError) -> ev.JobEnded:
+    from ..backend.job import events as ev  # noqa: PLC0415 - see drive
+
     return ev.JobEnded(
         at=time.time(),
         status=Status.FAILED,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import bpy
 
-from ..backend.aws.choices import CHOICES
 from ..backend.errors import CloudrenderError
 from . import compat, lookups, properties
 from .preflight_files import Fault, Findings, examine, unsaved_images
@@ -130,6 +129,8 @@ def _engine_problems(engine: str, machine_type: str) -> Iterator[Problem]:
 
 
 def _has_gpu(machine_type: str) -> bool:
+    from ..backend.aws.choices import CHOICES  # noqa: PLC0415 - of no use when enabling
+
     for choice in CHOICES:
         if choice.name == machine_type:
             return bool(choice.gpu)

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import CloudrenderError
-from ..backend.job import events as ev
 from ..backend.job.status import Status
 from . import announce, results, statusbar
 from .preferences import preferences
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from .preferences import preferences
-from .session import DrivenJob
+    from ..backend.job import events as ev
+    from .session import DrivenJob
 
 BUDGET_SECONDS = 0.001
 """How long one call may take from the queues: what is left waits for the next."""
@@ -39,9 +38,8 @@ def pump() -> None:
         alive = job.thread is None or job.thread.is_alive()  # asked first: its last words are in the queue then
         newest = None
         while not job.events.empty() and time.perf_counter() < deadline:
-            event = job.events.get()
-            newest = event.frame if isinstance(event, ev.FrameSaved) else newest
-            _take(job, event)
+            frame = _take(job, job.events.get())
+            newest = newest if frame is None else frame
             changed = True
         if newest is not None and job.shown:
             _show(job, newest)
@@ -54,11 +52,15 @@ def pump() -> None:
         redraw()
 
 
-def _take(job: DrivenJob, event: ev.Event) -> None:
+def _take(job: DrivenJob, event: ev.Event) -> int | None:
+    """Note what has happened; return the frame if it is one that arrived."""
+    from ..backend.job import events as ev  # noqa: PLC0415 - slow to make; whoever has a job has loaded it
+
     job.progress = job.progress.after(event)
     match event:
         case ev.FrameSaved(frame=frame, paths=paths):
             job.saved[frame] = paths
+            return frame
         case ev.Notice(text=text):
             job.notices = [*job.notices, text][-_KEPT_NOTICES:]
         case ev.Interrupted(reason=reason, missing=missing):
@@ -69,9 +71,12 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
             if event.status is Status.SUCCEEDED:
                 preferences().setup_done = True  # what is needed is there
             announce.job_ended(job, event)
+    return None
 
 
 def _unexplained(job: DrivenJob) -> ev.JobEnded:
+    from ..backend.job import events as ev  # noqa: PLC0415 - see _take
+
     return ev.JobEnded(
         at=time.time(),
         status=job.progress.status,

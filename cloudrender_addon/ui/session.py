@@ -13,15 +13,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..backend.cancel import CancelToken, Wish
-from ..backend.job import events as ev
+from ..backend.cancel import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..backend.aws.profiles import Profile
+    from ..backend.cancel import CancelToken
     from ..backend.farms.check import CheckResult
     from ..backend.farms.quotes import Quote
+    from ..backend.job import events as ev
     from ..backend.job.folder import JobFolder
     from ..backend.job.progress import Progress
     from ..backend.job.spec import JobSpec
