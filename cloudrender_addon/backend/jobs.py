@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from .job.folder import JobFolder
 from .job.record import JobRecord
 from .job.spec import JobSpec
 from .job.status import Status
+from .settings import Settings
 
 
 def scan_job(spec: JobSpec) -> Bundle:
@@ -38,6 +40,15 @@ def farm_of(folder: JobFolder, record: JobRecord) -> Farm:
     """Return the farm that the job was made for; nothing is asked of it yet."""
     settings = record.spec.settings
     return open_farm(settings, account=open_account(settings), keys=folder.keys)
+
+
+def named(settings: Settings) -> Settings:
+    """Return the settings with profile and region spelled out. Raises `ConfigError`.
+
+    Whoever goes on with the job, from whatever shell and after whatever change of a default, must look there too.
+    """
+    profile = settings.profile or os.environ.get("AWS_PROFILE")
+    return replace(settings, profile=profile, region=open_account(settings).region)
 
 
 def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from ..backend.job.frames import format_frames
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
-from ..backend.jobs import scan_job
+from ..backend.jobs import named, scan_job
 from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS
@@ -40,9 +39,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     # Loading boto3 takes about a second: it happens while the file and the folder are read.
     threading.Thread(target=account.warm_up, name="warm-up", daemon=True).start()
     here = Path.cwd()
-    # From here on the account is named: whoever goes on with the job, from whatever shell, must look in the same one.
-    profile = settings.profile or os.environ.get("AWS_PROFILE")
-    settings = replace(settings, profile=profile, region=account.region)
+    settings = named(settings)
     blend = _choose_blend(arguments.blend, here)
     scene = read_scene(blend)
     project = here if blend.is_relative_to(here) else blend.parent

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..backend.cancel import CancelToken, Wish
-from ..backend.errors import CloudrenderError, ConfigError
+from ..backend.errors import CloudrenderError, ConfigError, RecordError
 from ..backend.job.status import Status
 from . import lookups, monitor
 from .session import SESSION, DrivenJob
@@ -25,6 +27,8 @@ _HANDOVER_SECONDS = 20.0
 """How long the background process that kept a job may take to let go of it: it hears of the wish within seconds."""
 
 _LEAVE_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool = True) -> DrivenJob:
@@ -69,11 +73,18 @@ def _body(job: DrivenJob, was_open: bool) -> None:
     try:
         _run(job, was_open=was_open)
     except CloudrenderError as problem:
-        job.events.put(_not_driven(job, problem))
+        _give_up(job, problem)
     except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
-        error = CloudrenderError(f"Unexpected error: {type(bug).__name__}: {bug}", hint=f"Log: {job.folder.log}")
-        job.events.put(_not_driven(job, error))
+        _give_up(job, CloudrenderError(f"Unexpected error: {type(bug).__name__}: {bug}", hint=f"Log: {job.folder.log}"))
     SESSION.inbox.put(lookups.refresh_summaries)
+
+
+def _give_up(job: DrivenJob, error: CloudrenderError) -> None:
+    try:
+        job.folder.give_up(error)
+    except RecordError:
+        _log.info("job %s is somebody else's, or cannot be written", job.spec.job_id, exc_info=True)
+    job.events.put(_not_driven(job, error))
 
 
 def _run(job: DrivenJob, *, was_open: bool) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BUDGET_SECONDS = 0.001
 """How long one call may take from the queues: what is left waits for the next."""
 
+SHOWN_SECONDS = 2.0
+"""How long a frame stays on the screen at least: showing one takes Blender up to a quarter of a second (measured)."""
+
 _KEPT_NOTICES = 20
 
 _log = logging.getLogger(__name__)
@@ -36,13 +39,10 @@ def pump() -> None:
         changed = True
     for job in SESSION.running:
         alive = job.thread is None or job.thread.is_alive()  # asked first: its last words are in the queue then
-        newest = None
         while not job.events.empty() and time.perf_counter() < deadline:
-            frame = _take(job, job.events.get())
-            newest = newest if frame is None else frame
+            _take(job, job.events.get())
             changed = True
-        if newest is not None and job.shown:
-            _show(job, newest)
+        _show_newest(job)
         if not alive and job.events.empty() and job.ended is None:
             _take(job, _unexplained(job))
             changed = True
@@ -52,26 +52,25 @@ def pump() -> None:
         redraw()
 
 
-def _take(job: DrivenJob, event: ev.Event) -> int | None:
-    """Note what has happened; return the frame if it is one that arrived."""
+def _take(job: DrivenJob, event: ev.Event) -> None:
+    """Note what has happened."""
     from ..backend.job import events as ev  # noqa: PLC0415 - slow to make; whoever has a job has loaded it
 
     job.progress = job.progress.after(event)
     match event:
         case ev.FrameSaved(frame=frame, paths=paths):
             job.saved[frame] = paths
-            return frame
         case ev.Notice(text=text):
             job.notices = [*job.notices, text][-_KEPT_NOTICES:]
         case ev.Interrupted(reason=reason, missing=missing):
             job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
         case ev.JobEnded():
             job.ended = event
+            _show_newest(job)
             results.show_end(job)
             if event.status is Status.SUCCEEDED:
                 preferences().setup_done = True  # what is needed is there
             announce.job_ended(job, event)
-    return None
 
 
 def _unexplained(job: DrivenJob) -> ev.JobEnded:
@@ -87,12 +86,19 @@ def _unexplained(job: DrivenJob) -> ev.JobEnded:
     )
 
 
-def _show(job: DrivenJob, frame: int) -> None:
+def _show_newest(job: DrivenJob) -> None:
+    """Put the frame that came last on the screen, if it is time for another one, or the end."""
+    newest = next(reversed(job.saved), None)
+    now = time.monotonic()
+    due = job.ended is not None or now - job.shown_at >= SHOWN_SECONDS
+    if newest is None or newest == job.on_screen or not job.shown or not due:
+        return
+    job.on_screen, job.shown_at = newest, now
     try:
-        results.show_frames(job, frame=frame)
+        results.show_frames(job, frame=newest)
     except RuntimeError:
         # What cannot be shown (a window that just closed) is on disk all the same; the next frame tries again.
-        _log.warning("frame %d of job %s could not be shown", frame, job.spec.job_id, exc_info=True)
+        _log.warning("frame %d of job %s could not be shown", newest, job.spec.job_id, exc_info=True)
 
 
 def redraw() -> None:

@@ -47,6 +47,9 @@ class DrivenJob:
     ended: ev.JobEnded | None = None
     notices: list[str] = field(default_factory=list)
     saved: dict[int, tuple[Path, ...]] = field(default_factory=dict)
+    on_screen: int | None = None
+    shown_at: float = 0.0
+    """The frame that was put on the screen last, and when; monotonic."""
 
     @property
     def cancelling(self) -> bool:

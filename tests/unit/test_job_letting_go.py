@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken, Wish
-from cloudrender_addon.backend.errors import Cancelled, Detached
+from cloudrender_addon.backend.errors import Cancelled, CloudrenderError, Detached
 from cloudrender_addon.backend.farms.base import RenderPlan
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
@@ -67,3 +68,13 @@ def test_only_a_keeper_is_asked_to_hand_over(folder: JobFolder) -> None:
     assert folder.wish() is Wish.CANCEL
     assert reopen(folder)
     assert folder.wish() is Wish.GO_ON and not folder.request_handover()
+
+
+def test_a_job_that_could_not_be_begun_is_over_and_one_that_rents_something_is_not(folder: JobFolder) -> None:
+    error = CloudrenderError("No region is set", hint="Set one")
+    folder.give_up(error)
+    record = folder.load()
+    assert (record.status, record.error, record.hint) == (Status.FAILED, "No region is set", "Set one")
+    folder.save(replace(record, status=Status.RENDERING))
+    folder.give_up(error)
+    assert folder.load().status is Status.RENDERING

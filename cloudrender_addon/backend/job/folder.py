@@ -21,8 +21,9 @@ from pathlib import Path
 import filelock
 
 from ..cancel import Wish
-from ..errors import RecordError
+from ..errors import CloudrenderError, RecordError
 from .record import JobRecord, SavedFrame, from_json, to_json
+from .status import Status
 
 _REPLACE_SECONDS = 1.0
 
@@ -125,6 +126,17 @@ class JobFolder:
             # Not worth an error then, and it must not keep a job from ending.
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    def give_up(self, error: CloudrenderError) -> None:
+        """Close the record of a job that could not even be begun, so that no later start begins it unasked.
+
+        Raises `RecordError`.
+        """
+        with self.lock():
+            record = self.load()
+            if record.status is Status.PENDING and record.machine is None:
+                ended = replace(record, status=Status.FAILED, error=error.message, hint=error.hint, ended=time.time())
+                self.save(ended)
 
     def forget(self) -> None:
         """Delete the folder; the frames are elsewhere. Raises `RecordError` while something may be running."""
