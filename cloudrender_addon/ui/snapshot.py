@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +63,8 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
             filepath=str(place), copy=True, compress=False, relative_remap=False, check_existing=False
         )
     except (OSError, RuntimeError) as error:
+        import shutil  # noqa: PLC0415 - its own imports take milliseconds, and this is hardly ever needed
+
         shutil.rmtree(folder.path, ignore_errors=True)
         raise ProjectError(
             f"The file cannot be copied to {place.parent} ({str(error).strip()})", hint="Make room on that disk"

@@ -8,7 +8,7 @@ import signal
 
 import bpy
 
-from . import job_operators, jobs, keeper, lookups
+from . import job_operators, jobs, lookups
 from .preferences import preferences
 from .session import SESSION, Session
 
@@ -30,6 +30,8 @@ def unregister() -> None:
         bpy.app.timers.unregister(_first_look)
     end = bool(SESSION.running) and preferences().on_quit == "CANCEL"
     for job in jobs.leave_all():
+        from . import keeper  # noqa: PLC0415 - its imports take longer than all else that enabling does
+
         if not keeper.keep(job, end=end or job.cancelling):
             _log.warning("job %s goes on alone; resume it when Blender runs again", job.spec.job_id)
     vars(SESSION).update(vars(Session()))
