@@ -110,7 +110,7 @@ def test_escape_cancels_a_second_job(studio: Driver, cloud: Cloud, project: Path
 
 @pytest.mark.parametrize("way", ["quit", "crash"])
 def test_the_next_start_picks_up_a_running_job(studio: Driver, cloud: Cloud, project: Path, way: str) -> None:
-    start(studio, project, frames=60)
+    start(studio, project, frames=80)
     press_render(studio)
     studio.wait_until(f"{JOB}.progress.done >= 1", 90)
     if way == "quit":
@@ -134,5 +134,5 @@ def test_the_next_start_picks_up_a_running_job(studio: Driver, cloud: Cloud, pro
     assert len(cloud.machines) == 1
     studio.wait_until(f"{JOB}.ended is not None", 180)
     assert studio.evaluate(f"{JOB}.ended.status.value") == "succeeded"
-    assert len(frames_of(project)) == 60 and len(cloud.machines) == 1
+    assert len(frames_of(project)) == 80 and len(cloud.machines) == 1
     assert not cloud.leftovers()
