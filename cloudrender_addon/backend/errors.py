@@ -114,9 +114,16 @@ class MachineError(CloudrenderError):
 
 
 class MachineGoneError(MachineError):
-    """The machine no longer exists (reclaimed, ended by its own dead-man switch, ended by hand)."""
+    """The machine no longer exists (reclaimed, ended by its own dead-man switch, ended by hand).
+
+    `reclaimed` says that the cloud took it back, or announced to: its type is scarce in its zone at the moment.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", details: tuple[str, ...] = (), reclaimed: bool = False) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.reclaimed = reclaimed
 
 
 class LinkError(MachineError):

@@ -201,6 +201,7 @@ def test_status(aws: Stage, farm: Ec2Farm, state: str, expected: MachineState) -
     status = farm.status(machine)
     assert status.state is expected
     assert status.reason == "Server.SpotInstanceTermination"
+    assert status.reclaimed
 
 
 def test_status_of_a_machine_that_was_never_launched(farm: Ec2Farm) -> None:

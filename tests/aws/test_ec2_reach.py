@@ -138,6 +138,7 @@ def test_machine_that_is_gone_already(aws: Stage, farm: Ec2Farm) -> None:
     with pytest.raises(MachineGoneError, match="AWS took the spot machine back") as caught:
         farm.connect(machine, cancel=CancelToken(), deadline=soon())
     assert caught.value.details == ("Server.SpotInstanceTermination",)
+    assert caught.value.reclaimed
 
 
 def test_machine_that_goes_while_it_is_waited_for(
@@ -147,8 +148,9 @@ def test_machine_that_goes_while_it_is_waited_for(
     machine = rent(farm)
     opened = door(REFUSED)
     opened.meanwhile = aws.backend.all_instances()[0].terminate
-    with pytest.raises(MachineGoneError, match="ended from outside"):
+    with pytest.raises(MachineGoneError, match="ended from outside") as caught:
         farm.connect(machine, cancel=CancelToken(), deadline=soon(60))
+    assert not caught.value.reclaimed
 
 
 def test_laptop_that_has_moved_does_not_change_a_given_group(

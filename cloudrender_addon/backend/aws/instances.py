@@ -28,9 +28,9 @@ APPEAR_SECONDS = 10.0
 
 TERMINATED = "terminated"
 
+_RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 _REASONS = {
-    "Server.SpotInstanceTermination": "AWS took the spot machine back",
-    "Server.SpotInstanceShutdown": "AWS took the spot machine back",
+    **dict.fromkeys(_RECLAIMED, "AWS took the spot machine back"),
     "Server.InsufficientInstanceCapacity": "AWS had no such machine to give after all",
     "Server.InternalError": "the machine failed while starting",
     "Client.InstanceInitiatedShutdown": "the machine switched itself off",
@@ -77,6 +77,11 @@ class Instance:
 def explain(reason: str) -> str:
     """Say in plain words why a machine ended; unknown reasons are returned as they are."""
     return _REASONS.get(reason, reason or "no reason was given")
+
+
+def reclaimed(reason: str) -> bool:
+    """Tell whether a machine ended because AWS took it back."""
+    return reason in _RECLAIMED
 
 
 def run(account: Account, order: Order) -> Instance:

@@ -40,7 +40,11 @@ def status_of(machine: Machine, instance: Instance | None) -> MachineStatus:
     if instance is None:
         new = time.time() - (machine.launched_at or 0.0) < _NEW_SECONDS
         return MachineStatus(state=MachineState.STARTING if new else MachineState.GONE)
-    return MachineStatus(state=_STATES.get(instance.state, MachineState.GONE), reason=instance.reason)
+    return MachineStatus(
+        state=_STATES.get(instance.state, MachineState.GONE),
+        reason=instance.reason,
+        reclaimed=instances.reclaimed(instance.reason),
+    )
 
 
 def reach(
@@ -120,6 +124,7 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
         f"The machine {machine.instance_id or ''} no longer exists: {instances.explain(status.reason)}",
         hint="Another machine can take over: finished frames are kept",
         details=(status.reason,) if status.reason else (),
+        reclaimed=status.reclaimed,
     )
 
 

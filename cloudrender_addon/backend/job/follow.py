@@ -26,7 +26,7 @@ _FAILURES: dict[str, type[CloudrenderError]] = {"gpu": GpuError, "scene": SceneE
 
 
 class Follower:
-    """Follows one agent to its end.
+    """Follows the agent of one machine to its end, over as many links as it takes.
 
     `set_aside(frame, text)` is called for a frame the agent gave up: the reason, then the end of Blender's log.
     """
@@ -37,6 +37,8 @@ class Follower:
         self._set_aside = set_aside
         self._told: set[str] = set()
         """What was said already: after a reconnect the agent's log comes again from its beginning."""
+        self.reclaimed = False
+        """Whether the agent was told that its machine will be taken back."""
 
     def follow(self, link: Link, *, check: Callable[[], object], cancel: CancelToken) -> None:
         """Return when the agent has finished and its frames are here. `check` may raise, every 2 s at least.
@@ -70,6 +72,7 @@ class Follower:
             for note in _texts(event, "notes"):
                 self._notice(note)
         elif kind == "interruption":
+            self.reclaimed = True
             self._notice(f"Amazon takes this spot machine back at {_text(event, 'time') or 'any moment'}")
         elif kind == "stopped":
             raise MachineGoneError("The spot machine was taken back")

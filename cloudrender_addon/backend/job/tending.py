@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..assets.bundle import Bundle
 from ..cancel import CancelToken
-from ..errors import LinkError, MachineGoneError, UnreachableError
+from ..errors import CloudError, LinkError, MachineGoneError, UnreachableError
 from ..farms.base import Farm, Link, Machine, MachineState, RenderPlan
 from . import events as ev
 from .follow import Follower
@@ -36,7 +36,6 @@ class Tending:
         self._farm = farm
         self._bundle = bundle
         self._cancel = cancel
-        self._follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
 
     def tend(self, machine: Machine) -> None:
         """Return when the agent has finished and its frames are here.
@@ -44,6 +43,15 @@ class Tending:
         Raises `MachineGoneError` when the machine is lost, `LinkError` when it never answered at all, and what
         `Follower.follow` raises.
         """
+        ledger = self._ledger
+        follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
+        try:
+            self._tend(machine, follower)
+        except MachineGoneError as gone:
+            gone.reclaimed = gone.reclaimed or follower.reclaimed or self._was_reclaimed(machine)
+            raise
+
+    def _tend(self, machine: Machine, follower: Follower) -> None:
         ledger = self._ledger
         ledger.enter(Status.BOOTING)
         deadline = time.monotonic() + ledger.spec.settings.boot_minutes * 60
@@ -55,7 +63,7 @@ class Tending:
             began = time.monotonic()
             try:
                 with contextlib.closing(link):
-                    self._converse(machine, link)
+                    self._converse(machine, link, follower)
                 return
             except LinkError as lost:
                 short_links = short_links + 1 if time.monotonic() - began < SHORT_LINK_SECONDS else 0
@@ -89,10 +97,19 @@ class Tending:
         except UnreachableError:
             return False
         if status.state is MachineState.GONE:
-            raise MachineGoneError(f"The machine has ended ({status.reason or 'no reason given'})")
+            raise MachineGoneError(
+                f"The machine has ended ({status.reason or 'no reason given'})", reclaimed=status.reclaimed
+            )
         return True
 
-    def _converse(self, machine: Machine, link: Link) -> None:
+    def _was_reclaimed(self, machine: Machine) -> bool:
+        """Ask the cloud why a machine went that did not say so itself."""
+        try:
+            return self._farm.status(machine).reclaimed
+        except CloudError:
+            return False  # it may never be known
+
+    def _converse(self, machine: Machine, link: Link, follower: Follower) -> None:
         ledger = self._ledger
         ledger.enter(Status.UPLOADING)
         link.push(
@@ -102,7 +119,7 @@ class Tending:
         )
         link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
-        self._follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
+        follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
         link.finish()
 
 

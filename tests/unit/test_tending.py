@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One machine, from connecting to the agent's last word; and why it went, when it goes before that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
+from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus, RenderPlan
+from cloudrender_addon.backend.job.ledger import Ledger
+from cloudrender_addon.backend.job.record import JobRecord
+from cloudrender_addon.backend.job.renting import Renting
+from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.store import JobStore
+from cloudrender_addon.backend.job.tending import Tending
+from cloudrender_addon.backend.settings import Settings
+from tests.unit.fakes import FakeFarm, frame_event
+
+_NOTICE = {"event": "interruption", "action": "terminate", "time": "2026-01-01T00:00:00Z"}
+_STOPPED = {"event": "stopped"}
+_TAKEN = MachineStatus(state=MachineState.GONE, reason="Server.SpotInstanceTermination", reclaimed=True)
+_RUNS = MachineStatus(state=MachineState.RUNNING)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    spec = JobSpec(
+        job_id="20260101-000000-abcd",
+        project=tmp_path / "project",
+        blend="robot.blend",
+        frames=(1, 2, 3),
+        output=tmp_path / "out",
+        blender="4.2",
+        autoexec=False,
+        settings=Settings(home=tmp_path / "home"),
+    )
+    return Ledger(JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time())), lambda _: None)
+
+
+def tend(ledger: Ledger, farm: FakeFarm) -> MachineGoneError:
+    """Tend a machine that is going to be lost, and return how that was told."""
+    cancel = CancelToken()
+
+    def bundle() -> Bundle:
+        return Bundle(root=Path(), files=())
+
+    machine = Renting(ledger, farm=farm, bundle=bundle, cancel=cancel).rent()
+    with pytest.raises(MachineGoneError) as caught:
+        Tending(ledger, farm=farm, bundle=bundle, cancel=cancel).tend(machine)
+    return caught.value
+
+
+class Telling(FakeFarm):
+    """A farm whose cloud says this of every machine."""
+
+    says: MachineStatus | None = None
+
+    def status(self, machine: Machine) -> MachineStatus:
+        if self.says is None:
+            raise UnreachableError("no network")
+        return self.says
+
+
+@pytest.mark.parametrize(
+    ("events", "says", "reclaimed"),
+    [
+        ([_NOTICE, _STOPPED], _RUNS, True),
+        ([_NOTICE, MachineGoneError("cut off")], None, True),
+        ([_NOTICE, LinkError("cut"), MachineGoneError("cut off")], None, True),
+        ([_STOPPED], _TAKEN, True),
+        ([MachineGoneError("cut off")], _TAKEN, True),
+        ([LinkError("cut")], _TAKEN, True),
+        ([_STOPPED], _RUNS, False),
+        ([MachineGoneError("cut off")], None, False),
+    ],
+)
+def test_a_machine_that_was_taken_back_is_told_from_one_that_went(
+    ledger: Ledger, events: list[Any], says: MachineStatus | None, reclaimed: bool
+) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        yield from events
+
+    farm = Telling([script])
+    farm.says = says
+    assert tend(ledger, farm).reclaimed is reclaimed
