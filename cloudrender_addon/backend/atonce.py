@@ -7,7 +7,6 @@ to the network takes (measured: 3 s for a thread that slept as long).
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -19,22 +18,25 @@ class Answer(Generic[T]):
     """What a question will be answered."""
 
     def __init__(self, question: Callable[[], T]) -> None:
-        self._done: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+        self._done = threading.Event()
+        self._answer: tuple[T, None] | tuple[None, BaseException]  # there when done
         self._question = question
         threading.Thread(target=self._ask, name="question", daemon=True).start()
 
     def get(self) -> T:
-        """Wait for the answer, once; raise what the question raised. The question keeps its own deadline."""
-        value, error = self._done.get()
+        """Wait for the answer; raise what the question raised. The question keeps its own deadline."""
+        self._done.wait()
+        value, error = self._answer
         if error is not None:
             raise error
         return value  # type: ignore[return-value]  # no error: there is a value
 
     def _ask(self) -> None:
         try:
-            self._done.put((self._question(), None))
+            self._answer = (self._question(), None)
         except BaseException as error:  # noqa: BLE001  the thread's top: raised where it is waited for
-            self._done.put((None, error))
+            self._answer = (None, error)
+        self._done.set()
 
 
 def all_at_once(questions: Iterable[Callable[[], T]]) -> list[T]:

@@ -82,6 +82,12 @@ class CapacityError(CloudError):
     retryable = True
 
 
+class NotOfferedError(CapacityError):
+    """The cloud does not sell such a machine there: waiting for it is no use, another type or region may do."""
+
+    retryable = False
+
+
 class ImageError(CloudError):
     """The machine image does not exist, or does not fit the machine."""
 

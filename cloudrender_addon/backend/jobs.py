@@ -48,7 +48,7 @@ def named(settings: Settings) -> Settings:
     Whoever goes on with the job, from whatever shell and after whatever change of a default, must look there too.
     """
     profile = settings.profile or os.environ.get("AWS_PROFILE")
-    return replace(settings, profile=profile, region=open_account(settings).region)
+    return replace(settings, profile=profile, region=settings.region or open_account(settings).region)
 
 
 def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,14 @@ def _default_config() -> Path:
 class Settings:
     """Everything a user can set once, with its default. Each field is also CLOUDRENDER_FIELD in the environment.
 
-    `profile` and `region` default to what the AWS configuration says. `image` is "auto" or an AMI id. `subnet` is
-    a subnet id, or None for the default VPC; `security_group` is a group of that network, used as it is, or None for
-    one made for each launch. `mirror` is the base URL of Blender's releases, `checkip_url` answers
+    `profile` and `region` default to what the AWS configuration says. `instance_type` and `region` may be several,
+    joined by commas: any of the types will do, the regions are tried in turn. `image` is "auto" or an AMI id.
+    `subnet` is a subnet id, or None for the default VPC; `security_group` is a group of that network, used as it is,
+    or None for one made for each launch. `mirror` is the base URL of Blender's releases, `checkip_url` answers
     with the caller's public address. `home` holds the job records.
     `lease_minutes` is how long a machine waits, without work, for somebody to fetch its frames.
-    `max_hours` and `max_cost` (USD, None: no limit) end the job.
+    `wait_minutes` is how long to go on asking while AWS has no machine to give, `max_launches` how many machines a job
+    may have one after another. `max_hours` and `max_cost` (USD, None: no limit) end the job.
     """
 
     profile: str | None = None
@@ -59,6 +62,18 @@ class Settings:
     max_cost: float | None = None
     lease_minutes: float = 30.0
     boot_minutes: float = 10.0
+    wait_minutes: float = 10.0
+    max_launches: int = 4
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """The machine types, any of which will do."""
+        return tuple(self.instance_type.split(","))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions to try in turn; none: what the AWS configuration says."""
+        return tuple(self.region.split(",")) if self.region else ()
 
 
 def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
@@ -115,6 +130,18 @@ def _text(value: object) -> str:
     return value.strip()
 
 
+def _list(pattern: str, example: str) -> Callable[[object], str]:
+    """Take one or several names, joined by commas, each once."""
+
+    def convert(value: object) -> str:
+        names = [name.strip().lower() for name in _text(value).split(",") if name.strip()]
+        if not names or not all(re.fullmatch(pattern, name) for name in names):
+            raise ValueError(f"It must be one or several like {example}, with commas between them")
+        return ",".join(dict.fromkeys(names))
+
+    return convert
+
+
 def _url(value: object) -> str:
     text = _text(value)
     if not text.startswith(("https://", "http://")):
@@ -154,21 +181,24 @@ def _purchase(value: object) -> Purchase:
     raise ValueError(f"It must be one of: {', '.join(PURCHASES)}")
 
 
-def _port(value: object) -> int:
-    number = _number(1, 65535)(value)
-    if number != int(number):
-        raise ValueError("It must be a whole number")
-    return int(number)
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def convert(value: object) -> int:
+        number = _number(low, high)(value)
+        if number != int(number):
+            raise ValueError("It must be a whole number")
+        return int(number)
+
+    return convert
 
 
 _CONVERTERS: dict[str, Callable[[object], object]] = {
     "profile": _text,
-    "region": _text,
-    "instance_type": _text,
+    "region": _list(r"[a-z]{2,4}(-[a-z]+)+-\d+", "eu-central-1"),
+    "instance_type": _list(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "g5.xlarge"),
     "purchase": _purchase,
     "image": _text,
     "ssh_user": _text,
-    "ssh_port": _port,
+    "ssh_port": _whole(1, 65535),
     "subnet": _text,
     "security_group": _text,
     "mirror": _url,
@@ -178,4 +208,6 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "max_cost": _cost,
     "lease_minutes": _number(0.05, 240),
     "boot_minutes": _number(0.05, 60),
+    "wait_minutes": _number(0, 1440),
+    "max_launches": _whole(1, 50),
 }

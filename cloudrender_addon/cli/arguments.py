@@ -46,11 +46,20 @@ def _parser(name: str, description: str, *, epilog: str | None = None) -> argpar
 def _add_account(parser: argparse.ArgumentParser) -> None:
     account = parser.add_argument_group("account (also in the configuration file, and as CLOUDRENDER_… variables)")
     account.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
-    account.add_argument("--region", metavar="REGION", help="AWS region, such as eu-central-1")
+    account.add_argument(
+        "--region",
+        metavar="REGION",
+        help="AWS region, such as eu-central-1; of several (a,b) the next where there is none",
+    )
 
 
 def _add_type(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-c", dest="instance_type", metavar="INSTANCE_TYPE", help="machine type (default g4dn.xlarge)")
+    parser.add_argument(
+        "-c",
+        dest="instance_type",
+        metavar="TYPE[,TYPE]",
+        help="machine type (default g4dn.xlarge), or several: any will do",
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -89,6 +98,10 @@ def _render() -> argparse.ArgumentParser:
     )
     _add_account(parser)
     machine = _add_machine(parser)
+    machine.add_argument(
+        "--wait-minutes", metavar="MIN", help="go on asking while AWS has no machine to give (default 10)"
+    )
+    machine.add_argument("--max-launches", metavar="N", help="machines a job may have, one after another (default 4)")
     machine.add_argument("--max-hours", metavar="H", help="end the job after so many hours (default 8)")
     machine.add_argument("--max-cost", metavar="USD", help='end the job when it has cost so much (default: "none")')
     return parser

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TextIO
 from tqdm import tqdm
 
 from ..backend.errors import CloudrenderError
+from ..backend.farms.base import Machine
 from ..backend.job import events as ev
 from ..backend.job.estimate import projected_usd
 from ..backend.job.frames import counted
@@ -154,14 +155,10 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.StatusChanged(status=status) if not status.terminal:
             return f"{status.value.capitalize()} …"
         case ev.MachinePlanned(machine=machine):
-            gpu = f", {machine.gpu}" if machine.gpu else ""
-            purchase = "on-demand" if machine.request.on_demand else "spot"
-            return (
-                f"{machine.request.instance_type} {purchase} in {machine.region} ({machine.vcpus} vCPUs{gpu}), "
-                f"${machine.hourly_usd:.3f} an hour with disk and address"
-            )
+            return _planned(machine)
         case ev.MachineLaunched(machine=machine):
-            return f"Machine {machine.instance_id} is starting"
+            where = machine.zone or machine.region
+            return f"Machine {machine.instance_id} is starting: {machine.offer.instance_type} in {where}"
         case ev.FrameSaved(frame=frame, seconds=seconds):
             return f"Frame {frame} is here ({seconds:.1f} s) {_figures(progress, now=event.at)}"
         case ev.FrameFailed(frame=frame, reason=reason):
@@ -171,6 +168,16 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.Notice(text=text):
             return text
     return ""
+
+
+def _planned(machine: Machine) -> str:
+    purchase = "on-demand" if machine.request.on_demand else "spot"
+    prices = sorted({f"{offer.hourly_usd:.3f}" for offer in machine.offers})
+    names = " or ".join(offer.instance_type for offer in machine.offers)
+    gpu = f", {machine.offer.gpu}" if machine.offer.gpu else ""
+    made = f" ({machine.offer.vcpus} vCPUs{gpu})" if len(machine.offers) == 1 else ""
+    usd = "–".join(dict.fromkeys((prices[0], prices[-1])))
+    return f"{names} {purchase} in {machine.region}{made}, ${usd} an hour with disk and address"
 
 
 def printable(text: str) -> str:

@@ -30,6 +30,8 @@ _SETTING_FLAGS = (
     "ssh_port",
     "subnet",
     "security_group",
+    "wait_minutes",
+    "max_launches",
     "max_hours",
     "max_cost",
 )

@@ -128,7 +128,7 @@ def _machine(job: DrivenJob) -> str:
     machine = job.progress.machine
     if machine is None:
         return job.spec.settings.instance_type
-    return f"{machine.request.instance_type} in {machine.zone or machine.region}"
+    return f"{machine.offer.instance_type} in {machine.zone or machine.region}"
 
 
 def _pair(layout: Any, left: str, right: str) -> None:

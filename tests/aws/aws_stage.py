@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ import pytest
 
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER
 from cloudrender_addon.backend.aws.session import Account
-from tests.localcloud.faults import Call
+from tests.localcloud.faults import Call, render
+from tests.localcloud.fleets import Fleets, delete_template
+from tests.localcloud.front import ask
 from tests.localcloud.price_list import get_products
 from tests.localcloud.quotas import Quotas
 from tests.localcloud.rights import Rights
@@ -67,6 +69,7 @@ class Front:
         self.endpoint = ""
         self.account: Account | None = None
         self._launched: dict[str, tuple[str, list[tuple[str, str]], list[bytes]]] = {}
+        self._fleets = self._new_fleets()
         self._lock = threading.Lock()
 
     def reset(self) -> None:
@@ -74,7 +77,25 @@ class Front:
         self.rights, self.quotas = Rights(), Quotas()
         self.calls.clear()
         self._launched.clear()
+        self._fleets = self._new_fleets()
         self.caller = CALLER
+
+    def _new_fleets(self) -> Fleets:
+        return Fleets(refuse=self._refuse, run=lambda call, environ: ask(self._app, call, environ))
+
+    def _refuse(self, launches: Sequence[Call]) -> list[tuple[int, str, bytes] | None]:
+        """Say which launches of a fleet are refused. A fault of RunInstances meets all that it is about, once."""
+        with self._lock:
+            self.calls += [("ec2:RunInstances", each.parameters) for each in launches]
+            met = [f for f in self.faults if f.times and f.action == "ec2:RunInstances"][:1]
+            for fault in met:
+                fault.times -= 1
+        return [
+            next((render(each, f.code, f.message) for f in met if f.when(each.parameters)), None)
+            or self.rights.answer(each)
+            or self.quotas.launch(each)
+            for each in launches
+        ]
 
     def actions(self) -> list[str]:
         return [action for action, _ in self.calls]
@@ -109,6 +130,10 @@ class Front:
         return chunks
 
     def _work(self, environ: WSGIEnvironment, parameters: dict[str, str]) -> Any:
+        if parameters.get("Action") == "CreateFleet":
+            call = Call(service="ec2", action="CreateFleet", protocol="ec2", parameters=parameters)
+            status, kind, body = self._fleets.answer(call, environ, region=REGION)
+            return f"{int(status)} Answered", [("Content-Type", kind)], [body]
         token = parameters.get("ClientToken")
         if token in self._launched:  # as on AWS: the same token is answered with the same machine
             return self._launched[token]
@@ -181,6 +206,7 @@ class Stage:
         return {
             "instances": [i.id for i in backend.all_instances() if i.state != "terminated"],
             "volumes": list(backend.volumes),
+            "templates": list(backend.launch_template_name_to_ids),
             "keys": list(backend.key_pairs),
             "groups": [
                 group.id for groups in backend.groups.values() for group in groups.values() if group.name != "default"
@@ -188,7 +214,7 @@ class Stage:
         }
 
 
-EMPTY: dict[str, list[str]] = {"instances": [], "volumes": [], "keys": [], "groups": []}
+EMPTY: dict[str, list[str]] = {"instances": [], "volumes": [], "templates": [], "keys": [], "groups": []}
 
 
 @contextlib.contextmanager
@@ -196,6 +222,7 @@ def serve() -> Iterator[Front]:
     """Run the server, in this process, until the block ends."""
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 6 s
     from moto.ec2 import utils
+    from moto.ec2.models import EC2Backend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
@@ -206,6 +233,8 @@ def serve() -> Iterator[Front]:
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     with pytest.MonkeyPatch.context() as patch:
+        deleting = delete_template(EC2Backend.delete_launch_template)
+        patch.setattr(EC2Backend, "delete_launch_template", deleting)
         patch.setitem(utils.filter_dict_attribute_mapping, "client-token", "client_token")
         yield front
     httpd.shutdown()

@@ -24,7 +24,7 @@ def request(*, launch: str = "t1", machine: str = MACHINE, on_demand: bool = Fal
     return MachineRequest(
         job_id="job-1",
         token=launch,
-        instance_type=machine,
+        instance_types=tuple(machine.split(",")),
         disk_bytes=3 * 1024**3 + 1,
         lifetime_seconds=3600,
         lease_seconds=900,
@@ -53,7 +53,7 @@ def hide_instances(aws: Stage, *, times: int) -> None:
 def lose_the_answer(aws: Stage, farm: Ec2Farm) -> Machine:
     """Launch a machine of which nobody hears, and return its plan."""
     planned = farm.plan(request())
-    aws.fault("ec2:RunInstances", "InternalError", status=500, times=4, after=True)
+    aws.fault("ec2:CreateFleet", "InternalError", status=500, times=4, after=True)
     with pytest.raises(UnreachableError):
         farm.launch(planned)
     assert len(aws.everything()["instances"]) == 1

@@ -25,7 +25,7 @@ ANSWERS = [
     ("InsufficientCapacity", e.CapacityError, "g4dn.xlarge", "another type", True),
     ("UnfulfillableCapacity", e.CapacityError, "g4dn.xlarge", "another type", True),
     ("SpotMaxPriceTooLow", e.CapacityError, "g4dn.xlarge", "another type", True),
-    ("Unsupported", e.CapacityError, "g4dn.xlarge", "another type", True),
+    ("Unsupported", e.NotOfferedError, "g4dn.xlarge", "another type", False),
     ("MaxSpotInstanceCountExceeded", e.QuotaError, "(4 vCPUs) in us-east-1", "quotas/L-3819A6DF", False),
     ("VcpuLimitExceeded", e.QuotaError, "“All G and VT Spot Instance Requests” (L-3819A6DF)", "at least 4", False),
     ("InstanceLimitExceeded", e.QuotaError, "L-3819A6DF", "quotas", False),

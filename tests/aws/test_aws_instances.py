@@ -1,149 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One machine: asked for once, found again, ended and seen ended."""
+"""One machine: found again, ended and seen ended."""
 
 from __future__ import annotations
 
-import base64
 import time
 from typing import Any
 
 import pytest
 
-from cloudrender_addon.backend.aws import instances, keypairs, network
-from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER
-from cloudrender_addon.backend.aws.instances import Instance, Order
+from cloudrender_addon.backend.aws import instances, keypairs
 from cloudrender_addon.backend.aws.user_data import LIMIT_BYTES, user_data
-from cloudrender_addon.backend.errors import CapacityError, CleanupError, CloudError, PermissionsError, QuotaError
-from tests.aws.aws_stage import MACHINE, Stage
+from cloudrender_addon.backend.errors import CleanupError, CloudError, PermissionsError
+from tests.aws.aws_stage import Stage
+from tests.aws.launches import KEY, run
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH8hUZ2oZcdTv2VcVbMOTSfPkg5RqFaUiRdB3ZbCvmXy"
 NONE_FOUND = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"
 
 
 def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
-
-
-def order(aws: Stage, *, launch: str = "t1", subnet: str | None = None, on_demand: bool = False) -> Order:
-    account = aws.account()
-    site = network.find_site(account, subnet=None)
-    return Order(
-        token=launch,
-        job_id="job-1",
-        instance_type=MACHINE,
-        on_demand=on_demand,
-        vcpus=4,
-        image_id=aws.images[NVIDIA_PARAMETER],
-        root_device="/dev/sda1",
-        volume_gb=90,
-        key_name=keypairs.import_key(account, public=KEY, job_id="job-1", token=launch),
-        group_id=network.make_group(account, site=site, job_id="job-1", token=launch),
-        subnet_id=subnet,
-        user_data="#!/bin/sh\n",
-    )
-
-
-def run(aws: Stage, *, launch: str = "t1") -> Instance:
-    return instances.run(aws.account(), order(aws, launch=launch))
-
-
-def asked(aws: Stage) -> dict[str, str]:
-    return next(parameters for action, parameters in aws.front.calls if action == "ec2:RunInstances")
-
-
-def test_what_is_asked_for(aws: Stage) -> None:
-    instance = run(aws)
-    asks = asked(aws)
-    expected = {
-        "ClientToken": "t1",
-        "MinCount": "1",
-        "MaxCount": "1",
-        "InstanceType": MACHINE,
-        "ImageId": aws.images[NVIDIA_PARAMETER],
-        "KeyName": "cloudrender-t1",
-        "InstanceMarketOptions.MarketType": "spot",
-        "InstanceMarketOptions.SpotOptions.SpotInstanceType": "one-time",
-        "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior": "terminate",
-        "InstanceInitiatedShutdownBehavior": "terminate",
-        "MetadataOptions.HttpTokens": "required",
-        "MetadataOptions.HttpPutResponseHopLimit": "1",
-        "BlockDeviceMapping.1.DeviceName": "/dev/sda1",
-        "BlockDeviceMapping.1.Ebs.Encrypted": "true",
-        "BlockDeviceMapping.1.Ebs.VolumeType": "gp3",
-        "BlockDeviceMapping.1.Ebs.VolumeSize": "90",
-        "BlockDeviceMapping.1.Ebs.DeleteOnTermination": "true",
-    }
-    assert {name: asks.get(name) for name in expected} == expected
-    assert base64.b64decode(asks["UserData"]) == b"#!/bin/sh\n"
-    assert "SubnetId" not in asks
-    assert not any("MaxPrice" in name for name in asks)
-    for number, kind in enumerate(("instance", "volume", "spot-instances-request"), start=1):
-        assert asks[f"TagSpecification.{number}.ResourceType"] == kind
-        assert asks[f"TagSpecification.{number}.Tag.1.Key"] == "cloudrender:job"
-        assert asks[f"TagSpecification.{number}.Tag.1.Value"] == "job-1"
-    assert instance.id.startswith("i-")
-    assert instance.zone == "us-east-1a"
-
-
-def test_on_demand_machine_is_asked_for_without_a_market(aws: Stage) -> None:
-    instances.run(aws.account(), order(aws, on_demand=True))
-    asks = asked(aws)
-    assert not any("InstanceMarketOptions" in name for name in asks)
-    kinds = [asks.get(f"TagSpecification.{number}.ResourceType") for number in (1, 2, 3)]
-    assert kinds == ["instance", "volume", None]  # EC2 refuses tags for what is not made
-    assert asks["InstanceInitiatedShutdownBehavior"] == "terminate"
-    [instance] = aws.account().ec2.describe_instances()["Reservations"][0]["Instances"]
-    assert "InstanceLifecycle" not in instance
-
-
-def test_refusal_of_an_on_demand_machine_names_its_quota(aws: Stage) -> None:
-    aws.fault("ec2:RunInstances", "VcpuLimitExceeded")
-    with pytest.raises(QuotaError) as caught:
-        instances.run(aws.account(), order(aws, on_demand=True))
-    assert "g4dn.xlarge on-demand machine (4 vCPUs)" in caught.value.message
-    assert "“Running On-Demand G and VT instances” (L-DB2E81BA)" in caught.value.message
-    assert "quotas/L-DB2E81BA" in caught.value.hint
-
-
-def test_given_subnet(aws: Stage) -> None:
-    subnet = aws.account().ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    instances.run(aws.account(), order(aws, subnet=subnet))
-    assert asked(aws)["SubnetId"] == subnet
-
-
-def test_same_token_gives_the_same_machine(aws: Stage) -> None:
-    assert run(aws).id == run(aws).id
-    assert run(aws, launch="t2").id != run(aws).id
-    assert len(aws.everything()["instances"]) == 2
-
-
-def test_lost_answer_is_asked_for_again_and_gives_one_machine(aws: Stage) -> None:
-    aws.fault("ec2:RunInstances", "InternalError", status=500, after=True)
-    instance = run(aws)
-    assert aws.count("ec2:RunInstances") == 2
-    assert aws.everything()["instances"] == [instance.id]
-
-
-@pytest.mark.parametrize("code", ["InvalidKeyPair.NotFound", "InvalidGroup.NotFound"])
-def test_key_or_group_that_is_not_known_everywhere_yet(aws: Stage, code: str) -> None:
-    aws.fault("ec2:RunInstances", code, times=2)
-    run(aws)
-    assert aws.count("ec2:RunInstances") == 3
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "words"),
-    [
-        ("MaxSpotInstanceCountExceeded", QuotaError, "g4dn.xlarge spot machine (4 vCPUs) in us-east-1"),
-        ("InsufficientInstanceCapacity", CapacityError, "g4dn.xlarge spot machine to give in us-east-1"),
-        ("UnauthorizedOperation", PermissionsError, "ec2:RunInstances"),
-    ],
-)
-def test_refusal_names_what_was_asked_for(aws: Stage, code: str, kind: type[CloudError], words: str) -> None:
-    aws.fault("ec2:RunInstances", code, times=9)
-    with pytest.raises(kind) as caught:
-        run(aws)
-    assert words in caught.value.message
 
 
 def test_describe(aws: Stage) -> None:
@@ -155,15 +30,13 @@ def test_describe(aws: Stage) -> None:
     assert instances.describe(aws.account(), "i-0123456789abcdef0") is None
 
 
-def test_launch_is_found_by_its_token_or_its_tags(aws: Stage) -> None:
+def test_launch_is_found_by_its_tags(aws: Stage) -> None:
     account, instance = aws.account(), run(aws)
     run(aws, launch="t2")
 
     def find() -> list[str]:
         return [each.id for each in instances.find_launched(account, token="t1", job_id="job-1")]
 
-    assert find() == [instance.id]
-    aws.fault("ec2:DescribeInstances", body=NONE_FOUND, when=lambda asks: asks["Filter.1.Name"] == "client-token")
     assert find() == [instance.id]
     assert instances.find_launched(account, token="t3", job_id="job-1") == ()
     account.ec2.terminate_instances(InstanceIds=[instance.id])

@@ -12,7 +12,7 @@ from cloudrender_addon.backend.aws.inventory import Kind, Resource
 from cloudrender_addon.backend.aws.tags import tagged
 from cloudrender_addon.backend.errors import CleanupError, CloudError
 from tests.aws.aws_stage import EMPTY, Stage
-from tests.aws.test_aws_instances import KEY, order, run
+from tests.aws.launches import KEY, order, run
 
 OPEN_REQUEST = (
     "<DescribeSpotInstanceRequestsResponse><spotInstanceRequestSet><item>"
@@ -36,6 +36,7 @@ def strangers(aws: Stage) -> dict[str, list[str]]:
     )
     ec2.create_key_pair(KeyName="cloudrender-mine")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    ec2.create_launch_template(LaunchTemplateName="cloudrender-mine", LaunchTemplateData={"ImageId": "ami-1"})
     ec2.create_security_group(GroupName="cloudrender-mine", Description="mine", VpcId=vpc)
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=8)
     return aws.everything()
@@ -58,10 +59,11 @@ def test_ours_and_only_ours(aws: Stage) -> None:
         (Kind.INSTANCE, "job-1"),
         (Kind.VOLUME, "job-1"),
         (Kind.VOLUME, "job-1"),
+        (Kind.TEMPLATE, "job-1"),
         (Kind.KEY_PAIR, "job-1"),
         (Kind.GROUP, "job-1"),
     ]
-    machine, key = found[0], found[3]
+    machine, key = found[0], found[4]
     assert (machine.id, machine.state, machine.detail) == (instance.id, "running", "g4dn.xlarge")
     assert machine.age_seconds is not None and 0 <= machine.age_seconds < 60
     assert key.id == "cloudrender-t1"
@@ -109,7 +111,12 @@ def test_machine_is_asked_to_end_before_anything_else(aws: Stage) -> None:
     aws.front.calls.clear()
     inventory.end(aws.account(), [*reversed(found), *found], seconds=10)
     actions = [action for action in aws.front.actions() if "Describe" not in action]
-    assert actions == ["ec2:TerminateInstances", "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup"]
+    assert actions == [
+        "ec2:TerminateInstances",
+        "ec2:DeleteLaunchTemplate",
+        "ec2:DeleteKeyPair",
+        "ec2:DeleteSecurityGroup",
+    ]
 
 
 def test_every_part_is_attempted_and_every_failure_named(aws: Stage) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.catalog import machine_type
 from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMETER, resolve_image
-from cloudrender_addon.backend.errors import CapacityError, ConfigError, ImageError
+from cloudrender_addon.backend.errors import ConfigError, ImageError, NotOfferedError
 from tests.aws.aws_stage import Stage, register_image
 
 
@@ -47,7 +47,7 @@ def test_type_that_is_not_sold_that_way(aws: Stage, sold: str, asked: bool, othe
         "</item></instanceTypeSet></DescribeInstanceTypesResponse>"
     )
     aws.fault("ec2:DescribeInstanceTypes", body=answer)
-    with pytest.raises(CapacityError, match=rf"x9\.huge is not sold as an? {other} machine") as caught:
+    with pytest.raises(NotOfferedError, match=rf"x9\.huge is not sold as an? {other} machine") as caught:
         machine_type(aws.account(), "x9.huge", on_demand=asked)
     assert f"--purchase {sold}" in caught.value.hint
 

@@ -24,7 +24,7 @@ from tests.aws.test_aws_inventory import CANCELLED, OPEN_REQUEST
 POLICY = json.loads(policy_text())
 
 IMPLIED = {
-    "ec2:CreateTags",  # for the tags given with RunInstances, ImportKeyPair and CreateSecurityGroup
+    "ec2:CreateTags",  # for the tags given with what a job makes
     "iam:CreateServiceLinkedRole",  # by EC2 for the user, at the first spot machine of an account
 }
 
@@ -113,7 +113,7 @@ def test_policy_ends_only_what_is_ours() -> None:
             assert all(action.startswith(reading) for action in actions(statement))
         elif statement["Sid"] == "TryTheseOnWhatDoesNotExist":
             names = [resource.rpartition("/")[2] for resource in statement["Resource"]]
-            assert all(re.fullmatch(r"(i|sg|sir|vol)-0+|cloudrender-check-setup", name) for name in names)
+            assert all(re.fullmatch(r"(i|lt|sg|sir|vol)-0+|cloudrender-check-setup", name) for name in names)
         elif any(word in action for action in actions(statement) for word in ("Terminate", "Delete", "Cancel", "Auth")):
             assert statement["Condition"] == {"StringLike": {"aws:ResourceTag/cloudrender:job": "*"}}
 

@@ -12,7 +12,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.price_list import on_demand_prices
 from cloudrender_addon.backend.aws.prices import disk_price, machine_price, spot_prices
-from cloudrender_addon.backend.errors import CapacityError, CredentialsError, PermissionsError
+from cloudrender_addon.backend.errors import CredentialsError, NotOfferedError, PermissionsError
 from cloudrender_addon.backend.farms.quotes import Quote, quote
 from cloudrender_addon.backend.settings import Settings
 from tests.aws.aws_stage import Stage
@@ -91,7 +91,7 @@ def test_product_without_a_price_per_hour_has_none(aws: Stage, product: dict[str
 
 @pytest.mark.parametrize(("on_demand", "words"), [(False, "as a spot machine"), (True, "as an on-demand machine")])
 def test_type_that_is_not_for_sale(aws: Stage, on_demand: bool, words: str) -> None:
-    with pytest.raises(CapacityError, match=rf"nope\.large is not for sale {words} in us-east-1"):
+    with pytest.raises(NotOfferedError, match=rf"nope\.large is not for sale {words} in us-east-1"):
         machine_price(aws.account(), "nope.large", on_demand=on_demand)
 
 

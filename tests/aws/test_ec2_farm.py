@@ -18,6 +18,7 @@ from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMET
 from cloudrender_addon.backend.aws.session import Account
 from cloudrender_addon.backend.errors import (
     ConfigError,
+    NotOfferedError,
     RecordError,
     UnreachableError,
 )
@@ -34,13 +35,13 @@ def test_it_is_a_farm(farm: Ec2Farm) -> None:
 
 def test_plan_knows_everything_and_changes_nothing(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
     machine = farm.plan(request())
-    assert machine.image_id == aws.images[NVIDIA_PARAMETER]
-    assert (machine.region, machine.root_device) == (REGION, "/dev/sda1")
-    assert machine.volume_gb == 75 + 10 + 4  # image, Blender and frames, the project rounded up
-    assert (machine.vcpus, machine.gpu) == (4, "NVIDIA T4")
-    assert machine.machine_usd > 0
-    assert machine.disk_usd == pytest.approx(89 * 0.08 / 730)
-    assert machine.address_usd == 0.005
+    assert machine.offer.image_id == aws.images[NVIDIA_PARAMETER]
+    assert (machine.region, machine.offer.root_device) == (REGION, "/dev/sda1")
+    assert machine.offer.volume_gb == 75 + 10 + 4  # image, Blender and frames, the project rounded up
+    assert (machine.offer.vcpus, machine.offer.gpu) == (4, "NVIDIA T4")
+    assert machine.offer.machine_usd > 0
+    assert machine.offer.disk_usd == pytest.approx(89 * 0.08 / 730)
+    assert machine.offer.address_usd == 0.005
     assert (machine.ssh_user, machine.ssh_port) == ("ubuntu", 22)
     assert machine.host_key.startswith("ssh-ed25519 AAAA")
     assert (tmp_path / "host_key-t1.pub").read_text().startswith(machine.host_key)
@@ -56,18 +57,22 @@ def test_plan_knows_everything_and_changes_nothing(aws: Stage, farm: Ec2Farm, tm
 
 def test_plan_for_a_type_without_a_gpu(aws: Stage, farm: Ec2Farm) -> None:
     machine = farm.plan(request(machine="c5.large"))
-    assert (machine.image_id, machine.gpu, machine.volume_gb) == (aws.images[PLAIN_PARAMETER], None, 8 + 10 + 4)
+    assert (machine.offer.image_id, machine.offer.gpu, machine.offer.volume_gb) == (
+        aws.images[PLAIN_PARAMETER],
+        None,
+        8 + 10 + 4,
+    )
 
 
 def test_plan_with_own_settings(aws: Stage, tmp_path: Path) -> None:
     image = register_image(aws.backend, name="own", size_gb=30)
     machine = farm_on(aws, tmp_path, image=image, ssh_user="artist", ssh_port=2222).plan(request())
-    assert (machine.image_id, machine.ssh_user, machine.ssh_port) == (image, "artist", 2222)
+    assert (machine.offer.image_id, machine.ssh_user, machine.ssh_port) == (image, "artist", 2222)
 
 
 def test_plan_of_an_on_demand_machine_has_its_full_price(farm: Ec2Farm) -> None:
-    assert farm.plan(request(on_demand=True)).machine_usd == pytest.approx(0.526)
-    assert farm.plan(request(launch="t2")).machine_usd < 0.2
+    assert farm.plan(request(on_demand=True)).offer.machine_usd == pytest.approx(0.526)
+    assert farm.plan(request(launch="t2")).offer.machine_usd < 0.2
 
 
 def test_launch_of_an_on_demand_machine_is_released_like_any_other(aws: Stage, farm: Ec2Farm) -> None:
@@ -137,7 +142,8 @@ def test_launch(aws: Stage, farm: Ec2Farm) -> None:
     before = time.time()
     machine = rent(farm)
     assert machine.instance_id is not None and machine.group_id is not None
-    assert machine.zone == "us-east-1a"
+    assert machine.zone in machine.offer.zone_usd
+    assert machine.offer.machine_usd == machine.offer.zone_usd[machine.zone]
     assert machine.launched_at is not None and before <= machine.launched_at <= time.time()
     ec2 = aws.account().ec2
     [instance] = ec2.describe_instances(InstanceIds=[machine.instance_id])["Reservations"][0]["Instances"]
@@ -169,8 +175,8 @@ def test_launch_again_gives_the_same_machine(aws: Stage, tmp_path: Path) -> None
     first = farm_on(aws, tmp_path).launch(planned)  # each a client of its own, as after a crash
     second = farm_on(aws, tmp_path).launch(planned)
     assert second.instance_id == first.instance_id and second.group_id == first.group_id
-    assert [len(ids) for ids in aws.everything().values()] == [1, 1, 1, 1]
-    asks = [parameters for action, parameters in aws.front.calls if action == "ec2:RunInstances"]
+    assert [len(ids) for ids in aws.everything().values()] == [1, 1, 1, 1, 1]
+    asks = [parameters for action, parameters in aws.front.calls if action == "ec2:CreateFleet"]
     assert asks[0] == asks[1]  # else EC2 answers IdempotentParameterMismatch
 
 
@@ -219,3 +225,28 @@ def test_status_of_a_machine_that_ec2_does_not_know(aws: Stage, farm: Ec2Farm) -
     assert farm.status(machine).state is MachineState.STARTING
     old = dataclasses.replace(machine, launched_at=time.time() - 3600)
     assert farm.status(old).state is MachineState.GONE
+
+
+def test_plan_of_several_types_has_an_offer_of_each(aws: Stage, farm: Ec2Farm) -> None:
+    machine = farm.plan(request(machine="g5.xlarge,c7i.4xlarge"))
+    assert [offer.instance_type for offer in machine.offers] == ["g5.xlarge", "c7i.4xlarge"]
+    assert [offer.gpu for offer in machine.offers] == ["NVIDIA A10G", None]
+    assert [offer.image_id for offer in machine.offers] == [aws.images[NVIDIA_PARAMETER], aws.images[PLAIN_PARAMETER]]
+    for offer in machine.offers:  # the dearest zone, so that limits of money hold wherever it will stand
+        assert offer.machine_usd == max(offer.zone_usd.values())
+
+
+def test_type_that_is_not_sold_as_spot_is_left_out_as_long_as_there_is_another(farm: Ec2Farm) -> None:
+    machine = farm.plan(request(machine="t2.nano,c5.large"))
+    assert [offer.instance_type for offer in machine.offers] == ["c5.large"]
+    with pytest.raises(NotOfferedError, match=r"t2\.nano is not sold as a spot machine"):
+        farm.plan(request(launch="t2", machine="t2.nano"))
+
+
+def test_launch_of_several_types_gives_one_machine_of_one(aws: Stage, farm: Ec2Farm) -> None:
+    machine = rent(farm, machine="g5.xlarge,g4dn.xlarge")
+    assert len(machine.offers) == 1
+    assert [i.instance_type for i in aws.backend.all_instances()] == [machine.offer.instance_type]
+    assert len(aws.everything()["templates"]) == 2
+    farm.release(machine)
+    assert aws.everything() == EMPTY

@@ -90,7 +90,7 @@ def test_machine_in_a_private_subnet_is_reached_by_its_private_address(
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="127.0.1.0/24")["Subnet"]["SubnetId"]
     farm = farm_on(aws, tmp_path, subnet=subnet)
     machine = rent(farm)
-    assert machine.address_usd == 0.0
+    assert machine.offer.address_usd == 0.0
     door(LINK)
     reached, _ = farm.connect(machine, cancel=CancelToken(), deadline=soon())
     [instance] = aws.backend.all_instances()

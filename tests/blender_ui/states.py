@@ -28,11 +28,16 @@ QUOTES = {
 }
 MACHINE = base.Machine(
     request=base.MachineRequest(
-        job_id="j1", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
+        job_id="j1", token="t", instance_types=("g4dn.xlarge",), disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
     ),
-    region="us-east-1", image_id="ami-1", root_device="/dev/sda1", volume_gb=100, vcpus=4, gpu="NVIDIA T4",
-    machine_usd=0.2, disk_usd=0.01, address_usd=0.005, ssh_user="ubuntu", ssh_port=22, host_key="", zone="us-east-1b",
-    launched_at=NOW - 300,
+    region="us-east-1",
+    offers=(
+        base.Offer(
+            instance_type="g4dn.xlarge", image_id="ami-1", root_device="/dev/sda1", volume_gb=100, vcpus=4,
+            gpu="NVIDIA T4", machine_usd=0.2, disk_usd=0.01, address_usd=0.005, lifetime_seconds=7200,
+        ),
+    ),
+    ssh_user="ubuntu", ssh_port=22, host_key="", zone="us-east-1b", launched_at=NOW - 300,
 )  # fmt: skip
 PROGRESS = Progress(total=24, started=NOW - 600, machine=MACHINE)
 SUMMARY = JobSummary(

@@ -38,7 +38,7 @@ def test_an_own_security_group_is_left_as_it_is(cloud: Cloud, project: Project) 
 
 def test_without_a_fall_back_the_job_ends_when_no_spot_machine_is_to_be_had(cloud: Cloud, project: Project) -> None:
     cloud.faults.no_spot()
-    result = project.run(*SMALL)
+    result = project.run(*SMALL, "--wait-minutes", 0)
     assert result.code == 1 and "has no c7i.large spot machine to give" in result.err
     assert cloud.machines == []
 

@@ -116,7 +116,7 @@ def test_a_config_file_with_a_mistake(cloud: Cloud, project: Project, tmp_path: 
 )
 def test_a_refused_launch(cloud: Cloud, project: Project, code: str, words: list[str]) -> None:
     cloud.faults.api("RunInstances", code, times=99)
-    check_explained(project.run("-f", 1), 1, *words)
+    check_explained(project.run("-f", 1, "--wait-minutes", 0), 1, *words)
     assert not cloud.machines
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from tests.localcloud import catalogue, launching, rights
+from tests.localcloud import catalogue, fleets, launching, rights
 from tests.localcloud.lifecycle import USER, Lifecycle
 
 
@@ -49,6 +49,7 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
         put(AmiBackend, "_load_amis", catalogue.seed_images)
         put(SimpleSystemManagerBackend, "__init__", _seeding(SimpleSystemManagerBackend.__init__))
         put(EC2Backend, "run_instances", launching.wired(EC2Backend.run_instances, lifecycle))
+        put(EC2Backend, "delete_launch_template", fleets.delete_template(EC2Backend.delete_launch_template))
         put(EC2Backend, "delete_security_group", _delete_group(EC2Backend.delete_security_group))
         for name in ("get_reservations_by_instance_ids", "describe_instances", "get_multi_instances_by_id"):
             put(EC2Backend, name, _eventually(getattr(EC2Backend, name), visible_after))

@@ -131,9 +131,10 @@ def spot_prices(offers: Iterable[dict[str, str]], *, products: Iterable[str]) ->
     known = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
     wanted = [product for product in known if not (set(products) or set(known)).isdisjoint({product})]
     for offer in offers:
-        spread = zlib.crc32(f"{offer['InstanceType']}{offer['Location']}".encode()) % 100
-        for hours, drift in ((0.1 + spread / 20, 1.0), (9.0 + spread / 20, 1.04)):
-            price = on_demand_price(offer["InstanceType"]) * _SPOT_SHARE * (0.97 + spread / 1000) * drift
+        price_now = spot_price(offer["InstanceType"], offer["Location"])
+        age = _spread(offer["InstanceType"], offer["Location"]) / 20
+        for hours, drift in ((0.1 + age, 1.0), (9.0 + age, 1.04)):
+            price = price_now * drift
             for product in wanted:
                 yield {
                     "InstanceType": offer["InstanceType"],
@@ -142,6 +143,15 @@ def spot_prices(offers: Iterable[dict[str, str]], *, products: Iterable[str]) ->
                     "AvailabilityZone": offer["Location"],
                     "Timestamp": _now() - datetime.timedelta(hours=hours),
                 }
+
+
+def spot_price(instance_type: str, zone: str) -> float:
+    """Return the spot price of the type in a zone, USD per hour."""
+    return on_demand_price(instance_type) * _SPOT_SHARE * (0.97 + _spread(instance_type, zone) / 1000)
+
+
+def _spread(instance_type: str, zone: str) -> int:
+    return zlib.crc32(f"{instance_type}{zone}".encode()) % 100
 
 
 def on_demand_price(instance_type: str) -> float:

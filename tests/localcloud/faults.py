@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -132,11 +132,20 @@ class Faults:
         """Let the next `times` calls of `action` take that much longer."""
         self._add(_Rule(action=action, code=None, message=None, times=times, delay=seconds))
 
-    def no_spot(self) -> None:
-        """Have no spot machine to give, of whatever type, until `clear`; on-demand machines there are."""
+    def no_spot(self, *, instance_type: str = "", subnet: str = "") -> None:
+        """Have no spot machine to give, of that type and in that subnet if named, until `clear`."""
+
+        def there(call: Call) -> bool:
+            asked = call.parameters
+            return (
+                call.is_spot_launch
+                and instance_type in ("", asked.get("InstanceType"))
+                and subnet in ("", asked.get("SubnetId"))
+            )
+
         code = "InsufficientInstanceCapacity"
         rule = _Rule(action="RunInstances", code=code, message=None, times=sys.maxsize, delay=0.0)
-        rule.when = lambda call: call.is_spot_launch
+        rule.when = there
         self._add(rule)
 
     def clear(self) -> None:
@@ -156,6 +165,27 @@ class Faults:
         if rule.action == ANY:
             code = _SPOKEN[call.protocol].get(code, code)
         return render(call, code, rule.message)
+
+    def launches(self, calls: Sequence[Call]) -> list[tuple[int, str, bytes] | None]:
+        """Answer the launches that one CreateFleet tries: a fault of RunInstances meets them all, and counts once."""
+        answers: list[tuple[int, str, bytes] | None] = [None] * len(calls)
+        with self._lock:
+            rules = [
+                rule
+                for rule in self._rules
+                if rule.times > 0 and rule.action == "RunInstances" and any(map(rule.when, calls))
+            ][:1]
+            for rule in self._rules:  # those that have no end are facts, not events: all of them hold
+                if rule.times > sys.maxsize // 2 and rule not in rules and rule.action == "RunInstances":
+                    rules.append(rule)
+            for rule in rules:
+                rule.times -= 1
+        for rule in rules:
+            time.sleep(rule.delay)
+            for index, call in enumerate(calls):
+                if rule.code is not None and rule.when(call) and answers[index] is None:
+                    answers[index] = render(call, rule.code or _THROTTLE[call.protocol], rule.message)
+        return answers
 
     def _add(self, rule: _Rule) -> None:
         with self._lock:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from tests.localcloud.faults import Call, Faults, render
+from tests.localcloud.fleets import Answer, Fleets
 from tests.localcloud.mirror import Mirror
 from tests.localcloud.price_list import get_products
 from tests.localcloud.quotas import Quotas
@@ -22,6 +23,7 @@ _IP_PATH = "/standin/ip"
 _RELEASE_PATH = "/standin/release"
 
 Environ = dict[str, Any]
+Application = Callable[[Environ, Any], Iterable[bytes]]
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -46,6 +48,15 @@ class Front:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.calls: list[Action] = []
         self._answerers = (faults.answer, rights.answer, quotas.answer)
+
+        def refuse(launches: Sequence[Call]) -> list[Answer | None]:
+            faulty = faults.launches(launches)
+            return [
+                fault or rights.answer(launch) or quotas.launch(launch)
+                for fault, launch in zip(faulty, launches, strict=True)
+            ]
+
+        self._fleets = Fleets(refuse=refuse, run=self._run)
         self._mirror = mirror
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._closed = False
@@ -76,9 +87,27 @@ class Front:
         for answerer in self._answerers:
             if answer := answerer(call):
                 return _send(start, *answer)
+        if call.action == "CreateFleet":
+            region = environ["HTTP_AUTHORIZATION"].split("/")[2]
+            return _send(start, *self._fleets.answer(call, environ, region=region))
         if call.service == "pricing":
             return _send(start, *_tell_prices(call))
         return self._moto(environ, start)
+
+    def _run(self, call: Call, environ: Environ) -> Answer:
+        return ask(self._moto, call, environ)
+
+
+def ask(application: Application, call: Call, environ: Environ) -> Answer:
+    """Put another call in the place of a request's own, and return the answer."""
+    fields = {"Action": call.action, "Version": call.parameters.get("Version", "2016-11-15"), **call.parameters}
+    body = urlencode({**fields, "Action": call.action}).encode()
+    head: list[str] = []
+    changed = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    for name in ("werkzeug.request", "werkzeug.socket"):
+        changed.pop(name, None)
+    chunks = application(changed, lambda status, headers, *_: head.extend((status, str(headers))))
+    return int(head[0].split()[0]), "text/xml;charset=UTF-8", b"".join(chunks)
 
 
 def _send(start: Start, status: int, content_type: str, body: bytes) -> list[bytes]:

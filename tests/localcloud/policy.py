@@ -23,6 +23,7 @@ _BY_ID = {
     "AuthorizeSecurityGroupIngress": ("security-group", "GroupId"),
     "CancelSpotInstanceRequests": ("spot-instances-request", "SpotInstanceRequestId"),
     "DeleteKeyPair": ("key-pair", "KeyName"),
+    "DeleteLaunchTemplate": ("launch-template", "LaunchTemplate(?:Id|Name)"),
     "DeleteSecurityGroup": ("security-group", "GroupId"),
     "DeleteVolume": ("volume", "VolumeId"),
     "TerminateInstances": ("instance", "InstanceId"),
@@ -84,8 +85,7 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield kind, id and context of everything an EC2 call makes, uses or changes."""
     parameters, tags = call.parameters, _request_tags(call.parameters)
     if call.action == "RunInstances":
-        market = {"ec2:InstanceMarketType": "spot" if call.is_spot_launch else "on-demand"}
-        yield "instance", "*", tags.get("instance", {}) | market
+        yield "instance", "*", tags.get("instance", {})
         yield "volume", "*", tags.get("volume", {})
         if call.is_spot_launch:
             yield "spot-instances-request", "*", tags.get("spot-instances-request", {})
@@ -96,6 +96,14 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
             yield "security-group", group, _resource_tags(group)
         if key := parameters.get("KeyName"):
             yield "key-pair", key, _resource_tags(key)
+    elif call.action == "CreateFleet":
+        yield "fleet", "*", {}
+        for template in _values(
+            parameters, r"LaunchTemplateConfigs\.\d+\.LaunchTemplateSpecification\.LaunchTemplate.*"
+        ):
+            yield "launch-template", template, _resource_tags(template)
+    elif call.action == "CreateLaunchTemplate":
+        yield "launch-template", "*", tags.get("launch-template", {})
     elif call.action == "ImportKeyPair":
         yield "key-pair", parameters["KeyName"], tags.get("key-pair", {})
     elif call.action == "CreateSecurityGroup":
@@ -127,7 +135,8 @@ def _resource_tags(name: str) -> dict[str, str]:
 
     for backend in get_backend("ec2")[ACCOUNT].values():
         key_pair = backend.key_pairs.get(name)
-        if tags := backend.tags.get(key_pair.id if key_pair else name):
+        own = key_pair.id if key_pair else backend.launch_template_name_to_ids.get(name, name)
+        if tags := backend.tags.get(own):
             return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     return {}
 

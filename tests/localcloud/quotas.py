@@ -39,7 +39,7 @@ class Quotas:
         if call.service == "servicequotas":
             return self._tell(call)
         if call.action == "RunInstances" and "DryRun" not in call.parameters:  # a try does not look at quotas
-            return self._refuse(call)
+            return self.launch(call)
         return None
 
     def _tell(self, call: Call) -> Answer:
@@ -59,7 +59,8 @@ class Quotas:
         }
         return HTTPStatus.OK, "application/x-amz-json-1.1", json.dumps({"Quota": quota}).encode()
 
-    def _refuse(self, call: Call) -> Answer | None:
+    def launch(self, call: Call) -> Answer | None:
+        """Answer a launch that a quota forbids."""
         kind, spot = str(call.parameters.get("InstanceType", "")), call.is_spot_launch
         vcpus = catalogue.vcpus_of(kind)
         code = next((c for c, _, types, of_spot in _QUOTAS if of_spot == spot and re.match(types, kind)), None)

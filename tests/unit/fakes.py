@@ -17,6 +17,7 @@ from cloudrender_addon.backend.farms.base import (
     MachineRequest,
     MachineState,
     MachineStatus,
+    Offer,
     RemoteFile,
     RenderPlan,
 )
@@ -52,6 +53,7 @@ class FakeFarm:
     scripts: list[Script]
     launch_error: CloudrenderError | None = None
     release_error: CloudrenderError | None = None
+    planned: list[MachineRequest] = field(default_factory=list)
     launched: list[Machine] = field(default_factory=list)
     running: dict[str, RenderPlan | None] = field(default_factory=dict)
     logs: dict[str, tuple[list[Any], Iterator[Any]]] = field(default_factory=dict)
@@ -60,15 +62,27 @@ class FakeFarm:
     on_launch: Callable[[], None] = lambda: None
 
     def plan(self, request: MachineRequest) -> Machine:
-        return Machine(
-            request=request, region="us-east-1", image_id="ami-1", root_device="/dev/sda1", volume_gb=10, vcpus=4,
-            gpu="T4", machine_usd=0.36, disk_usd=0.0, address_usd=0.0, ssh_user="u", ssh_port=22, host_key="k",
+        self.planned.append(request)
+        offers = tuple(
+            Offer(
+                instance_type=name, vcpus=4, gpu="T4", image_id="ami-1", root_device="/dev/sda1", volume_gb=10,
+                machine_usd=0.36, disk_usd=0.0, address_usd=0.0, lifetime_seconds=request.lifetime_seconds,
+            )
+            for name in request.instance_types
         )  # fmt: skip
+        region = request.region or "us-east-1"
+        return Machine(request=request, region=region, offers=offers, ssh_user="u", ssh_port=22, host_key="k")
 
     def launch(self, machine: Machine) -> Machine:
         if self.launch_error:
             raise self.launch_error
-        machine = replace(machine, instance_id=f"i-{len(self.launched)}", launched_at=time.time())
+        machine = replace(
+            machine,
+            offers=machine.offers[:1],
+            instance_id=f"i-{len(self.launched)}",
+            zone=f"{machine.region}a",
+            launched_at=time.time(),
+        )
         self.launched.append(machine)
         self.running[str(machine.instance_id)] = None
         self.on_launch()

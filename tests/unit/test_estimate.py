@@ -23,7 +23,7 @@ from cloudrender_addon.cli.forecast import Forecasting
 from tests.unit.fakes import FakeFarm
 
 REQUEST = MachineRequest(
-    job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
+    job_id="j", token="t", instance_types=("g4dn.xlarge",), disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
 )
 MACHINE = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)  # 0.36 USD an hour
 

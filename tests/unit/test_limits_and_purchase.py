@@ -32,7 +32,7 @@ def test_the_machine_is_told_how_long_the_money_lasts(folder: JobFolder) -> None
     farm = FakeFarm([render_all])
     ended, _ = run(folder, farm)
     assert ended.status is Status.SUCCEEDED
-    assert farm.launched[0].request.lifetime_seconds == pytest.approx(1800, abs=2)
+    assert farm.launched[0].offer.lifetime_seconds == pytest.approx(1800, abs=2)
 
 
 def test_a_job_ends_at_its_cost_limit_with_the_frames_it_has(folder: JobFolder) -> None:

@@ -16,7 +16,7 @@ from tests.unit.fakes import FakeFarm
 
 def test_a_machine_of_an_older_record_was_bought_as_spot(tmp_path: Path) -> None:
     request = MachineRequest(
-        job_id="j", token="t", instance_type="g4dn.xlarge", disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
+        job_id="j", token="t", instance_types=("g4dn.xlarge",), disk_bytes=1, lifetime_seconds=7200, lease_seconds=60
     )
     spec = JobSpec(
         job_id="j", project=tmp_path, blend="a.blend", frames=(1,), output=tmp_path, blender="4.2", autoexec=False,

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> JobFolder:
         output=tmp_path / "out",
         blender="4.2",
         autoexec=False,
-        settings=Settings(home=tmp_path / "home"),
+        settings=Settings(home=tmp_path / "home", wait_minutes=0),
     )
     return JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time()))
 

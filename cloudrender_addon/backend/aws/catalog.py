@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CapacityError, ConfigError
+from ..errors import ConfigError, NotOfferedError
 
 if TYPE_CHECKING:
     from .session import Account
@@ -24,7 +24,7 @@ class MachineType:
 def machine_type(account: Account, name: str, *, on_demand: bool = False) -> MachineType:
     """Look a type up in the account's region.
 
-    Raises `ConfigError` when it does not exist or cannot run Blender, `CapacityError` when it is not sold as spot, or
+    Raises `ConfigError` when it does not exist or cannot run Blender, `NotOfferedError` when it is not sold as spot, or
     not on-demand; `CloudError`.
     """
     # Always by name: the list of all types takes seconds.
@@ -39,7 +39,7 @@ def machine_type(account: Account, name: str, *, on_demand: bool = False) -> Mac
         )
     purchase, other = ("on-demand", "spot") if on_demand else ("spot", "on-demand")
     if purchase not in found.get("SupportedUsageClasses", []):
-        raise CapacityError(
+        raise NotOfferedError(
             f"{name} is not sold as {'an' if on_demand else 'a'} {purchase} machine",
             hint=f"Use another type, such as g4dn.xlarge, or buy it another way (--purchase {other})",
         )

@@ -17,6 +17,7 @@ from ..errors import (
     ConfigError,
     CredentialsError,
     ImageError,
+    NotOfferedError,
     PermissionsError,
     QuotaError,
     UnreachableError,
@@ -37,6 +38,12 @@ _CAPACITY = Meaning(
     CapacityError,
     "AWS has no {machine} {purchase} machine to give in {region} right now",
     "Try again in some minutes, or use another type (-c g5.xlarge, g6.xlarge …) or another region",
+)
+_NOT_OFFERED = Meaning(
+    NotOfferedError,
+    "AWS does not offer a {machine} {purchase} machine with these settings in {region}",
+    "Use another type (-c g5.xlarge, g6.xlarge …) or another region",
+    quote=True,
 )
 _QUOTA = Meaning(
     QuotaError,
@@ -104,9 +111,9 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "InsufficientCapacity",
             "UnfulfillableCapacity",
             "SpotMaxPriceTooLow",
-            "Unsupported",
         ),
     ),
+    (_NOT_OFFERED, ("Unsupported",)),
     (
         _QUOTA,
         (

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from ..atonce import all_at_once
 from ..errors import CapacityError, CloudrenderError, ConfigError, ImageError, PermissionsError, QuotaError
 from .errors import code_of, denied_action
-from .instances import launch_request
 from .tags import tagged
+from .templates import template_data
 
 if TYPE_CHECKING:
-    from .instances import Order
     from .session import Account
+    from .templates import Build
 
 NAME = "cloudrender-check-setup"
 """Of nothing that exists, like the ids below."""
@@ -32,12 +32,14 @@ GROUP_ID = "sg-00000000000000000"
 _INSTANCE_ID = "i-00000000000000000"
 _VOLUME_ID = "vol-00000000000000000"
 _REQUEST_ID = "sir-00000000"
+_TEMPLATE_ID = "lt-00000000000000000"
 
 _LOOKS = (
     "DescribeImages",
     "DescribeInstanceTypes",
     "DescribeInstances",
     "DescribeKeyPairs",
+    "DescribeLaunchTemplates",
     "DescribeSecurityGroups",
     "DescribeSpotInstanceRequests",
     "DescribeSpotPriceHistory",
@@ -57,25 +59,50 @@ class Refusal:
     by_organization: bool
 
 
-def refusals(account: Account, *, orders: Sequence[Order], vpc_id: str, own_group: bool) -> tuple[Refusal, ...]:
+def refusals(
+    account: Account, *, builds: Sequence[Build], vpc_id: str, subnet_id: str | None, own_group: bool
+) -> tuple[Refusal, ...]:
     """Try every call and return the missing rights, each once. Nothing is made or changed.
 
-    `orders` are the launches to try; a `group_id` or `subnet_id` that is empty is left to EC2 (the network's default
+    `builds` are the machines to try; a `group_id` or `subnet_id` that is empty is left to EC2 (the network's default
     group). `own_group`: a job makes its security group in `vpc_id`. Raises `CloudError` for anything but rights.
     """
-    tries = [*_tries(orders, vpc_id=vpc_id, own_group=own_group)]
+    tries = [*_tries(builds, vpc_id=vpc_id, subnet_id=subnet_id, own_group=own_group)]
     _ = account.ec2  # before the threads, which would only queue for it
     found = all_at_once(partial(_refusal, account, *each) for each in tries)
     return tuple(dict.fromkeys(refusal for refusal in found if refusal))
 
 
-def _tries(orders: Sequence[Order], *, vpc_id: str, own_group: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _tries(
+    builds: Sequence[Build], *, vpc_id: str, subnet_id: str | None, own_group: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the parameters of each call."""
     for name in _LOOKS:
         yield name, {}
     # CreateTags has no try of its own: the tags come with the launch, the key and the group, as in a job.
-    for order in orders:
-        yield "RunInstances", _launch(order)
+    for build in builds:
+        # What CreateFleet does for us it does with our rights: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/
+        # ec2-fleet-prerequisites.html
+        yield "RunInstances", _launch(build, subnet_id=subnet_id)
+    yield (
+        "CreateLaunchTemplate",
+        {
+            "LaunchTemplateName": NAME,
+            "LaunchTemplateData": {"InstanceType": builds[0].instance_type},
+            "TagSpecifications": [tagged("launch-template", job_id=NAME, token=NAME)],
+        },
+    )
+    yield (
+        "CreateFleet",
+        {
+            "Type": "instant",
+            "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+            "LaunchTemplateConfigs": [
+                {"LaunchTemplateSpecification": {"LaunchTemplateId": _TEMPLATE_ID, "Version": "$Default"}}
+            ],
+        },
+    )
+    yield "DeleteLaunchTemplate", {"LaunchTemplateId": _TEMPLATE_ID}
     yield (
         "ImportKeyPair",
         {
@@ -97,12 +124,13 @@ def _tries(orders: Sequence[Order], *, vpc_id: str, own_group: bool) -> Iterator
     yield "TerminateInstances", {"InstanceIds": [_INSTANCE_ID]}
 
 
-def _launch(order: Order) -> dict[str, Any]:
-    request: dict[str, Any] = {**launch_request(order)}
-    for name in ("ClientToken", "KeyName"):  # nothing must be bound to this launch, and its key does not exist
-        del request[name]
-    if not order.group_id:
-        del request["SecurityGroupIds"]
+def _launch(build: Build, *, subnet_id: str | None) -> dict[str, Any]:
+    request: dict[str, Any] = {**template_data(build), "MinCount": 1, "MaxCount": 1, "UserData": build.user_data}
+    del request["KeyName"]  # it does not exist
+    if subnet_id:
+        request["SubnetId"] = subnet_id
+    if not build.on_demand:
+        request["InstanceMarketOptions"] = {"MarketType": "spot"}
     return request
 
 

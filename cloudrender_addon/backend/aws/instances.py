@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One machine: start it, look at it, end it and see it ended.
+"""One machine: look at it, end it and see it ended.
 
-EC2 is eventually consistent: for some seconds after RunInstances a machine may be unknown to the other calls, so
+EC2 is eventually consistent: for some seconds after its launch a machine may be unknown to the other calls, so
 "not found" counts only when it lasts, and "gone" only when EC2 says `terminated`.
 """
 
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from ..errors import CleanupError, CloudError, PermissionsError
 from .errors import code_of
 from .pace import paced
-from .tags import ours, tagged
+from .tags import ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, RunInstancesRequestTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
 
     from .session import Account
 
 APPEAR_SECONDS = 10.0
-"""How long something that was just made may stay unknown to EC2's other calls."""
+"""How long a machine that was just launched may stay unknown to EC2's other calls."""
 
 TERMINATED = "terminated"
 
@@ -39,27 +39,6 @@ _REASONS = {
     "Client.InternalError": "its encrypted disk could not be opened (check the account's default EBS key)",
     "Client.InvalidSnapshot.NotFound": "the disk of its image no longer exists",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What to rent: a spot machine unless `on_demand`.
-
-    Names and ids are EC2's; `user_data` is the text the machine runs at boot; `volume_gb` in GiB.
-    """
-
-    token: str
-    job_id: str
-    instance_type: str
-    on_demand: bool = False
-    vcpus: int
-    image_id: str
-    root_device: str
-    volume_gb: int
-    key_name: str
-    group_id: str
-    subnet_id: str | None
-    user_data: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,67 +63,6 @@ def reclaimed(reason: str) -> bool:
     return reason in _RECLAIMED
 
 
-def run(account: Account, order: Order) -> Instance:
-    """Rent one machine. The same `order.token` never gives a second one. Raises `CloudError` and its kinds.
-
-    When it raises, `errors.certainly_refused` tells whether a machine may have been started nevertheless.
-    """
-    deadline = time.monotonic() + APPEAR_SECONDS
-    for last in paced(deadline=deadline, first=0.2, longest=1.0):
-        try:
-            return _run(account, order)
-        except CloudError as error:
-            # The key and the group were made a moment ago: see the top of this file.
-            if last or code_of(error) not in ("InvalidKeyPair.NotFound", "InvalidGroup.NotFound"):
-                raise
-    raise AssertionError("the last turn returns or raises")
-
-
-def launch_request(order: Order) -> RunInstancesRequestTypeDef:
-    """Return what RunInstances is asked for."""
-    tags = {"job_id": order.job_id, "token": order.token}
-    request: RunInstancesRequestTypeDef = {
-        "ClientToken": order.token,
-        "MinCount": 1,
-        "MaxCount": 1,
-        "ImageId": order.image_id,
-        "InstanceType": order.instance_type,  # type: ignore[typeddict-item]
-        "InstanceInitiatedShutdownBehavior": "terminate",  # what makes the dead-man switch end the costs
-        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": order.root_device,
-                "Ebs": {
-                    "VolumeSize": order.volume_gb,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "KeyName": order.key_name,
-        "SecurityGroupIds": [order.group_id],
-        "UserData": order.user_data,
-        "TagSpecifications": [tagged("instance", **tags), tagged("volume", **tags)],
-    }
-    if not order.on_demand:
-        request["InstanceMarketOptions"] = {
-            "MarketType": "spot",
-            # No MaxPrice: never more than on-demand, and a lower one only raises the interruption rate.
-            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
-        }
-        request["TagSpecifications"] = [*request["TagSpecifications"], tagged("spot-instances-request", **tags)]
-    if order.subnet_id:
-        request["SubnetId"] = order.subnet_id
-    return request
-
-
-def _run(account: Account, order: Order) -> Instance:
-    about = {"machine": order.instance_type, "image": order.image_id, "subnet": order.subnet_id or ""}
-    with account.calling("ec2:RunInstances", vcpus=order.vcpus, on_demand=order.on_demand, **about):
-        return _instance(account.ec2.run_instances(**launch_request(order))["Instances"][0])
-
-
 def describe(account: Account, instance_id: str) -> Instance | None:
     """Look at one machine; None when EC2 does not know it (yet, or any more: an hour after its end)."""
     # By filter, because asking by id answers an unknown one with an error.
@@ -152,9 +70,8 @@ def describe(account: Account, instance_id: str) -> Instance | None:
 
 
 def find_launched(account: Account, *, token: str, job_id: str) -> tuple[Instance, ...]:
-    """Find what a launch gave, whatever its state: by its ClientToken, and by its tags should that index lag."""
-    by_token: FilterTypeDef = {"Name": "client-token", "Values": [token]}
-    return _find(account, [by_token]) or _find(account, ours(job_id=job_id, token=token))
+    """Find what a launch gave, whatever its state, by its tags."""
+    return _find(account, ours(job_id=job_id, token=token))
 
 
 def ask_to_end(account: Account, instance_id: str, *, deadline: float) -> None:

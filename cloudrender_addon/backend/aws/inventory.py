@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..atonce import all_at_once
 from ..errors import CleanupError, CloudrenderError
-from . import instances, keypairs, network, volumes
+from . import instances, keypairs, network, templates, volumes
 from .tags import job_of, ours
 
 if TYPE_CHECKING:
@@ -34,13 +34,17 @@ class Kind(enum.StrEnum):
     INSTANCE = "machine"
     SPOT_REQUEST = "spot request"
     VOLUME = "disk"
+    TEMPLATE = "launch template"
     KEY_PAIR = "key pair"
     GROUP = "security group"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One thing of ours. `id` is what AWS calls it (a key pair: its name), `age_seconds` None where it does not say."""
+    """One thing of ours.
+
+    `id` is what AWS calls it (a key pair or template: its name), `age_seconds` None where it does not say.
+    """
 
     kind: Kind
     id: str
@@ -93,6 +97,9 @@ def end(account: Account, resources: Iterable[Resource], *, seconds: float = END
             instances.wait_until_ended(account, ending, deadline=deadline)
     if len(ending) < len(by_kind[Kind.INSTANCE]):  # what a living machine holds cannot be had by waiting for it
         deadline = time.monotonic()
+    for name in by_kind[Kind.TEMPLATE]:
+        with failures.noted(name):
+            templates.delete_template(account, name)
     for name in by_kind[Kind.KEY_PAIR]:
         with failures.noted(name):
             keypairs.delete_key(account, name)
@@ -195,6 +202,18 @@ def _key_pairs(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
         )
 
 
+def _templates(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeLaunchTemplates"):
+        for page in account.ec2.get_paginator("describe_launch_templates").paginate(Filters=filters):
+            for each in page["LaunchTemplates"]:
+                yield Resource(
+                    kind=Kind.TEMPLATE,
+                    id=each.get("LaunchTemplateName", ""),
+                    job_id=_job(each.get("Tags")),
+                    age_seconds=_age(each.get("CreateTime")),
+                )
+
+
 def _groups(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
     with account.calling("ec2:DescribeSecurityGroups"):
         for page in account.ec2.get_paginator("describe_security_groups").paginate(Filters=filters):
@@ -211,6 +230,7 @@ _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]]
     Kind.INSTANCE: _instances,
     Kind.SPOT_REQUEST: _requests,
     Kind.VOLUME: _volumes,
+    Kind.TEMPLATE: _templates,
     Kind.KEY_PAIR: _key_pairs,
     Kind.GROUP: _groups,
 }

@@ -26,11 +26,23 @@ _APPEAR_SECONDS = 10.0  # EC2 is eventually consistent: what was just made may n
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subnet:
+    """A subnet, and the zone it lies in."""
+
+    id: str
+    zone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where a machine will stand. `public` says whether it gets a public address; `subnet_id` None: EC2 chooses."""
+    """Where a machine may stand: in any of `subnets`. `public` says whether it gets a public address.
+
+    `subnet_id` is the subnet the user gave, None for the default network, which has one in each zone.
+    """
 
     vpc_id: str
     subnet_id: str | None
+    subnets: tuple[Subnet, ...]
     public: bool
     cidr: str
 
@@ -57,6 +69,10 @@ def find_site(account: Account, *, subnet: str | None) -> Site:
     return Site(
         vpc_id=found[0].get("VpcId", ""),
         subnet_id=subnet,
+        subnets=tuple(
+            Subnet(id=each.get("SubnetId", ""), zone=each.get("AvailabilityZone", ""))
+            for each in sorted(found, key=lambda each: each.get("AvailabilityZone", ""))
+        ),
         public=any(each.get("MapPublicIpOnLaunch", False) for each in found),
         cidr=found[0].get("CidrBlock", ""),
     )

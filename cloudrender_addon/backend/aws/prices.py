@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from ..errors import CapacityError
+from ..errors import NotOfferedError
 from .price_list import on_demand_prices
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ _HOURS_PER_MONTH = 730
 
 
 def spot_prices(account: Account, names: Collection[str]) -> dict[str, float]:
-    """Return today's spot price of each type in its cheapest zone, USD per hour, by one call.
+    """Return today's spot price of each type in its cheapest zone, USD per hour; see `zone_prices`."""
+    return {name: min(prices.values()) for name, prices in zone_prices(account, names).items()}
+
+
+def zone_prices(account: Account, names: Collection[str]) -> dict[str, dict[str, float]]:
+    """Return today's spot price of each type in each zone, USD per hour, by one call.
 
     Types that are not sold as spot in the region are absent. Raises `CloudError`.
     """
@@ -42,25 +47,29 @@ def spot_prices(account: Account, names: Collection[str]) -> dict[str, float]:
         history = [entry for page in pages for entry in page["SpotPriceHistory"]]
     for entry in sorted(history, key=lambda entry: entry["Timestamp"]):
         newest[entry["InstanceType"], entry.get("AvailabilityZone", "")] = float(entry["SpotPrice"])
-    cheapest: dict[str, float] = {}
-    for (name, _), price in newest.items():
-        cheapest[name] = min(price, cheapest.get(name, price))
-    return cheapest
+    prices: dict[str, dict[str, float]] = {}
+    for (name, zone), price in newest.items():
+        prices.setdefault(name, {})[zone] = price
+    return prices
 
 
 def machine_price(account: Account, name: str, *, on_demand: bool) -> float:
     """Return today's price of one machine of this type, USD per hour; see `spot_prices`, `on_demand_prices`.
 
-    Raises `CapacityError` when the type is not for sale like that in the region, `CloudError`.
+    Raises `NotOfferedError` when the type is not for sale like that in the region, `CloudError`.
     """
     price = (on_demand_prices if on_demand else spot_prices)(account, [name]).get(name)
     if price is None:
-        purchase = "an on-demand" if on_demand else "a spot"
-        raise CapacityError(
-            f"{name} is not for sale as {purchase} machine in {account.region}",
-            hint="Use another type (-c) or another region (--region)",
-        )
+        raise not_for_sale(account, name, on_demand=on_demand)
     return price
+
+
+def not_for_sale(account: Account, name: str, *, on_demand: bool) -> NotOfferedError:
+    """Return the error for a type that has no price in the region."""
+    return NotOfferedError(
+        f"{name} is not for sale as {'an on-demand' if on_demand else 'a spot'} machine in {account.region}",
+        hint="Use another type (-c) or another region (--region)",
+    )
 
 
 def disk_price(size_gb: int) -> float:

@@ -80,6 +80,14 @@ class Account:
         # Prices of all regions are told in three of them: https://docs.aws.amazon.com/general/latest/gr/billing.html
         return self._client("pricing", region="us-east-1")
 
+    def at(self, region: str | None) -> Account:
+        """Return the same account in another region; None is this one."""
+        if region is None or region == self._region:
+            return self
+        elsewhere = Account(profile=self._profile, region=region)
+        elsewhere._session = self._open()
+        return elsewhere
+
     def warm_up(self) -> None:
         """Do the slow part of the first call. Never raises: an error comes again there, where somebody hears it."""
         with contextlib.suppress(CloudrenderError):

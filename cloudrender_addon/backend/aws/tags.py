@@ -16,7 +16,7 @@ LAUNCH = "cloudrender:launch"
 
 
 def launch_name(token: str) -> str:
-    """Return the name that the key pair and the security group of one launch carry."""
+    """Return the name that the key pair and the security group of one launch carry, and its templates begin with."""
     return f"cloudrender-{token}"
 
 

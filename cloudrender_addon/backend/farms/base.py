@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,16 +18,20 @@ from ..cancel import CancelToken
 
 @dataclass(frozen=True, kw_only=True)
 class MachineRequest:
-    """What a job asks of a farm. `token` (≤ 64 characters, [a-z0-9-]) is new for every launch.
+    """What a job asks of a farm. `token` (≤ 48 characters, [a-z0-9-]) is new for every launch.
 
-    `disk_bytes` is what the project needs on the machine. `lifetime_seconds` is the hard limit after which the
-    machine ends itself, whatever happens; `lease_seconds` how long it lives with neither a client nor work.
+    Any of `instance_types` will do; `avoid` are pairs of type and zone that are asked for only if there is nothing
+    else. `region` None is the account's own. `disk_bytes` is what the project needs on the machine.
+    `lifetime_seconds` is the hard limit after which the machine ends itself, whatever happens; `lease_seconds` how
+    long it lives with neither a client nor work.
     `on_demand` asks for a machine that is never taken back, at the full price; else it is a spot machine.
     """
 
     job_id: str
     token: str
-    instance_type: str
+    instance_types: tuple[str, ...]
+    avoid: tuple[tuple[str, str], ...] = ()
+    region: str | None = None
     disk_bytes: int
     lifetime_seconds: int
     lease_seconds: int
@@ -35,24 +39,43 @@ class MachineRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One of the machine types that a launch may get: what it is made of, what it costs, how long it may live.
+
+    Prices are USD per hour: the machine (as bought: spot or on-demand, in the dearest of `zone_usd` until its zone is
+    known), its disk of `volume_gb` GiB, its public address. `gpu` is maker and model, None without one.
+    """
+
+    instance_type: str
+    vcpus: int
+    gpu: str | None
+    image_id: str
+    root_device: str
+    volume_gb: int
+    machine_usd: float
+    disk_usd: float
+    address_usd: float
+    lifetime_seconds: int
+    zone_usd: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def hourly_usd(self) -> float:
+        """Everything that is billed while such a machine runs, USD per hour."""
+        return self.machine_usd + self.disk_usd + self.address_usd
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """Everything needed to find, reach and end one rented machine. Kept in the job record; holds no secret.
 
-    `host_key` is the public SSH host key the machine will show ("ssh-ed25519 AAAA…"). Prices are USD per hour:
-    the machine (as bought: spot or on-demand), its disk, its public address. `group_id` is the security group made
+    `offers` are the types asked for, in the user's order; once launched, only the one that was given. `host_key` is the
+    public SSH host key the machine will show ("ssh-ed25519 AAAA…"). `group_id` is the security group made
     for it, None if a given one is used. `launched_at` is epoch seconds.
     """
 
     request: MachineRequest
     region: str
-    image_id: str
-    root_device: str
-    volume_gb: int
-    vcpus: int
-    gpu: str | None
-    machine_usd: float
-    disk_usd: float
-    address_usd: float
+    offers: tuple[Offer, ...]
     ssh_user: str
     ssh_port: int
     host_key: str
@@ -63,9 +86,14 @@ class Machine:
     launched_at: float | None = None
 
     @property
+    def offer(self) -> Offer:
+        """The type that was given; before the launch, the first that was asked for."""
+        return self.offers[0]
+
+    @property
     def hourly_usd(self) -> float:
         """Everything that is billed while the machine runs, USD per hour."""
-        return self.machine_usd + self.disk_usd + self.address_usd
+        return self.offer.hourly_usd
 
 
 class MachineState(enum.Enum):
@@ -118,15 +146,16 @@ class Farm(Protocol):
     """Rents machines and ends them. Every method may be called again after a crash, with the recorded machine."""
 
     def plan(self, request: MachineRequest) -> Machine:
-        """Resolve image, type, price and keys, changing nothing in the cloud.
+        """Resolve images, types, prices and keys, changing nothing in the cloud.
 
-        Everything that can be known to prevent the launch is raised here (`CloudError` and its kinds).
+        What can be known to prevent the launch of every type asked for is raised here (`CloudError` and its kinds).
         """
 
     def launch(self, machine: Machine) -> Machine:
-        """Rent the machine. Idempotent: the same token never gives a second machine.
+        """Rent one machine of any of the offers. Idempotent: the same token never gives a second machine.
 
-        On any error, what was made stays findable by `release(machine)`.
+        Raises `CapacityError` when none is to be had, its details telling why for each type and zone. On any error,
+        what was made stays findable by `release(machine)`.
         """
 
     def status(self, machine: Machine) -> MachineStatus:

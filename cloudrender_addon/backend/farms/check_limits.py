@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from ..aws.dry_run import NAME, refusals
 from ..aws.images import Image
-from ..aws.instances import Order
 from ..aws.limits import quota_value
 from ..aws.quotas import Quota, on_demand_quota, spot_quota
+from ..aws.templates import Build
 from ..errors import PermissionsError, QuotaError
 from .check_looks import Remark, Setup, found
-from .ec2 import ROOM_GB
+from .ec2_offers import ROOM_GB
 
 _ANY_IMAGE = Image(id="ami-00000000000000000", root_device="/dev/sda1", size_gb=8)
 """Where the real one is not known: EC2 looks at the rights first."""
@@ -22,8 +22,9 @@ def rights(setup: Setup) -> Remark:
     """Whether every call of a job is allowed."""
     missing = refusals(
         setup.account,
-        orders=[_order(setup, on_demand=on_demand) for on_demand in setup.purchases],
+        builds=[_build(setup, on_demand=on_demand) for on_demand in setup.purchases],
         vpc_id=setup.site.vpc_id if setup.site else "",
+        subnet_id=setup.site.subnet_id if setup.site else None,
         own_group=setup.settings.security_group is None,
     )
     if not missing:
@@ -78,20 +79,18 @@ def _listed(actions: Iterable[str]) -> str:
     return ", ".join(sorted(actions))
 
 
-def _order(setup: Setup, *, on_demand: bool) -> Order:
-    """Return the launch a job would make, of a machine without project or user data."""
+def _build(setup: Setup, *, on_demand: bool) -> Build:
+    """Return the machine a job would launch, without project or user data."""
     chosen = setup.image or _ANY_IMAGE
-    return Order(
+    return Build(
         token=NAME,
         job_id=NAME,
-        instance_type=setup.settings.instance_type,
+        instance_type=setup.settings.instance_types[0],
         on_demand=on_demand,
-        vcpus=setup.kind.vcpus if setup.kind else 0,
         image_id=chosen.id,
         root_device=chosen.root_device,
         volume_gb=chosen.size_gb + ROOM_GB,
         key_name=NAME,
         group_id=setup.settings.security_group or "",
-        subnet_id=setup.site.subnet_id if setup.site else None,
         user_data="",
     )

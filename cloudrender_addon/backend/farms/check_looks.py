@@ -22,10 +22,10 @@ from ..aws.ingress import lets_in
 from ..aws.network import Site, check_group, find_site
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
-from ..errors import CapacityError, CloudError, ConfigError, RecordError, UnreachableError
+from ..errors import CloudError, ConfigError, NotOfferedError, RecordError, UnreachableError
 from ..settings import Purchase, Settings
 from ..ssh.keys import create_key
-from .ec2 import ROOM_GB
+from .ec2_offers import ROOM_GB
 
 _T = TypeVar("_T")
 
@@ -114,11 +114,11 @@ def _given_group(setup: Setup, site: Site, group: str, text: str) -> Remark:
 def kind(setup: Setup) -> Remark:
     """Whether the machine type exists, runs Blender, and is sold as the user wants to buy it."""
     name = setup.settings.instance_type
-    unsold: list[CapacityError] = []
+    unsold: list[NotOfferedError] = []
     for on_demand in setup.purchases:
         try:
             setup.kind = machine_type(setup.account, name, on_demand=on_demand)
-        except CapacityError as error:
+        except NotOfferedError as error:
             unsold.append(error)
     if setup.kind is None:
         raise unsold[0]

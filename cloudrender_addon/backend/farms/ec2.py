@@ -1,42 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The farm of one EC2 machine, spot or on-demand, reached over SSH."""
+"""The farm of one EC2 machine, spot or on-demand, of any of several types and zones, reached over SSH."""
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...instance import user_data_script
-from ..atonce import Answer
-from ..aws import instances, inventory, keypairs, network
-from ..aws.catalog import machine_type
+from ..atonce import Answer, all_at_once
+from ..aws import fleet, instances, inventory, keypairs, network
 from ..aws.errors import certainly_refused
-from ..aws.images import AUTO, resolve_image
+from ..aws.images import AUTO
 from ..aws.inventory import Failures, Kind, Resource
 from ..aws.network import Site
 from ..aws.pace import paced
-from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
 from ..aws.tags import launch_name
+from ..aws.templates import Build
 from ..aws.user_data import user_data
 from ..cancel import CancelToken
 from ..errors import CloudError, ConfigError
 from ..ssh.keys import create_key, load_key
-from .base import Link, Machine, MachineRequest, MachineStatus
+from .base import Link, Machine, MachineRequest, MachineStatus, Offer
 from .ec2_keys import JobKeys
+from .ec2_offers import find_offers
 from .ec2_reach import look, reach, status_of
-
-_GIB = 1024**3
-ROOM_GB = 10
-"""GiB beside image and project: Blender's archive and what it unpacks to (2 GB), frames to be fetched, caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ec2Settings:
-    """What a user may set about EC2 machines. `subnet` None is the default network.
+    """What a user may set about EC2 machines. `subnet` None is the default network; no `regions`: the account's own.
 
     `security_group` is a group of that network which is used as it is; None: one is made for each launch.
 
@@ -47,6 +45,7 @@ class Ec2Settings:
     image: str = AUTO
     ssh_user: str = "ubuntu"
     ssh_port: int = 22
+    regions: tuple[str, ...] = ()
     subnet: str | None = None
     security_group: str | None = None
     checkip_url: str = "https://checkip.amazonaws.com"
@@ -72,112 +71,100 @@ class Ec2Farm:
         self._settings = settings
         self._keys = JobKeys(keys)
         self._attempts: dict[str, _Attempt] = {}
+        self._accounts: dict[str | None, Account] = {}
+        self._lock = threading.Lock()
 
     def plan(self, request: MachineRequest) -> Machine:
         """See `Farm.plan`. All questions to AWS that do not need each other's answers are asked at once."""
-        account, settings = self._account, self._settings
+        account, settings = self._in(request.region), self._settings
         region = account.region
         _ = account.ec2  # before the threads, which would only queue for it
-        price = Answer(lambda: machine_price(account, request.instance_type, on_demand=request.on_demand))
-        place = Answer(self._find_place)
-        kind = machine_type(account, request.instance_type, on_demand=request.on_demand)
-        image = resolve_image(account, image=settings.image, gpu=kind.gpu)
-        machine_usd = price.get()
-        site, caller = place.get()
-        new = not self._keys.host(request.token).exists()
-        host_key = create_key(self._keys.host(request.token), comment=f"cloudrender host {request.token}")
-        create_key(self._keys.job, comment=f"cloudrender job {request.job_id}")
-        if new:  # a launch of this token can only come from this process
-            self._attempts[request.token] = _Attempt(site=site, caller=caller)
-        volume_gb = image.size_gb + ROOM_GB + -(-request.disk_bytes // _GIB)
+        site = Answer(lambda: self._find_site(region))
+        caller = Answer(lambda: self._caller_at(site.get(), region))
+        offers = find_offers(account, request, image=settings.image, site=site)
+        host_key = self._make_keys(request, site=site.get(), caller=caller.get())
         machine = Machine(
             request=request,
             region=region,
-            image_id=image.id,
-            root_device=image.root_device,
-            volume_gb=volume_gb,
-            vcpus=kind.vcpus,
-            gpu=kind.gpu,
-            machine_usd=machine_usd,
-            disk_usd=disk_price(volume_gb),
-            address_usd=ADDRESS_USD_PER_HOUR if site.public else 0.0,
+            offers=offers,
             ssh_user=settings.ssh_user,
             ssh_port=settings.ssh_port,
-            host_key=host_key.public,
+            host_key=host_key,
         )
-        self._user_data(machine)  # whatever is wrong with it must show before anything is rented
+        for offer in offers:
+            self._user_data(machine, offer)  # whatever is wrong with it must show before anything is rented
         return machine
 
     def launch(self, machine: Machine) -> Machine:
         """See `Farm.launch`."""
-        account, request = self._account, machine.request
+        account, request = self._in(machine.region), machine.request
         job_id, token = request.job_id, request.token
         attempt = self._attempts.get(token)
         if attempt is None:
-            site, caller = self._find_place()
+            site = self._find_site(machine.region)
+            caller = self._caller_at(site, machine.region)
             attempt = self._attempts[token] = _Attempt(site=site, caller=caller, maybe_running=True)
-        text = self._user_data(machine)
+        boot = {offer.instance_type: self._user_data(machine, offer) for offer in machine.offers}
         job_key = load_key(self._keys.job)
         key_name = keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
         attempt.made.append(Resource(kind=Kind.KEY_PAIR, id=key_name, job_id=job_id))
         given_group = self._settings.security_group
         group_id = given_group or self._make_group(machine, attempt)
-        order = instances.Order(
-            token=token,
-            job_id=job_id,
-            instance_type=request.instance_type,
-            on_demand=request.on_demand,
-            vcpus=machine.vcpus,
-            image_id=machine.image_id,
-            root_device=machine.root_device,
-            volume_gb=machine.volume_gb,
-            key_name=key_name,
-            group_id=group_id,
-            subnet_id=attempt.site.subnet_id,
-            user_data=text,
+        order = fleet.Order(
+            builds=tuple(
+                _build(machine, offer, group_id=group_id, user_data=boot[offer.instance_type])
+                for offer in machine.offers
+            ),
+            subnets=attempt.site.subnets,
+            vcpus=max(offer.vcpus for offer in machine.offers),
+            avoid=frozenset(request.avoid),
         )
+        attempt.made += [Resource(kind=Kind.TEMPLATE, id=each.template_name, job_id=job_id) for each in order.builds]
         unasked, attempt.maybe_running = not attempt.maybe_running, True
         try:
-            instance = instances.run(account, order)
+            rented = fleet.rent(account, order)
         except CloudError as error:
             if unasked and certainly_refused(error):
                 attempt.maybe_running = False
             raise
+        offer = next(each for each in machine.offers if each.instance_type == rented.instance_type)
+        offer = dataclasses.replace(offer, machine_usd=offer.zone_usd.get(rented.zone or "", offer.machine_usd))
         return dataclasses.replace(
             machine,
+            offers=(offer,),
             group_id=None if given_group else group_id,
-            instance_id=instance.id,
-            zone=instance.zone,
+            instance_id=rented.id,
+            zone=rented.zone,
             launched_at=time.time(),
         )
 
     def status(self, machine: Machine) -> MachineStatus:
         """See `Farm.status`."""
-        return status_of(machine, look(self._account, machine))
+        return status_of(machine, look(self._in(machine.region), machine))
 
     def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Link]:
         """See `Farm.connect`."""
         return reach(
-            self._account,
+            self._in(machine.region),
             machine,
             key_file=self._keys.job,
-            find_caller=lambda: self._find_site().caller_address(self._settings.checkip_url),
+            find_caller=lambda: self._find_site(machine.region).caller_address(self._settings.checkip_url),
             cancel=cancel,
             deadline=deadline,
         )
 
     def release(self, machine: Machine) -> None:
         """See `Farm.release`. The keys on this computer go last: until then they open a machine."""
-        token, settings = machine.request.token, self._settings
+        account, token = self._in(machine.region), machine.request.token
         attempt = self._attempts.get(token)
         doomed = list(attempt.made) if attempt else []
         failures = Failures()
         with failures.noted(machine.instance_id or f"launch {token}"):
             doomed += self._rented(machine)
         with failures.noted(launch_name(token)):
-            doomed += inventory.list_ours(self._account, token=token, kinds=set(Kind) - {Kind.INSTANCE})
+            doomed += inventory.list_ours(account, token=token, kinds=set(Kind) - {Kind.INSTANCE})
         with failures.noted():
-            inventory.end(self._account, doomed, seconds=settings.cleanup_seconds)
+            inventory.end(account, doomed, seconds=self._settings.cleanup_seconds)
         failures.report()
         if attempt:
             attempt.made.clear()
@@ -185,36 +172,55 @@ class Ec2Farm:
         self._keys.forget(token)
 
     def leftovers(self, job_id: str) -> tuple[str, ...]:
-        """See `Farm.leftovers`."""
-        return tuple(resource.id for resource in inventory.list_ours(self._account, job_id=job_id))
+        """See `Farm.leftovers`. Looks in every region that the job may have used."""
+        regions = self._settings.regions or (self._account.region,)
+        found = all_at_once(partial(inventory.list_ours, self._in(region), job_id=job_id) for region in regions)
+        return tuple(resource.id for resources in found for resource in resources)
 
-    def _find_site(self) -> Site:
-        return network.find_site(self._account, subnet=self._settings.subnet)
+    def _in(self, region: str | None) -> Account:
+        """Return the account in that region, whose clients are slow to make: once each."""
+        with self._lock:
+            if region not in self._accounts:
+                self._accounts[region] = self._account.at(region)
+            return self._accounts[region]
 
-    def _find_place(self) -> tuple[Site, str | None]:
-        """Return where machines go and whom to let in: nobody where the user's own group decides that."""
-        site, given = self._find_site(), self._settings.security_group
+    def _find_site(self, region: str) -> Site:
+        return network.find_site(self._in(region), subnet=self._settings.subnet)
+
+    def _caller_at(self, site: Site, region: str) -> str | None:
+        """Return whom to let in there: nobody where the user's own group decides that."""
+        given = self._settings.security_group
         if given is None:
-            return site, site.caller_address(self._settings.checkip_url)
-        network.check_group(self._account, group_id=given, site=site)
-        return site, None
+            return site.caller_address(self._settings.checkip_url)
+        network.check_group(self._in(region), group_id=given, site=site)
+        return None
+
+    def _make_keys(self, request: MachineRequest, *, site: Site, caller: str | None) -> str:
+        """Make the keys of a launch on this computer, if they are not there yet; return the public host key."""
+        new = not self._keys.host(request.token).exists()
+        host_key = create_key(self._keys.host(request.token), comment=f"cloudrender host {request.token}")
+        create_key(self._keys.job, comment=f"cloudrender job {request.job_id}")
+        if new:  # a launch of this token can only come from this process
+            self._attempts[request.token] = _Attempt(site=site, caller=caller)
+        return host_key.public
 
     def _make_group(self, machine: Machine, attempt: _Attempt) -> str:
         job_id, token = machine.request.job_id, machine.request.token
-        group_id = network.make_group(self._account, site=attempt.site, job_id=job_id, token=token)
+        account = self._in(machine.region)
+        group_id = network.make_group(account, site=attempt.site, job_id=job_id, token=token)
         attempt.made.append(Resource(kind=Kind.GROUP, id=group_id, job_id=job_id))
         if attempt.caller:
-            network.let_in(self._account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
+            network.let_in(account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
         return group_id
 
-    def _user_data(self, machine: Machine) -> str:
+    def _user_data(self, machine: Machine, offer: Offer) -> str:
         request = machine.request
         host_key = load_key(self._keys.host(request.token))
         try:
             script = user_data_script(
                 owner=machine.ssh_user,
                 lease_seconds=request.lease_seconds,
-                lifetime_seconds=request.lifetime_seconds,
+                lifetime_seconds=offer.lifetime_seconds,
             )
         except ValueError as error:
             raise ConfigError(
@@ -231,7 +237,24 @@ class Ec2Farm:
         elif attempt is None or attempt.maybe_running:
             deadline = time.monotonic() + self._settings.search_seconds
             for _ in paced(deadline=deadline, first=0.2, longest=1.0):
-                if found := instances.find_launched(self._account, token=request.token, job_id=request.job_id):
+                if found := instances.find_launched(
+                    self._in(machine.region), token=request.token, job_id=request.job_id
+                ):
                     for each in found:
                         yield Resource(kind=Kind.INSTANCE, id=each.id, job_id=request.job_id)
                     return
+
+
+def _build(machine: Machine, offer: Offer, *, group_id: str, user_data: str) -> Build:
+    return Build(
+        token=machine.request.token,
+        job_id=machine.request.job_id,
+        instance_type=offer.instance_type,
+        on_demand=machine.request.on_demand,
+        image_id=offer.image_id,
+        root_device=offer.root_device,
+        volume_gb=offer.volume_gb,
+        key_name=launch_name(machine.request.token),
+        group_id=group_id,
+        user_data=user_data,
+    )

@@ -107,7 +107,7 @@ def _wait_for_address(
             why = error.message
             continue
         # Where no public address is paid for there is none: the machine is reached from inside the network.
-        private = instance.private_address if instance and machine.address_usd == 0.0 else None
+        private = instance.private_address if instance and machine.offer.address_usd == 0.0 else None
         if instance and (address := instance.public_address or private):
             known = dataclasses.replace(machine, instance_id=instance.id, zone=instance.zone, address=address)
             return known, address

@@ -11,8 +11,8 @@ from .ec2 import Ec2Farm, Ec2Settings
 
 
 def open_account(settings: Settings) -> Account:
-    """Return the AWS account the settings name; nothing is asked of it yet."""
-    return Account(profile=settings.profile, region=settings.region)
+    """Return the AWS account the settings name, in the first region they name; nothing is asked of it yet."""
+    return Account(profile=settings.profile, region=next(iter(settings.regions), None))
 
 
 def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
@@ -21,6 +21,7 @@ def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
         image=settings.image,
         ssh_user=settings.ssh_user,
         ssh_port=settings.ssh_port,
+        regions=settings.regions,
         subnet=settings.subnet,
         security_group=settings.security_group,
         checkip_url=settings.checkip_url,

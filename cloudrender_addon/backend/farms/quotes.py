@@ -14,7 +14,7 @@ from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_prices
 from ..aws.session import Account
 from ..errors import CloudError
 from ..settings import Purchase, Settings
-from .ec2 import ROOM_GB
+from .ec2_offers import ROOM_GB
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,6 @@ def machine_cost(machine: Machine, *, until: float) -> float:
     """
     if machine.launched_at is None:
         return 0.0
-    seconds = min(until - machine.launched_at, machine.request.lifetime_seconds)
+    seconds = min(until - machine.launched_at, machine.offer.lifetime_seconds)
     seconds = max(seconds, MINIMUM_BILLED_SECONDS)
     return machine.hourly_usd * seconds / 3600

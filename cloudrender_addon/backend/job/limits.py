@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from ..errors import RenderError
-from ..farms.base import Machine
+from ..farms.base import Offer
 from .cost import MINIMUM_BILLED_SECONDS, machine_cost
 from .record import JobRecord
 
@@ -19,13 +20,23 @@ def seconds_left(record: JobRecord) -> float:
     return min(left, _by_money(record, hourly_usd=record.machine.hourly_usd, least=0))
 
 
-def lifetime(record: JobRecord, machine: Machine) -> int:
-    """Return for how many seconds this machine, not rented yet, may live. Raises `RenderError` when not even a little.
+def affordable(record: JobRecord, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """Return the offers, not rented yet, that the job may have, each with the seconds it may live then.
 
-    The machine is told and ends itself then, so the limits hold with every client dead.
+    The machine is told and ends itself then, so the limits hold with every client dead. Raises `RenderError` when
+    there is not even money, or time, for a minute of any.
     """
-    by_money = _by_money(record, hourly_usd=machine.hourly_usd, least=MINIMUM_BILLED_SECONDS)
-    return max(int(min(_by_time(record), by_money)), 1)
+    allowed, too_dear = [], []
+    for offer in offers:
+        try:
+            by_money = _by_money(record, hourly_usd=offer.hourly_usd, least=MINIMUM_BILLED_SECONDS)
+        except RenderError as error:
+            too_dear.append(error)
+        else:
+            allowed.append(replace(offer, lifetime_seconds=max(int(min(_by_time(record), by_money)), 1)))
+    if not allowed:
+        raise too_dear[0]
+    return tuple(allowed)
 
 
 def _by_time(record: JobRecord) -> float:

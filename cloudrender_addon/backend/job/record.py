@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..farms.base import Machine, MachineRequest
+from ..farms.base import Machine, MachineRequest, Offer
 from ..settings import Settings
 from .spec import JobSpec
 from .status import Status
@@ -20,7 +21,7 @@ class JobRecord:
     """All that must survive this process. `machine` is set from just before a launch until it is seen gone.
 
     `spent_usd` is the cost of machines already gone; `started` (of the latest run) and `ended` are epoch seconds;
-    `failed_frames` were set aside, with their reasons.
+    `reclaimed` are types and zones whose machines were taken back; `failed_frames` were set aside, with their reasons.
     """
 
     spec: JobSpec
@@ -28,6 +29,7 @@ class JobRecord:
     status: Status = Status.PENDING
     machine: Machine | None = None
     launches: int = 0
+    reclaimed: tuple[tuple[str, str], ...] = ()
     spent_usd: float = 0.0
     ended: float | None = None
     failed_frames: dict[int, str] = field(default_factory=dict)
@@ -74,13 +76,27 @@ def from_json(data: dict[str, Any]) -> JobRecord:
         "frames": tuple(int(f) for f in spec["frames"]),
     }
     if machine is not None:
-        machine = Machine(**{**machine, "request": MachineRequest(**machine["request"])})
+        machine = _machine(machine)
     return JobRecord(
         **{
             **data,
             "status": Status(data["status"]),
             "spec": JobSpec(**spec),
             "machine": machine,
+            "reclaimed": _pairs(data.get("reclaimed", ())),
             "failed_frames": {int(k): str(v) for k, v in data["failed_frames"].items()},
         }
     )
+
+
+def _machine(data: dict[str, Any]) -> Machine:
+    request = {**data["request"], "instance_types": tuple(data["request"]["instance_types"])}
+    request["avoid"] = _pairs(request["avoid"])
+    offers = tuple(Offer(**offer) for offer in data["offers"])
+    if not offers:
+        raise ValueError("its machine is of no type")
+    return Machine(**{**data, "request": MachineRequest(**request), "offers": offers})
+
+
+def _pairs(data: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(instance_type), str(zone)) for instance_type, zone in data)

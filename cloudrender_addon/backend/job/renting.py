@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rent a machine for a job and end it, so that the record knows of it from before the launch until it is seen gone."""
+"""Rent a machine for a job and end it, so that the record knows of it from before the launch until it is seen gone.
+
+Where there is none to be had, as the user allows: the next region on the list, on-demand, later again.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,28 @@ from dataclasses import replace
 
 from ..assets.bundle import Bundle
 from ..cancel import CancelToken
-from ..errors import CapacityError, CleanupError, CloudrenderError
+from ..errors import (
+    CapacityError,
+    CleanupError,
+    CloudError,
+    CloudrenderError,
+    ConfigError,
+    ImageError,
+    QuotaError,
+    UnreachableError,
+)
 from ..farms.base import Farm, Machine, MachineRequest
 from . import events as ev
 from .cost import machine_cost
 from .ledger import Ledger
-from .limits import lifetime, seconds_left
+from .limits import affordable, seconds_left
 from .status import Status
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 15.0, 120.0, 1.6
+"""Seconds between two rounds of asking for a machine: capacity comes back by the minute."""
+
+_NOT_HERE = (CapacityError, QuotaError, ConfigError, ImageError)
+"""What keeps a job out of one region and need not keep it out of the next."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,41 +60,81 @@ class Renting:
 
     def rent(self) -> Machine:
         """Return a new machine, bought as the settings say. Raises `CloudError` and its kinds, `RenderError`."""
-        self._ledger.enter(Status.PACKING)
+        ledger = self._ledger
+        ledger.enter(Status.PACKING)
         disk_bytes = self._bundle().total_bytes
-        self._ledger.enter(Status.PROVISIONING)
-        purchase = self._ledger.spec.settings.purchase
-        try:
-            return self._launch(disk_bytes, on_demand=purchase == "on-demand")
-        except CapacityError as none:
-            if purchase != "spot-then-on-demand":
-                raise
-            self._ledger.say(f"{none.message}: renting an on-demand machine instead")
-            self.release()
-            return self._launch(disk_bytes, on_demand=True)
+        ledger.enter(Status.PROVISIONING)
+        deadline = time.monotonic() + ledger.spec.settings.wait_minutes * 60
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return self._ask_everywhere(disk_bytes)
+            except (CapacityError, UnreachableError) as none:
+                left = deadline - time.monotonic()
+                if left <= 0 or not none.retryable:
+                    raise
+                # Who cannot reach the cloud at the very start wants to know it now; later on there is work to save.
+                if isinstance(none, UnreachableError) and not ledger.record.launches:
+                    raise
+                self.release()  # an answer that was lost may have been a machine
+                ledger.say(f"{none.message}; asking again for up to {max(left / 60, 1):.0f} min")
+                self._cancel.sleep(min(pause, left))
+                ledger.check_limits()
+                pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
-    def _launch(self, disk_bytes: int, *, on_demand: bool) -> Machine:
+    def _ask_everywhere(self, disk_bytes: int) -> Machine:
+        """Ask once for all that the user allows: spot in each region in turn, then on-demand.
+
+        Raises what was answered first of what may pass, or else what was answered first.
+        """
+        regions = self._ledger.spec.settings.regions or (None,)
+        refused: list[CloudError | ConfigError] = []
+        for on_demand in self._purchases():
+            if refused:
+                self._ledger.say(f"{refused[-1].message}: renting an on-demand machine instead")
+            for region in regions:
+                try:
+                    return self._launch(disk_bytes, region=region, on_demand=on_demand)
+                except _NOT_HERE as error:
+                    self.release()  # what was made for the launch; the machine it is for does not exist
+                    if len(regions) > 1:
+                        self._ledger.say(f"{region}: {error.message}")
+                    refused.append(error)
+        raise next((error for error in refused if error.retryable), refused[0])
+
+    def _purchases(self) -> tuple[bool, ...]:
+        """Return how to buy, on-demand or not, in order."""
+        settings = self._ledger.spec.settings
+        if settings.purchase != "spot-then-on-demand":
+            return (settings.purchase == "on-demand",)
+        # The last machine a job may have is one that is not taken back, where the user allows that.
+        last = self._ledger.record.launches + 1 >= settings.max_launches > 1
+        return (True,) if last else (False, True)
+
+    def _launch(self, disk_bytes: int, *, region: str | None, on_demand: bool) -> Machine:
         ledger = self._ledger
         settings = ledger.spec.settings
         request = MachineRequest(
             job_id=ledger.spec.job_id,
             token=f"{ledger.spec.job_id}-{secrets.token_hex(4)}",
-            instance_type=settings.instance_type,
+            instance_types=settings.instance_types,
+            avoid=ledger.record.reclaimed,
+            region=region,
             disk_bytes=disk_bytes,
             lifetime_seconds=max(int(seconds_left(ledger.record)), 1),
             lease_seconds=max(int(settings.lease_minutes * 60), 1),
             on_demand=on_demand,
         )
         machine = self._farm.plan(request)
-        # What it costs is known only now, and with that how long it may live.
-        machine = replace(machine, request=replace(request, lifetime_seconds=lifetime(ledger.record, machine)))
+        # What the machines cost is known only now, and with that how long each may live.
+        machine = replace(machine, offers=affordable(ledger.record, machine.offers))
         ledger.report(ev.MachinePlanned(at=time.time(), machine=machine))
         self._cancel.check()
         # Written before the launch: whatever happens from here on, the next start knows what to look for.
-        ledger.save(machine=machine, launches=ledger.record.launches + 1)
-        machine = self._farm.launch(machine)
         ledger.save(machine=machine)
-        _log.info("launched %s in %s", machine.instance_id, machine.zone)
+        machine = self._farm.launch(machine)
+        ledger.save(machine=machine, launches=ledger.record.launches + 1)
+        _log.info("launched %s, a %s in %s", machine.instance_id, machine.offer.instance_type, machine.zone)
         ledger.report(ev.MachineLaunched(at=time.time(), machine=machine))
         return machine
 

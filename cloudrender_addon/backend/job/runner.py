@@ -32,9 +32,6 @@ from .renting import Renting
 from .status import Status
 from .tending import Tending
 
-_MAX_LAUNCHES = 4
-"""One machine and three replacements; a type reclaimed more often than that is not worth waiting for."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -126,11 +123,16 @@ class JobRunner:
         ledger = self._ledger
         ledger.enter(Status.RECOVERING)
         ledger.report(ev.Interrupted(at=time.time(), reason=gone.message, missing=len(ledger.missing())))
+        machine = ledger.record.machine
+        if gone.reclaimed and machine is not None and machine.zone:
+            lost = (machine.offer.instance_type, machine.zone)
+            ledger.save(reclaimed=(*(each for each in ledger.record.reclaimed if each != lost), lost))
         self._renting.release()
-        if ledger.record.launches >= _MAX_LAUNCHES:
+        if ledger.record.launches >= ledger.spec.settings.max_launches:
             raise MachineGoneError(
                 f"{gone.message}; that was machine {ledger.record.launches} of this job, and no further one is tried",
-                hint=f"Choose another type with -c, or go on with: cloudrender attach {ledger.spec.job_id}",
+                hint=f"Choose other types with -c, allow more with --max-launches, or go on with: cloudrender attach "
+                f"{ledger.spec.job_id}",
             ) from gone
 
     def _leave(self, error: Detached) -> ev.JobEnded:

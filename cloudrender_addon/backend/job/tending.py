@@ -144,6 +144,6 @@ def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
         frames=ledger.missing(),
         blender=spec.blender,
         mirror=spec.settings.mirror,
-        gpu=machine.gpu is not None,
+        gpu=machine.offer.gpu is not None,
         autoexec=spec.autoexec,
     )
