@@ -14,6 +14,7 @@ from typing import Any
 from .blender_log import last_lines
 from .blender_process import BlenderDied, BlenderProcess
 from .failure import Failure, disk_full
+from .image_reader import IncompleteImage
 from .interruption import Notice
 from .journal import Journal
 from .progress import Progress
@@ -112,6 +113,9 @@ class Rendering:
             if shutil.disk_usage(written).free < _FULL_BYTES:
                 raise disk_full()
             files = publish(reply["files"], written=written, frames=self._root.frames)
+        except IncompleteImage as fault:
+            self._set_back(frame, str(fault))
+            return
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise disk_full() from error

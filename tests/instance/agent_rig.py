@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudrender_addon.instance import agent_files
+from tests.unit.small_png import png
 
 # Speaks render.py's side of the pipes. `behaviour.json`: {"load": [STEP, …], "frames": {"3": [STEP, …]}}, one step
 # an attempt, "ok" when they are used up. Steps: "ok", "hold" (until the file `go` exists), "error TEXT", "exit CODE",
@@ -57,7 +58,7 @@ for line in iter(commands.readline, ""):
     folder = work / str(frame); folder.mkdir()
     name = f"{{frame:04d}}.png"
     with (folder / name).open("wb") as f:
-        f.write(b"frame %d" % frame)
+        f.write(bytes.fromhex("{image}"))
         if verb == "large": f.truncate(int(rest))
     say(reply="frame", frame=frame, seconds=float(rest) if verb == "seconds" else 0.01, files=[name])
 """
@@ -85,7 +86,7 @@ class Rig:
         (self.root / "project" / "a scene ü.blend").write_bytes(b"BLENDER")
         (self.root / "lease_seconds").write_text("900\n")
         blender = self.bin / "blender"
-        blender.write_text(_FAKE_BLENDER.format(python=sys.executable))
+        blender.write_text(_FAKE_BLENDER.format(python=sys.executable, image=png().hex()))
         blender.chmod(0o755)
         self.behave()
         self.environment = {

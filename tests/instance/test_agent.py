@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.instance.agent_rig import Rig, wait_until
+from tests.unit.small_png import png
 
 TERMINAL = {"finished", "failed", "stopped"}
 
@@ -35,7 +36,7 @@ def test_frames_are_published_whole_and_announced(rig: Rig) -> None:
     for event in rig.named("frame"):
         [file] = event["files"]
         content = (rig.root / "frames" / file["name"]).read_bytes()
-        assert content == b"frame %d" % event["frame"]
+        assert content == png()
         assert (file["size"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert list((rig.root / "work").iterdir()) == []
     [ready] = rig.named("blender_ready")
