@@ -155,5 +155,9 @@ class RenderError(CloudrenderError):
     """Blender could not be brought, crashed, or failed to render; `details` are its last lines."""
 
 
+class BrokenFrameError(RenderError):
+    """What the machine has of a frame is no complete image; the message is a reason to set the frame aside."""
+
+
 class GpuError(RenderError):
     """The machine has a GPU but Blender does not get it."""

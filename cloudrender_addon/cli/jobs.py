@@ -14,7 +14,8 @@ from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS, Resource, end, list_ours
 from ..backend.cancel import CancelToken
-from ..backend.errors import RecordError
+from ..backend.errors import BrokenFrameError, RecordError
+from ..backend.farms.base import Link
 from ..backend.farms.factory import open_account
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder
@@ -80,10 +81,18 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
             _, link = farm_of(folder, record).connect(record.machine, cancel=cancel, deadline=deadline)
             with contextlib.closing(link):
                 for event in link.snapshot():
-                    if event.get("event") == "frame" and (saved := collector.collect(link, event, cancel=cancel)):
-                        display.say(f"Frame {saved.frame} is here")
+                    if event.get("event") == "frame":
+                        _collect(collector, link, event, cancel, display)
     display.say(f"In {record.spec.output}: {len(collector.saved)} of {counted(len(record.spec.frames))}")
     return 0
+
+
+def _collect(collector: Collector, link: Link, event: dict[str, Any], cancel: CancelToken, display: Display) -> None:
+    try:
+        if saved := collector.collect(link, event, cancel=cancel):
+            display.say(f"Frame {saved.frame} is here")
+    except BrokenFrameError as broken:
+        display.say(broken.message)
 
 
 def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:

@@ -21,12 +21,13 @@ from cloudrender_addon.backend.farms.base import (
     RemoteFile,
     RenderPlan,
 )
+from tests.unit.small_png import png
 
 Script = Callable[[RenderPlan], Iterator[dict[str, Any] | CloudrenderError | None]]
 
 
 def content(frame: int) -> bytes:
-    return f"picture {frame}".encode()
+    return png(frame, extra=b"of the fake machine")
 
 
 def frame_event(frame: int, name: str | None = None) -> dict[str, Any]:

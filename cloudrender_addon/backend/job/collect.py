@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring one finished frame from the machine to the output folder, and note it as saved."""
+"""Bring one finished frame from the machine to the output folder, look at its images, and note it as saved."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...instance.image_reader import IncompleteImage
+from ...instance.images import check_image
 from ..cancel import CancelToken
-from ..errors import CloudrenderError, TransferError
+from ..errors import BrokenFrameError, CloudrenderError, TransferError
 from ..farms.base import Link, RemoteFile
 from .folder import JobFolder
 from .frames import belongs_to_frame
@@ -29,15 +33,19 @@ class Collector:
         self.output = output
         self.saved = {n: s for n, s in folder.saved_frames(output).items() if n in self._wanted}
         self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
+        self._broken: set[int] = set()
 
     def collect(self, link: Link, event: dict[str, Any], *, cancel: CancelToken) -> SavedFrame | None:
-        """Fetch the frame of a `frame` event; None if it is here already or was never asked for.
+        """Fetch the frame of a `frame` event; None if it is here already, given up, or was never asked for.
 
-        Raises `TransferError` (what was announced or what arrived is unfit), `LinkError`, `Cancelled`, and
-        `CloudrenderError` when this computer's disk refuses it.
+        The files get their names when all of them are here and complete: what was there before is not replaced by less.
+
+        Raises `TransferError` (what was announced or what arrived is unfit), `BrokenFrameError` (it arrived as it is
+        on the machine, and is no image; once for each frame), `LinkError`, `Cancelled`, and `CloudrenderError` when
+        this computer's disk refuses it.
         """
         frame, seconds, files = _parse(event)
-        if frame not in self._wanted or frame in self.saved:
+        if frame not in self._wanted or frame in self.saved or frame in self._broken:
             return None
         for file in files:
             if not belongs_to_frame(file.name, frame) or self._owners.get(file.name.casefold(), frame) != frame:
@@ -45,29 +53,60 @@ class Collector:
                     f"The machine offered a file {file.name!r} as frame {frame}",
                     hint="Render again; if it happens again, the machine image is not to be trusted",
                 )
-        for file in files:
-            self._fetch(link, file, cancel=cancel)
-        saved = SavedFrame(frame=frame, seconds=seconds, files=tuple(file.name for file in files))
+        try:
+            for file in files:
+                self._fetch(link, file, cancel=cancel)
+            for file in files:
+                with self._disk(file):
+                    self._unchecked(file).replace(self.output / file.name)
+        except BrokenFrameError:
+            self._broken.add(frame)
+            raise
+        finally:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    self._unchecked(file).unlink()
+        saved = SavedFrame(
+            frame=frame,
+            seconds=seconds,
+            files=tuple(file.name for file in files),
+            sizes=tuple(file.size for file in files),
+            sha256=tuple(file.sha256.lower() for file in files),
+        )
         self._folder.add_saved(saved)
         self.saved[frame] = saved
         self._owners.update({file.name.casefold(): frame for file in files})
         return saved
 
     def _fetch(self, link: Link, file: RemoteFile, *, cancel: CancelToken) -> None:
+        """Bring a file here and look at it; one that is damaged is fetched again, as that may be the way's fault."""
         for attempt in range(1, _FETCH_TRIES + 1):
             try:
-                self.output.mkdir(parents=True, exist_ok=True)
-                link.fetch(file, self.output / file.name, cancel=cancel)
+                with self._disk(file):
+                    self.output.mkdir(parents=True, exist_ok=True)
+                    link.fetch(file, self._unchecked(file), cancel=cancel)
+                    check_image(self._unchecked(file), name=file.name)
             except TransferError:
                 if attempt == _FETCH_TRIES:
                     raise
-            except OSError as error:
-                raise CloudrenderError(
-                    f"{file.name} cannot be written to {self.output} ({error.strerror})",
-                    hint="Make room or choose another folder with -o, then render the missing frames again",
-                ) from error
+            except IncompleteImage as fault:
+                if attempt == _FETCH_TRIES:
+                    raise BrokenFrameError(f"{file.name} is no complete image: {fault}") from fault
             else:
                 return
+
+    def _unchecked(self, file: RemoteFile) -> Path:
+        return self.output / f"{file.name}.unchecked"
+
+    @contextlib.contextmanager
+    def _disk(self, file: RemoteFile) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CloudrenderError(
+                f"{file.name} cannot be written to {self.output} ({error.strerror})",
+                hint="Make room or choose another folder with -o, then render the missing frames again",
+            ) from error
 
 
 def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:

@@ -106,7 +106,7 @@ class JobFolder:
             file.write(json.dumps(asdict(saved)) + "\n")
 
     def saved_frames(self, output: Path) -> dict[int, SavedFrame]:
-        """Return the frames noted as saved whose files are still there."""
+        """Return the frames noted as saved whose files are still there: none missing, cut short or replaced."""
         try:
             lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -115,9 +115,11 @@ class JobFolder:
         for line in lines:
             # A line cut short by a crash is a frame not noted: it is fetched again.
             with contextlib.suppress(ValueError, TypeError, KeyError):
-                entry = SavedFrame(**json.loads(line))
-                if all((output / name).is_file() for name in entry.files):
-                    saved[entry.frame] = replace(entry, files=tuple(entry.files))
+                fields = json.loads(line)
+                lists = {name: tuple(fields[name]) for name in ("files", "sizes", "sha256") if name in fields}
+                entry = SavedFrame(**{**fields, **lists})
+                if entry.is_in(output):
+                    saved[entry.frame] = entry
         return saved
 
     def forget_keys(self) -> None:

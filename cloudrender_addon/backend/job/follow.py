@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cancel import CancelToken
 from ..errors import (
+    BrokenFrameError,
     CloudrenderError,
     GpuError,
     MachineGoneError,
@@ -57,9 +58,7 @@ class Follower:
         """Act on one event; True when it was the last and all is well."""
         kind = event.get("event")
         if kind == "frame":
-            if saved := self._collector.collect(link, event, cancel=cancel):
-                paths = tuple(self._collector.output / name for name in saved.files)
-                self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds)
+            self._collect(event, link, cancel=cancel)
         elif kind == "frame_failed":
             frame, reason = _number(event, "frame"), _text(event, "reason")
             if self._once(f"{kind} {frame}"):
@@ -80,6 +79,18 @@ class Follower:
             error = _FAILURES.get(_text(event, "kind"), RenderError)
             raise error(_text(event, "message"), hint=_text(event, "hint"), details=_last_lines(event))
         return kind == "finished"
+
+    def _collect(self, event: dict[str, Any], link: Link, *, cancel: CancelToken) -> None:
+        try:
+            saved = self._collector.collect(link, event, cancel=cancel)
+        except BrokenFrameError as broken:
+            frame = _number(event, "frame")
+            self._set_aside(frame, broken.message)
+            self._say(ev.FrameFailed, frame=frame, reason=broken.message)
+            return
+        if saved:
+            paths = tuple(self._collector.output / name for name in saved.files)
+            self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds)
 
     def _notice(self, text: str) -> None:
         if self._once(text):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,11 +45,29 @@ class JobRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedFrame:
-    """A frame verified on this computer's disk. `files` are names in the output folder."""
+    """A frame verified on this computer's disk. `files` are names in the output folder.
+
+    `sizes` (bytes) and `sha256` (hex) are theirs, in the same order; an older record has none.
+    """
 
     frame: int
     seconds: float
     files: tuple[str, ...]
+    sizes: tuple[int, ...] = ()
+    sha256: tuple[str, ...] = ()
+
+    def is_in(self, output: Path) -> bool:
+        """Tell whether all of its files are there, as long as they were when they were saved.
+
+        Not whether they hold the same: that would read gigabytes each time a list of jobs is drawn.
+        """
+        try:
+            found = [(output / name).stat() for name in self.files]
+        except OSError:
+            return False
+        if not all(stat.S_ISREG(file.st_mode) for file in found):
+            return False
+        return not self.sizes or self.sizes == tuple(file.st_size for file in found)
 
 
 def to_json(record: JobRecord) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a frame counts as saved: complete and verified on this computer's disk, and still as it was then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend.errors import RenderError, TransferError
+from cloudrender_addon.backend.farms.base import RemoteFile
+from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.folder import JobFolder
+from cloudrender_addon.backend.job.record import SavedFrame
+from cloudrender_addon.backend.job.status import Status
+from tests.unit.fakes import FakeFarm, FakeLink, content, render_all
+from tests.unit.test_runner import folder, run
+
+__all__ = ["folder"]
+
+BROKEN = content(2)[:-3]
+
+
+def sending(monkeypatch: pytest.MonkeyPatch, fetch: Callable[[RemoteFile, int], bytes]) -> list[str]:
+    """Let the farm in memory send what `fetch(file, attempt)` returns; return the names that were fetched."""
+    fetched: list[str] = []
+
+    def send(link: FakeLink, file: RemoteFile, destination: Path, *, cancel: object) -> None:
+        fetched.append(file.name)
+        destination.write_bytes(fetch(file, fetched.count(file.name)))
+
+    monkeypatch.setattr(FakeLink, "fetch", send)
+    return fetched
+
+
+def right(file: RemoteFile) -> bytes:
+    return content(int("".join(c for c in file.name if c.isdigit())))
+
+
+def test_what_arrives_as_no_image_is_fetched_again(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = sending(monkeypatch, lambda file, n: BROKEN if (file.name, n) == ("0002.png", 1) else right(file))
+    ended, _ = run(folder, FakeFarm([render_all]))
+    assert ended.status is Status.SUCCEEDED and fetched.count("0002.png") == 2
+    out = folder.load().spec.output
+    assert (out / "0002.png").read_bytes() == content(2)
+    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "0002.png", "0003.png"]
+
+
+def test_a_frame_that_is_none_on_the_machine_is_set_aside_and_the_others_come(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = sending(monkeypatch, lambda file, n: BROKEN if file.name == "0002.png" else right(file))
+    out = folder.load().spec.output
+    out.mkdir()
+    (out / "0002.png").write_bytes(b"of an earlier render")
+    ended, events = run(folder, FakeFarm([render_all]))
+    assert ended.frames == (1, 3) and fetched.count("0002.png") == 3
+    assert isinstance(ended.error, RenderError)
+    assert ended.error.details == ("Frame 2: 0002.png is no complete image: it is cut short",)
+    assert [event.frame for event in events if isinstance(event, ev.FrameFailed)] == [2]
+    assert list(folder.load().failed_frames) == [2]
+    assert (out / "0002.png").read_bytes() == b"of an earlier render", "it was replaced by less"
+    assert not list(out.glob("*.unchecked"))
+
+
+def test_no_file_of_a_frame_gets_its_name_before_all_are_here(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(file: RemoteFile, attempt: int) -> bytes:
+        if file.name == "0002_R.png":
+            raise TransferError("it arrived damaged")
+        return content(2)
+
+    def both_eyes(plan: Any) -> Any:
+        data = content(2)
+        files = [
+            {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name in ("0002_L.png", "0002_R.png")
+        ]
+        yield {"event": "frame", "frame": 2, "seconds": 1.0, "files": files}
+
+    sending(monkeypatch, fetch)
+    ended, _ = run(folder, FakeFarm([both_eyes]))
+    assert ended.status is Status.FAILED and not list(folder.load().spec.output.iterdir())
+
+
+def test_size_and_hash_are_kept(folder: JobFolder) -> None:
+    run(folder, FakeFarm([render_all]))
+    saved = folder.saved_frames(folder.load().spec.output)
+    assert saved[1].sizes == (len(content(1)),) and saved[1].sha256 == (hashlib.sha256(content(1)).hexdigest(),)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_a_file_that_is_missing_or_cut_short_since_is_rendered_again(
+    folder: JobFolder, damage: Callable[[Path], object]
+) -> None:
+    run(folder, FakeFarm([render_all]))
+    record = folder.load()
+    damage(record.spec.output / "0002.png")
+    assert sorted(folder.saved_frames(record.spec.output)) == [1, 3]
+
+
+def test_a_file_is_not_a_folder_of_that_name(folder: JobFolder, tmp_path: Path) -> None:
+    (tmp_path / "0001.png").mkdir()
+    folder.add_saved(SavedFrame(frame=1, seconds=1, files=("0001.png",)))
+    assert folder.saved_frames(tmp_path) == {}
+
+
+def test_a_frame_noted_by_an_older_version_has_no_sizes(folder: JobFolder, tmp_path: Path) -> None:
+    (folder.path / "frames.jsonl").write_text(json.dumps({"frame": 1, "seconds": 2.5, "files": ["0001.png"]}) + "\n")
+    (tmp_path / "0001.png").write_bytes(b"anything")
+    assert folder.saved_frames(tmp_path) == {1: SavedFrame(frame=1, seconds=2.5, files=("0001.png",))}
