@@ -19,6 +19,24 @@ OLDEST_BLENDER = (4, 2)
 _MOVIE_FORMATS = frozenset({15, 18, 24})
 """R_IMF_IMTYPE_AVIRAW, _AVIJPEG, _FFMPEG in Blender's DNA_scene_types.h."""
 
+EXTENSIONS = {
+    0: (".tga",),
+    1: (".rgb",),
+    4: (".jpg",),
+    14: (".tga",),
+    17: (".png",),
+    20: (".bmp",),
+    21: (".hdr",),
+    22: (".tif",),
+    23: (".exr",),
+    26: (".cin",),
+    27: (".dpx",),
+    28: (".exr",),
+    30: (".jp2", ".j2c"),
+    35: (".webp",),
+}
+"""What Blender 4.2 to 5.0 name stills like, by R_IMF_IMTYPE_…"""
+
 _DAMAGE = (
     BlendFileError,
     OSError,
@@ -36,7 +54,8 @@ _DAMAGE = (
 class SceneInfo:
     """The active scene of a .blend: frame range and current frame as saved, and who saved it.
 
-    `saved_by` is Blender's (major, minor): the file does not tell the patch release.
+    `saved_by` is Blender's (major, minor): the file does not tell the patch release. `extensions` are those that its
+    frames may have; none for a format that is not known here.
     """
 
     saved_by: tuple[int, int]
@@ -45,6 +64,7 @@ class SceneInfo:
     frame_step: int
     frame_current: int
     is_movie: bool
+    extensions: tuple[str, ...] = (".png",)
 
     @property
     def blender(self) -> str:
@@ -95,11 +115,14 @@ def _active_scene(file: blendfile.BlendFile) -> SceneInfo:
     def render(name: bytes) -> int:
         return int(scene.get((b"r", name)))
 
+    image_type = int(scene.get((b"r", b"im_format", b"imtype")))
+    is_movie = image_type in _MOVIE_FORMATS
     return SceneInfo(
         saved_by=divmod(file.header.version, 100),
         frame_start=render(b"sfra"),
         frame_end=render(b"efra"),
         frame_step=max(render(b"frame_step"), 1),
         frame_current=render(b"cfra"),
-        is_movie=int(scene.get((b"r", b"im_format", b"imtype"))) in _MOVIE_FORMATS,
+        is_movie=is_movie,
+        extensions=(".png",) if is_movie else EXTENSIONS.get(image_type, ()),
     )

@@ -89,6 +89,9 @@ def _render() -> argparse.ArgumentParser:
     parser.add_argument("-s", dest="start", type=int, metavar="START", help="first frame, with -a (default: scene's)")
     parser.add_argument("-e", dest="end", type=int, metavar="END", help="last frame, with -a (default: scene's)")
     parser.add_argument("-o", dest="output", metavar="DIR", default="out", help="where the frames go (default: out)")
+    parser.add_argument(
+        "--resume", action="store_true", help="render only the frames that are not in the output folder yet"
+    )
     parser.add_argument("-y", "--yes", action="store_true", help="send large or surprising content without asking")
     parser.add_argument(
         "--enable-autoexec", action="store_true", help="let Python scripts and drivers in the .blend run on the machine"

@@ -20,6 +20,7 @@ from ..backend.job.frames import format_frames
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
+from ..backend.job.there import frames_there
 from ..backend.jobs import named, scan_job
 from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
@@ -44,11 +45,17 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     scene = read_scene(blend)
     project = here if blend.is_relative_to(here) else blend.parent
     output = _prepare_output(here / arguments.output)
+    store = JobStore(settings.home)
+    frames = _frames(arguments, scene)
+    if arguments.resume:
+        frames = _missing(store, blend=blend, output=output, frames=frames, scene=scene, display=display)
+        if not frames:
+            return 0
     spec = JobSpec(
         job_id=new_job_id(),
         project=project,
         blend=blend.relative_to(project).as_posix(),
-        frames=_frames(arguments, scene),
+        frames=frames,
         output=output,
         blender=_blender(arguments.blender, scene, display),
         autoexec=arguments.enable_autoexec,
@@ -56,7 +63,6 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
-    store = JobStore(settings.home)
     _scan(spec, ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=time.time()))
@@ -95,6 +101,25 @@ def _frames(arguments: argparse.Namespace, scene: SceneInfo) -> tuple[int, ...]:
     if start > end:
         raise UsageError(f"The range {start} to {end} has no frames", hint="Give -s and -e so that -s is not after -e")
     return tuple(range(start, end + 1, scene.frame_step))
+
+
+def _missing(
+    store: JobStore, *, blend: Path, output: Path, frames: tuple[int, ...], scene: SceneInfo, display: Display
+) -> tuple[int, ...]:
+    """Return the frames that are not in the output folder yet, and say how many are."""
+    there = frozenset(frames_there(store, blend=blend, output=output, frames=frames, extensions=scene.extensions))
+    missing = tuple(frame for frame in frames if frame not in there)
+    if not missing:
+        display.say(f"{_of(len(there), len(frames))} in {output} already: nothing to render")
+    elif there:
+        display.say(f"{_of(len(there), len(frames))} in {output} already; rendering {len(missing)}")
+    return missing
+
+
+def _of(some: int, frames: int) -> str:
+    if some == frames:
+        return f"All {frames} frames are" if frames > 1 else "The frame is"
+    return f"{some} of {frames} frames {'are' if some > 1 else 'is'}"
 
 
 def _blender(version: str | None, scene: SceneInfo, display: Display) -> str:

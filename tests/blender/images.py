@@ -51,6 +51,12 @@ def write(scene, name):
         print(f"NOT WRITTEN: {name}: {error}")
 
 
+def write_numbers(scene):
+    """Leave the number that each format has in a .blend."""
+    kinds = scene.render.image_settings.bl_rna.properties["file_format"].enum_items
+    (FOLDER / "formats.txt").write_text("".join(f"{kind.identifier} {kind.value}\n" for kind in kinds))
+
+
 def write_all(scene):
     settings = scene.render.image_settings
     for media in list(values(settings, "media_type")) if hasattr(settings, "media_type") else [None]:
@@ -81,6 +87,7 @@ def write_views(scene):
 
 
 scene = make_scene()
+write_numbers(scene)
 write_all(scene)
 write_views(scene)
 sys.stdout.flush()

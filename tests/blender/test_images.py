@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudrender_addon.backend.scene import EXTENSIONS
 from cloudrender_addon.instance.image_reader import IncompleteImage
 from cloudrender_addon.instance.images import check_image
 
@@ -30,7 +31,7 @@ def images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp(f"images-{request.param}")
     python = _WHEELS / f"bpy-{request.param}" / "bin" / "python"
     done = subprocess.run([python, "-I", _SCRIPT, folder], capture_output=True, text=True, timeout=170, check=False)
-    found = sorted(folder.iterdir())
+    found = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
     assert {path.name.split("-")[0] for path in found} == {*FORMATS, "VIEWS"}, done.stdout + done.stderr
     return found
 
@@ -45,6 +46,13 @@ def complete(path: Path) -> bool:
 
 def test_what_blender_writes_is_complete(images: list[Path]) -> None:
     assert [path.name for path in images if not complete(path)] == []
+
+
+def test_they_are_named_as_their_format_says(images: list[Path]) -> None:
+    numbers = dict(line.split() for line in (images[0].parent / "formats.txt").read_text().splitlines())
+    for path in images:
+        kind = path.name.split("-")[1 if path.name.startswith("VIEWS") else 0].removesuffix(".exr")
+        assert path.suffix in EXTENSIONS[int(numbers[kind])], path.name
 
 
 def test_among_them_are_files_of_several_parts_since_blender_5(images: list[Path]) -> None:

@@ -33,6 +33,11 @@ def test_the_active_scene_is_read(tmp_path: Path, version: str, movie: bool, com
     assert scene.blender == version
 
 
+@pytest.mark.parametrize("name", ["scene-4.2", "scene-5.0", "tiny-4.2"])
+def test_what_the_frames_will_be_named_like(name: str) -> None:
+    assert read_scene(DATA / f"{name}.blend").extensions == (".png",)
+
+
 def test_a_file_older_than_the_floor_is_rendered_with_the_floor() -> None:
     old = SceneInfo(saved_by=(3, 6), frame_start=1, frame_end=1, frame_step=1, frame_current=1, is_movie=False)
     assert old.blender == "4.2"

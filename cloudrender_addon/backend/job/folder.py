@@ -107,20 +107,23 @@ class JobFolder:
 
     def saved_frames(self, output: Path) -> dict[int, SavedFrame]:
         """Return the frames noted as saved whose files are still there: none missing, cut short or replaced."""
+        return {number: saved for number, saved in self.noted_frames().items() if saved.is_in(output)}
+
+    def noted_frames(self) -> dict[int, SavedFrame]:
+        """Return the frames noted as saved, whatever became of their files since."""
+        return {saved.frame: saved for saved in self._notes()}
+
+    def _notes(self) -> Iterator[SavedFrame]:
         try:
             lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            return {}
-        saved = {}
+            return
         for line in lines:
             # A line cut short by a crash is a frame not noted: it is fetched again.
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 fields = json.loads(line)
                 lists = {name: tuple(fields[name]) for name in ("files", "sizes", "sha256") if name in fields}
-                entry = SavedFrame(**{**fields, **lists})
-                if entry.is_in(output):
-                    saved[entry.frame] = entry
-        return saved
+                yield SavedFrame(**{**fields, **lists})
 
     def forget_keys(self) -> None:
         """Delete this job's SSH keys: with its machines gone they open nothing."""
