@@ -18,11 +18,11 @@ from tqdm import tqdm
 from ..backend.errors import CloudrenderError
 from ..backend.farms.base import Machine
 from ..backend.job import events as ev
-from ..backend.job.estimate import projected_usd
+from ..backend.job.estimate import projected_data_out_usd, projected_usd
 from ..backend.job.frames import counted
 from ..backend.job.progress import Progress
 from ..backend.job.status import Status
-from ..backend.job.words import format_seconds, fraction_done
+from ..backend.job.words import format_seconds, fraction_done, worth_a_word
 
 _MAX_DETAILS = 40
 
@@ -202,7 +202,12 @@ def _figures(progress: Progress, *, now: float) -> str:
     if left is not None and progress.status is Status.RENDERING:
         parts.append(f"{format_seconds(left)} left")
     projected = projected_usd(progress, now)
-    parts.append(f"${progress.cost_usd(now):.4f}" + (f" of about ${projected:.4f}" if projected is not None else ""))
+    cost = f"${progress.cost_usd(now):.4f}"
+    if projected is not None:
+        cost += f" of about ${projected:.4f}"
+        if worth_a_word(data := projected_data_out_usd(progress)):
+            cost += f" + up to ${data:.2f} data out"
+    parts.append(cost)
     return " · ".join(parts)
 
 

@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from ..backend.assets.bundle import Bundle
+from ..backend.assets.concerns import in_words
 from ..backend.cancel import CancelToken
 from ..backend.errors import CloudrenderError, Detached
 from ..backend.farms.base import Farm
 from ..backend.job import events as ev
+from ..backend.job.cost import data_out_usd
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted, format_frames
 from ..backend.job.log import log_to
 from ..backend.job.progress import Progress
-from ..backend.job.record import JobRecord
 from ..backend.job.runner import JobRunner
 from ..backend.job.status import Status
-from ..backend.job.words import format_seconds
+from ..backend.job.words import format_seconds, worth_a_word
 from .display import Display
 
 _TICK_SECONDS = 0.25
@@ -55,7 +56,7 @@ def drive(
             thread.join()
             raise
     thread.join(timeout=5)
-    _summarize(folder.load(), ended, farm, display)
+    _summarize(folder, ended, farm, display)
     if cancelled and presses:
         raise KeyboardInterrupt  # meant for whatever was to come after this clean-up
     return 0 if isinstance(ended.error, Detached) else EXIT_CODES.get(ended.status, 1)
@@ -108,8 +109,9 @@ def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
+def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
     display.close()
+    record = folder.load()
     spec = record.spec
     if isinstance(ended.error, Detached):
         display.say(f"{ended.error.message}: {spec.job_id}")
@@ -121,12 +123,23 @@ def _summarize(record: JobRecord, ended: ev.JobEnded, farm: Farm, display: Displ
     if record.launches:
         phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
         display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")
-        display.say(f"Cost: ${ended.cost_usd:.4f}")
+        a_frame = ended.cost_per_frame_usd
+        display.say(f"Cost: ${ended.cost_usd:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)"))
+        if (data := _data_out(folder)) is not None:
+            display.say(data)
         display.say(f"Left running: {_left_running(spec.job_id, farm)}")
     else:
         display.say("No machine was started")
     if ended.error is not None:
         display.error(ended.error)
+
+
+def _data_out(folder: JobFolder) -> str | None:
+    """Say what the frames' way back costs at most, None if that is not worth a line."""
+    size = sum(frame.size or 0 for frame in folder.brought())
+    if not worth_a_word(usd := data_out_usd(size)):
+        return None
+    return f"Data out: {in_words(size)}, up to ${usd:.2f} more (your account's first 100 GB a month are free)"
 
 
 def _left_running(job_id: str, farm: Farm) -> str:

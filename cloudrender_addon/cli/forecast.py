@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from ..backend.errors import CloudrenderError
 from ..backend.job import events as ev
-from ..backend.job.estimate import OVERHEAD_SECONDS, Estimate, estimate
+from ..backend.job.estimate import OVERHEAD_SECONDS, Estimate, Pace, estimate
 from ..backend.job.frames import counted
 from ..backend.job.progress import Progress
-from ..backend.job.words import format_seconds
+from ..backend.job.words import format_seconds, worth_a_word
 from .display import Display
 
 
 class Forecasting:
-    """Passes everything on to another display, and adds the estimate. `pace` tells the seconds a frame takes."""
+    """Passes everything on to another display, and adds the estimate. `pace` tells what a frame takes."""
 
-    def __init__(self, display: Display, *, pace: Callable[[], float | None]) -> None:
+    def __init__(self, display: Display, *, pace: Callable[[], Pace | None]) -> None:
         self._display = display
         self._pace = pace
 
@@ -28,7 +28,7 @@ class Forecasting:
             expected = estimate(
                 frames=frames,
                 hourly_usd=event.machine.hourly_usd,
-                seconds_per_frame=self._pace(),
+                pace=self._pace(),
                 overhead_seconds=OVERHEAD_SECONDS,
             )
             self._display.say(describe_estimate(expected, frames=frames))
@@ -50,7 +50,9 @@ def describe_estimate(expected: Estimate, *, frames: int) -> str:
     """Put an estimate into one line."""
     if expected.seconds is None or expected.usd is None:
         return "How long a frame takes is not known yet: this file was not rendered on such a machine before"
+    data = expected.data_out_usd
+    more = f", and up to ${data:.2f} more for data out" if worth_a_word(data) else ""
     return (
-        f"{counted(frames)} will take about {format_seconds(expected.seconds)} and ${expected.usd:.2f}, "
+        f"{counted(frames)} will take about {format_seconds(expected.seconds)} and ${expected.usd:.2f}{more}, "
         "going by the last render of this file"
     )

@@ -168,6 +168,7 @@ def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled:
 def _row(summary: JobSummary) -> dict[str, Any]:
     if summary.status is None:
         return {"job": summary.job_id, "status": "damaged", "error": summary.error}
+    a_frame = summary.cost_per_frame_usd
     return {
         "job": summary.job_id,
         "status": summary.status.value,
@@ -175,6 +176,7 @@ def _row(summary: JobSummary) -> dict[str, Any]:
         "saved": summary.saved,
         "frames": summary.frames,
         "cost_usd": round(summary.cost_usd, 6),
+        "cost_per_frame_usd": None if a_frame is None else round(a_frame, 6),
         "blend": str(summary.blend),
         "output": str(summary.output),
         "machine": summary.instance_id,
@@ -186,7 +188,9 @@ def _line(row: dict[str, Any]) -> str:
     if row["status"] == "damaged":
         return f"{row['job']}  damaged: {row['error']}"
     frames = f"{row['saved']}/{row['frames']} frames"
-    text = f"{row['job']}  {row['status']:<12} {frames:>14}  ${row['cost_usd']:.4f}  {row['blend']} → {row['output']}"
+    a_frame = row["cost_per_frame_usd"]
+    cost = f"${row['cost_usd']:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)")
+    text = f"{row['job']}  {row['status']:<12} {frames:>14}  {cost:<25}  {row['blend']} → {row['output']}"
     if row["left_half_way"]:
         text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text

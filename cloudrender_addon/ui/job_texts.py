@@ -85,8 +85,10 @@ def job_lines(job: JobSummary, live: Live | None, *, now: float) -> tuple[str, s
     if job.status is None:
         return f"Damaged: {job.error}", job.hint
     when = texts.age(now - job.started)
-    machine = f"{job.instance_type}, {'started just now' if when == 'now' else f'started {when} ago'}"
-    return _standing(job, live), machine
+    started = "just now" if when == "now" else f"{when} ago"
+    a_frame = job.cost_per_frame_usd
+    cost = [] if a_frame is None else [f"{texts.money(a_frame)} a frame"]
+    return _standing(job, live), ", ".join([job.instance_type, started, *cost])
 
 
 def _standing(job: JobSummary, live: Live | None) -> str:

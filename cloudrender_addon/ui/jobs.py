@@ -119,6 +119,7 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
 def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:
     """Tell how the one ended it that had it before: it is not begun anew."""
     from ..backend.job import events as ev  # noqa: PLC0415 - see drive
+    from ..backend.job.cost import cost_per_frame  # noqa: PLC0415
 
     saved = job.folder.saved_frames(record.spec.output)
     return ev.JobEnded(
@@ -128,6 +129,7 @@ def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:
         frames=tuple(sorted(saved)),
         missing=tuple(frame for frame in record.spec.frames if frame not in saved),
         cost_usd=record.spent_usd,
+        cost_per_frame_usd=cost_per_frame(record.spent_usd, frames=len(job.folder.brought())),
     )
 
 

@@ -15,7 +15,7 @@ from .session import SESSION
 if TYPE_CHECKING:
     from bpy.types import Context
 
-    from ..backend.job.estimate import Estimate
+    from ..backend.job.estimate import Estimate, Pace
 
 
 def machine_text(context: Context) -> str:
@@ -46,7 +46,7 @@ def expectation(context: Context, *, frames: int) -> Estimate | None:
     usd = quote.hourly_usd(properties.purchase(context)) if quote else None
     if usd is None:
         return None
-    return estimate(frames=frames, hourly_usd=usd, seconds_per_frame=_pace(name), overhead_seconds=OVERHEAD_SECONDS)
+    return estimate(frames=frames, hourly_usd=usd, pace=_pace(name), overhead_seconds=OVERHEAD_SECONDS)
 
 
 def frame_count(context: Context) -> int:
@@ -57,14 +57,14 @@ def frame_count(context: Context) -> int:
         return 0
 
 
-def _pace(machine_type: str) -> float | None:
-    """Return the seconds per frame in the latest job of the open file on such a machine, None without one."""
+def _pace(machine_type: str) -> Pace | None:
+    """Return the pace of the latest job of the open file on such a machine, None without one."""
     blend = Path(bpy.data.filepath)
     return next(
         (
-            job.seconds_per_frame
+            job.pace
             for job in SESSION.summaries
-            if job.instance_type == machine_type and job.blend == blend and job.seconds_per_frame is not None
+            if job.instance_type == machine_type and job.blend == blend and job.pace is not None
         ),
         None,
     )

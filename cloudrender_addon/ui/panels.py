@@ -127,8 +127,8 @@ class _Cost(_Part):
             drawing.fact(rows, "So Far", texts.money(job.progress.cost_usd(now)))
             drawing.fact(rows, "In All", texts.in_all(main_row.projected(job, now)))
         else:
-            drawing.fact(rows, "So Far", texts.money(job.ended.cost_usd))
             drawing.fact(rows, "In All", texts.money(job.ended.cost_usd))
+            drawing.fact(rows, "A Frame", texts.in_all(job.ended.cost_per_frame_usd))
         drawing.fact(rows, "Limit", texts.short_limits(properties.max_cost(context), properties.max_hours(context)))
 
 

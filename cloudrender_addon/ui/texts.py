@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..backend.errors import Cancelled, Detached
 from ..backend.job.status import Status
-from ..backend.job.words import format_seconds, fraction_done
+from ..backend.job.words import format_seconds, fraction_done, worth_a_word
 
 if TYPE_CHECKING:
     from ..backend.aws.choices import MachineChoice
@@ -215,7 +215,12 @@ def estimated(estimate: Estimate) -> str:
     """Write what a job will probably take: "About $0.12 in 25 min"; or what is known of it."""
     if estimate.usd is None or estimate.seconds is None:
         return f"{hourly(estimate.hourly_usd)}; time not known yet"
-    return f"About {money(estimate.usd)} in {about(estimate.seconds)}"
+    return f"About {money(estimate.usd)} in {about(estimate.seconds)}{data_out(estimate.data_out_usd)}"
+
+
+def data_out(usd: float | None) -> str:
+    """Write what the frames' way back adds to a cost: ", + up to $0.11 data"; "" if that is not worth a word."""
+    return f", + up to {money(usd)} data" if usd is not None and worth_a_word(usd) else ""
 
 
 def short_limits(max_cost: float | None, max_hours: float) -> str:

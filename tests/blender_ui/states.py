@@ -15,7 +15,7 @@ from enabled import part
 
 ev, errors = part("backend.job.events"), part("backend.errors")
 Progress, Status = part("backend.job.progress").Progress, part("backend.job.status").Status
-JobSummary = part("backend.job.summary").JobSummary
+JobSummary, Pace = part("backend.job.summary").JobSummary, part("backend.job.estimate").Pace
 Quote = part("backend.farms.quotes").Quote
 check, base = part("backend.farms.check"), part("backend.farms.base")
 CancelToken = part("backend.cancel").CancelToken
@@ -41,7 +41,7 @@ MACHINE = base.Machine(
 )  # fmt: skip
 PROGRESS = Progress(total=24, started=NOW - 600, machine=MACHINE)
 SUMMARY = JobSummary(
-    job_id="j1", status=Status.SUCCEEDED, started=NOW - 7200, frames=24, saved=24, seconds_per_frame=20.0,
+    job_id="j1", status=Status.SUCCEEDED, started=NOW - 7200, frames=24, saved=24, brought=24, pace=Pace(seconds=20.0),
     cost_usd=0.12, blend=Path("/p/robot.blend"), output=Path("/p/out"), instance_type="g4dn.xlarge",
 )  # fmt: skip
 SUMMARIES = (

@@ -44,7 +44,14 @@ def test_json_is_one_object_a_line() -> None:
     display.show(SAVED, START)
     display.error(CapacityError("none", hint="another", details=("a", "b")))
     saved, error = map(json.loads, out.getvalue().splitlines())
-    assert saved == {"event": "frame_saved", "at": 1010, "frame": 1, "paths": ["out/0001.png"], "seconds": 2.5}
+    assert saved == {
+        "event": "frame_saved",
+        "at": 1010,
+        "frame": 1,
+        "paths": ["out/0001.png"],
+        "seconds": 2.5,
+        "size": 0,
+    }
     assert error["kind"] == "CapacityError" and error["details"] == ["a", "b"]
 
 

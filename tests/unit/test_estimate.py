@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cloudrender_addon.backend.farms.base import MachineRequest
 from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job.estimate import Estimate, estimate, projected_usd, remembered_pace
+from cloudrender_addon.backend.job.estimate import (
+    Estimate,
+    Pace,
+    estimate,
+    projected_data_out_usd,
+    projected_usd,
+    remembered_pace,
+)
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.record import JobRecord, SavedFrame
 from cloudrender_addon.backend.job.spec import JobSpec
@@ -28,7 +36,9 @@ REQUEST = MachineRequest(
 MACHINE = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)  # 0.36 USD an hour
 
 
-def remember(home: Path, job_id: str, *seconds: float, blend: str = "a.blend", kind: str = "g4dn.xlarge") -> None:
+def remember(
+    home: Path, job_id: str, *seconds: float, blend: str = "a.blend", kind: str = "g4dn.xlarge", size: int = 0
+) -> None:
     """Leave a job behind whose frames took so long."""
     output = home / "out"
     output.mkdir(exist_ok=True)
@@ -39,21 +49,26 @@ def remember(home: Path, job_id: str, *seconds: float, blend: str = "a.blend", k
     folder = JobStore(home).create(JobRecord(spec=spec, started=1.0))
     for frame, each in enumerate(seconds, start=1):
         name = f"{job_id}-{frame:04d}.png"
-        (output / name).touch()
-        folder.add_saved(SavedFrame(frame=frame, seconds=each, files=(name,)))
+        (output / name).write_bytes(bytes(size))
+        folder.add_saved(SavedFrame(frame=frame, seconds=each, files=(name,), sizes=(size,) if size else ()))
 
 
 def test_estimate_is_overhead_and_frames() -> None:
-    found = estimate(frames=100, hourly_usd=0.36, seconds_per_frame=17.0, overhead_seconds=100.0)
+    found = estimate(frames=100, hourly_usd=0.36, pace=Pace(seconds=17.0), overhead_seconds=100.0)
     assert found == Estimate(hourly_usd=0.36, seconds=1800.0, usd=pytest.approx(0.18))
 
 
+def test_what_comes_back_is_reckoned_apart() -> None:
+    found = estimate(frames=100, hourly_usd=0.36, pace=Pace(seconds=17.0, size=25e6), overhead_seconds=100.0)
+    assert found.usd == pytest.approx(0.18) and found.data_out_usd == pytest.approx(2.5 * 0.09)
+
+
 def test_estimate_is_of_a_minute_at_least() -> None:
-    assert estimate(frames=1, hourly_usd=0.36, seconds_per_frame=1, overhead_seconds=0).usd == pytest.approx(0.006)
+    assert estimate(frames=1, hourly_usd=0.36, pace=Pace(seconds=1), overhead_seconds=0).usd == pytest.approx(0.006)
 
 
 def test_without_a_pace_only_the_price_is_known() -> None:
-    found = estimate(frames=9, hourly_usd=0.36, seconds_per_frame=None, overhead_seconds=100.0)
+    found = estimate(frames=9, hourly_usd=0.36, pace=None, overhead_seconds=100.0)
     assert found == Estimate(hourly_usd=0.36, seconds=None, usd=None)
 
 
@@ -61,7 +76,8 @@ def test_pace_is_that_of_the_latest_job_of_the_same_file_and_type(tmp_path: Path
     store = JobStore(tmp_path)
 
     def pace() -> float | None:
-        return remembered_pace(store, blend=tmp_path / "a.blend", instance_type="g4dn.xlarge")
+        found = remembered_pace(store, blend=tmp_path / "a.blend", instance_type="g4dn.xlarge")
+        return found and found.seconds
 
     assert pace() is None
     remember(tmp_path, "1", 50.0)
@@ -76,6 +92,15 @@ def test_pace_is_that_of_the_latest_job_of_the_same_file_and_type(tmp_path: Path
     assert pace() == 20.0
     (tmp_path / "out" / "2-0002.png").unlink()
     assert pace() == 50.0
+
+
+def test_pace_knows_how_large_frames_are_unless_the_record_is_older(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    remember(tmp_path, "1", 1.0, 2.0, size=500)
+    find = partial(remembered_pace, store, blend=tmp_path / "a.blend", instance_type="g4dn.xlarge")
+    assert find() == Pace(seconds=1.5, size=500)
+    remember(tmp_path, "2", 3.0)
+    assert find() == Pace(seconds=3.0, size=None)
 
 
 def rendering() -> Progress:
@@ -100,7 +125,13 @@ def test_nothing_is_projected_before_the_first_frame_or_without_a_machine() -> N
     assert projected_usd(progress.after(ev.StatusChanged(at=1300, status=Status.RECOVERING)), 1300) is None
 
 
-def said(event: ev.Event, progress: Progress, *, pace: float | None) -> list[str]:
+def test_the_way_back_of_all_frames_is_projected_from_those_that_came() -> None:
+    assert projected_data_out_usd(rendering()) is None  # of an older version's event nobody knows the size
+    progress = replace(rendering(), failed=1).after(ev.FrameSaved(at=1300, frame=2, paths=(), seconds=1, size=10**9))
+    assert projected_data_out_usd(progress) == pytest.approx(3 * 0.09)
+
+
+def said(event: ev.Event, progress: Progress, *, pace: Pace | None) -> list[str]:
     out = io.StringIO()
     Forecasting(LineDisplay(out), pace=lambda: pace).show(event, progress)
     return out.getvalue().splitlines()
@@ -108,10 +139,19 @@ def said(event: ev.Event, progress: Progress, *, pace: float | None) -> list[str
 
 def test_the_command_says_price_and_estimate_before_it_rents() -> None:
     planned = ev.MachinePlanned(at=1000, machine=MACHINE)
-    price, expected = said(planned, Progress(total=100, started=990.0, done=40), pace=57.0)
+    price, expected = said(planned, Progress(total=100, started=990.0, done=40), pace=Pace(seconds=57.0))
     assert price.startswith("g4dn.xlarge spot in us-east-1 (4 vCPUs, T4), $0.360 an hour")
     assert expected == "60 frames will take about 1:00:00 and $0.36, going by the last render of this file"
     assert "not known" in said(planned, Progress(total=1, started=0.0), pace=None)[1]
+
+
+def test_the_command_says_what_large_frames_cost_to_bring() -> None:
+    planned = ev.MachinePlanned(at=1000, machine=MACHINE)
+    expected = said(planned, Progress(total=60, started=990.0), pace=Pace(seconds=57.0, size=1e8))[1]
+    assert "about 1:00:00 and $0.36, and up to $0.54 more for data out, going by" in expected
+    saved = ev.FrameSaved(at=1200, frame=1, paths=(), seconds=99)
+    [line] = said(saved, replace(rendering(), received=10**9, weighed=1), pace=None)
+    assert line.endswith("$0.0200 of about $0.0500 + up to $0.36 data out")
 
 
 def test_the_command_says_how_the_machine_is_bought() -> None:

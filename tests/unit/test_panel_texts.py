@@ -144,6 +144,9 @@ def test_a_price_is_all_that_is_billed(quote: Quote | None, purchase: str, text:
 def test_an_estimate_or_what_will_tell() -> None:
     known = Estimate(hourly_usd=0.2, seconds=1500.0, usd=0.123)
     assert (texts.estimated(known), texts.short_estimate(known)) == ("About $0.12 in 25 min", "$0.12, 25 min")
+    large = replace(known, data_out_usd=0.4)
+    assert texts.estimated(large) == "About $0.12 in 25 min, + up to $0.40 data"
+    assert texts.estimated(replace(known, data_out_usd=0.004)) == texts.estimated(known)
     unknown = Estimate(hourly_usd=0.2, seconds=None, usd=None)
     assert texts.estimated(unknown) == "$0.200/h; time not known yet"
     assert texts.short_estimate(unknown) == "After a first render"
@@ -159,7 +162,7 @@ def test_limits() -> None:
 # -- the list of jobs -----------------------------------------------------------------------------------
 
 DONE = JobSummary(
-    job_id="j", status=Status.SUCCEEDED, started=1000.0, frames=24, saved=24, cost_usd=0.12,
+    job_id="j", status=Status.SUCCEEDED, started=1000.0, frames=24, saved=24, brought=24, cost_usd=0.12,
     blend=Path("/p/robot.blend"), instance_type="g6.xlarge",
 )  # fmt: skip
 FAILED = replace(DONE, status=Status.FAILED, saved=12, error="Blender crashed")
@@ -189,8 +192,9 @@ def test_a_job_in_the_list(job: JobSummary, live: Any, icon: str, frames: str, s
 
 
 def test_when_a_job_was_started() -> None:
-    assert job_texts.job_lines(DONE, None, now=1300.0)[1] == "g6.xlarge, started 5 min ago"
-    assert job_texts.job_lines(DONE, None, now=1001.0)[1] == "g6.xlarge, started just now"
+    assert job_texts.job_lines(DONE, None, now=1300.0)[1] == "g6.xlarge, 5 min ago, $0.005 a frame"
+    new = replace(DONE, brought=0)
+    assert job_texts.job_lines(new, None, now=1001.0)[1] == "g6.xlarge, just now"
     assert job_texts.job_row(DONE, None, now=1300.0).age == "5 min"
 
 

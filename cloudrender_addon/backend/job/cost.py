@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine has cost."""
+"""What machines, frames and the way back have cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from ..farms.base import Machine
 
 MINIMUM_BILLED_SECONDS = 60
 """Linux instances are billed by the second with one minute at least (EC2 pricing page, "Per-second billing")."""
+
+DATA_OUT_USD_PER_GB = 0.09
+"""What leaves AWS for the internet, from most regions (EC2 pricing page, "Data Transfer"). The first 100 GB of an
+account in a month are free, and nobody here knows how many of them are left: so it is named apart, as "up to"."""
+
+_GB = 10**9
 
 
 def machine_cost(machine: Machine, *, until: float) -> float:
@@ -19,3 +25,13 @@ def machine_cost(machine: Machine, *, until: float) -> float:
     seconds = min(until - machine.launched_at, machine.offer.lifetime_seconds)
     seconds = max(seconds, MINIMUM_BILLED_SECONDS)
     return machine.hourly_usd * seconds / 3600
+
+
+def data_out_usd(count: float) -> float:
+    """Return USD for so many bytes of frames that come back, if none of them is free."""
+    return count / _GB * DATA_OUT_USD_PER_GB
+
+
+def cost_per_frame(usd: float, *, frames: int) -> float | None:
+    """Return USD a frame: all that was spent, waiting included, by the frames it brought. None before the first."""
+    return usd / frames if frames else None

@@ -53,11 +53,12 @@ class BytesSent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSaved(Event):
-    """A frame is verified on this computer's disk. `seconds` is its render time on the machine."""
+    """A frame is verified on this computer's disk. `seconds` is its render time on the machine, `size` its bytes."""
 
     frame: int
     paths: tuple[Path, ...]
     seconds: float
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,9 @@ class Notice(Event):
 class JobEnded(Event):
     """The one terminal event. `error` is None exactly when `status` is SUCCEEDED.
 
+    `cost_usd` is that of all runs and machines of the job, `cost_per_frame_usd` the same by the frames they brought;
+    data out is in neither.
+
     A `Detached` error means that only this driver has ended: the job goes on, with the status it had.
 
     When `status` is CLEANING_UP, the clean-up itself failed: `error` names what may still cost money, and the
@@ -96,6 +100,7 @@ class JobEnded(Event):
     frames: tuple[int, ...]
     missing: tuple[int, ...]
     cost_usd: float
+    cost_per_frame_usd: float | None = None
     phases: dict[Status, float] = field(default_factory=dict)
     """Seconds spent in each status, in order of first entry."""
 

@@ -111,19 +111,25 @@ class JobFolder:
 
     def noted_frames(self) -> dict[int, SavedFrame]:
         """Return the frames noted as saved, whatever became of their files since."""
-        return {saved.frame: saved for saved in self._notes()}
+        return {saved.frame: saved for saved in self.brought()}
 
-    def _notes(self) -> Iterator[SavedFrame]:
+    def brought(self) -> tuple[SavedFrame, ...]:
+        """Return all frames that ever came here: for these the job's money was spent.
+
+        One that was deleted, and rendered again, was paid twice and is in it twice.
+        """
         try:
             lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            return
+            return ()
+        brought = []
         for line in lines:
             # A line cut short by a crash is a frame not noted: it is fetched again.
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 fields = json.loads(line)
                 lists = {name: tuple(fields[name]) for name in ("files", "sizes", "sha256") if name in fields}
-                yield SavedFrame(**{**fields, **lists})
+                brought.append(SavedFrame(**{**fields, **lists}))
+        return tuple(brought)
 
     def forget_keys(self) -> None:
         """Delete this job's SSH keys: with its machines gone they open nothing."""

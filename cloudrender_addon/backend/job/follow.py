@@ -90,7 +90,7 @@ class Follower:
             return
         if saved:
             paths = tuple(self._collector.output / name for name in saved.files)
-            self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds)
+            self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds, size=saved.size or 0)
 
     def _notice(self, text: str) -> None:
         if self._once(text):

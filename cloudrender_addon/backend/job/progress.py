@@ -26,6 +26,9 @@ class Progress:
     to_send: int = 0
     rendering_since: float | None = None
     done_before_rendering: int = 0
+    received: int = 0
+    weighed: int = 0
+    """Bytes of frames that came since this progress was begun, and how many frames they are."""
 
     def after(self, event: ev.Event) -> Progress:
         """Return the progress once `event` has happened."""
@@ -41,8 +44,9 @@ class Progress:
                 return replace(self, machine=None, spent_usd=spent)
             case ev.BytesSent(sent=sent, total=total):
                 return replace(self, sent=sent, to_send=total)
-            case ev.FrameSaved():
-                return replace(self, done=self.done + 1)
+            case ev.FrameSaved(size=size):
+                weighed = self.weighed + (size > 0)
+                return replace(self, done=self.done + 1, received=self.received + size, weighed=weighed)
             case ev.FrameFailed():
                 return replace(self, failed=self.failed + 1)
         return self

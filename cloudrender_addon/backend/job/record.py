@@ -56,6 +56,11 @@ class SavedFrame:
     sizes: tuple[int, ...] = ()
     sha256: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int | None:
+        """Its bytes in all, None if an older record does not say."""
+        return sum(self.sizes) if self.sizes else None
+
     def is_in(self, output: Path) -> bool:
         """Tell whether all of its files are there, as long as they were when they were saved.
 

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..farms.base import Farm
 from . import events as ev
+from .cost import cost_per_frame
 from .folder import JobFolder
 from .frames import format_frames
 from .ledger import Ledger
@@ -161,13 +162,15 @@ class JobRunner:
 
     def _ended(self, status: Status, error: CloudrenderError | None) -> ev.JobEnded:
         saved = self._ledger.collector.saved
+        spent = self._ledger.record.spent_usd
         return ev.JobEnded(
             at=time.time(),
             status=status,
             error=error,
             frames=tuple(sorted(saved)),
             missing=tuple(f for f in self._ledger.spec.frames if f not in saved),
-            cost_usd=self._ledger.record.spent_usd,
+            cost_usd=spent,
+            cost_per_frame_usd=cost_per_frame(spent, frames=len(self._folder.brought())),
             phases=dict(self._ledger.phases),
         )
 

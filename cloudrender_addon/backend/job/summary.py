@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordError
-from .cost import machine_cost
+from .cost import cost_per_frame, machine_cost
+from .estimate import Pace, pace_of
 from .folder import JobFolder
 from .status import Status
 
@@ -18,8 +19,8 @@ class JobSummary:
     """Where a job stands by its record. `started` is epoch seconds, `cost_usd` what it has cost up to now.
 
     `status` is None for a record that cannot be read; `error` says why. `driven`: some client drives it right now.
-    `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered in
-    `seconds_per_frame` each, None before the first.
+    `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered at that
+    `pace`, None before the first. `brought` are all that ever came, those that were deleted since included.
     """
 
     job_id: str
@@ -31,12 +32,18 @@ class JobSummary:
     started: float = 0.0
     frames: int = 0
     saved: int = 0
-    seconds_per_frame: float | None = None
+    brought: int = 0
+    pace: Pace | None = None
     cost_usd: float = 0.0
     blend: Path = Path()
     output: Path = Path()
     instance_type: str = ""
     instance_id: str | None = None
+
+    @property
+    def cost_per_frame_usd(self) -> float | None:
+        """What a frame has cost up to now, None before the first."""
+        return cost_per_frame(self.cost_usd, frames=self.brought)
 
     @property
     def left_half_way(self) -> bool:
@@ -67,7 +74,8 @@ def summarize(folder: JobFolder) -> JobSummary:
         started=record.started,
         frames=len(spec.frames),
         saved=len(saved),
-        seconds_per_frame=sum(frame.seconds for frame in saved.values()) / len(saved) if saved else None,
+        brought=len(folder.brought()),
+        pace=pace_of(saved.values()),
         cost_usd=record.spent_usd + (machine_cost(machine, until=time.time()) if machine else 0.0),
         blend=spec.project / spec.blend,
         output=spec.output,

@@ -18,6 +18,11 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def worth_a_word(usd: float | None) -> bool:
+    """Tell whether an amount is known and half a cent at least: what is less, nobody wants to read of."""
+    return usd is not None and usd >= 0.005
+
+
 def fraction_done(progress: Progress) -> float:
     """Return how much of its phase is done, 0 to 1: of the bytes while uploading, else of the frames."""
     if progress.status is Status.UPLOADING and progress.to_send:
