@@ -2,6 +2,9 @@
 """The one exception tree. Every error says its cause in one line and what to do next in another.
 
 Types of boto3 and paramiko never leave `aws/` and `ssh/`: they are turned into these with `raise … from`.
+
+The next step is read in Blender and in a terminal: it names a setting or a command as Blender labels it, followed by
+the terminal's word in parentheses: "Subnet (--subnet)", "Copy Policy (`cloudrender policy`)".
 """
 
 from __future__ import annotations

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
 
 from ..backend.assets.concerns import preliminary_concerns
-from ..backend.errors import ConfigError, ProjectError, SceneError, UsageError
+from ..backend.atonce import Answer
+from ..backend.aws.catalog import machine_type
+from ..backend.aws.session import Account
+from ..backend.errors import CapacityError, ConfigError, ProjectError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.estimate import remembered_pace
 from ..backend.job.frames import format_frames
@@ -37,8 +40,8 @@ _LOCK_SECONDS = 10.0
 def render(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Render as the arguments say; return the exit code."""
     account = open_account(settings)
-    # Loading boto3 takes about a second: it happens while the file and the folder are read.
-    threading.Thread(target=account.warm_up, name="warm-up", daemon=True).start()
+    # Loading boto3 takes about a second: it happens while the file is read.
+    known = Answer(lambda: _look_up_machine(account, settings))
     here = Path.cwd()
     settings = named(settings)
     blend = _choose_blend(arguments.blend, here)
@@ -63,6 +66,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
+    known.get()
     _scan(spec, ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=time.time()))
@@ -71,6 +75,16 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
         farm = open_farm(settings, account=account, keys=folder.keys)
         pace = partial(remembered_pace, store, blend=blend, instance_type=settings.instance_type)
         return drive(folder, farm=farm, bundle=lambda: scan_job(spec), display=Forecasting(display, pace=pace))
+
+
+def _look_up_machine(account: Account, settings: Settings) -> None:
+    """Find out whether such a machine exists, before anything is packed. Raises `ConfigError`, `CloudError`."""
+    account.warm_up()
+    if len(settings.regions) > 1:  # what one region does not have another may
+        return
+    for name in settings.instance_types:
+        with contextlib.suppress(CapacityError):  # that is for the job to deal with
+            machine_type(account, name, on_demand=settings.purchase == "on-demand")
 
 
 def _choose_blend(name: str | None, here: Path) -> Path:

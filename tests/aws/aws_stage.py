@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +44,9 @@ SECRET = "s3cr3t-value"
 class Fault:
     """What happens to the next `times` calls of an action (those that `when` accepts).
 
-    `code` is answered with that HTTP `status`; without a code the call gets `body`. `after` lets moto do the work
-    first, so that only its answer is lost.
+    `code` is answered with that HTTP `status` (a number: with that status and no words that AWS would use); without a
+    code the call gets `body`. `after` lets moto do the work
+    first, so that only its answer is lost. `hang_up`: the connection ends without a word.
     """
 
     action: str
@@ -52,6 +54,7 @@ class Fault:
     message: str = "injected"
     status: int = 400
     body: str = ""
+    hang_up: bool = False
     times: int = 1
     after: bool = False
     when: Callable[[dict[str, str]], bool] = lambda parameters: True
@@ -113,9 +116,11 @@ class Front:
             if fault:
                 fault.times -= 1
         if fault:
+            if fault.hang_up:
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             if fault.after:
                 self._work(environ, parameters)
-            return _answer(fault, start, is_json="HTTP_X_AMZ_TARGET" in environ)
+            return _answer(fault, start, is_json="HTTP_X_AMZ_TARGET" in environ or action.startswith("sso:"))
         service, _, name = action.partition(":")
         protocol = "json" if "HTTP_X_AMZ_TARGET" in environ else "ec2" if service == "ec2" else "query"
         call = Call(service=service, action=name, protocol=protocol, parameters=parameters)
@@ -145,6 +150,8 @@ class Front:
 
 
 def _read_call(environ: WSGIEnvironment, body: bytes) -> tuple[str, dict[str, str]]:
+    if "HTTP_AUTHORIZATION" not in environ:  # what logs one in
+        return f"sso:{environ['PATH_INFO']}", {}
     # …Credential=KEY/DATE/REGION/SERVICE/aws4_request: the service by the name that IAM gives it.
     service = environ["HTTP_AUTHORIZATION"].split("/")[3]
     if target := environ.get("HTTP_X_AMZ_TARGET"):
@@ -157,6 +164,9 @@ def _answer(fault: Fault, start: StartResponse, *, is_json: bool) -> list[bytes]
     if not fault.code:
         start("200 OK", [("Content-Type", "text/xml")])
         return [fault.body.encode()]
+    if fault.code.isdigit():
+        start(f"{fault.code} Injected", [("Content-Type", "text/html")])
+        return [b"<html>The way to AWS is blocked</html>"]
     if is_json:
         text = json.dumps({"__type": fault.code, "message": fault.message})
     else:

@@ -49,7 +49,7 @@ def test_type_that_is_not_sold_that_way(aws: Stage, sold: str, asked: bool, othe
     aws.fault("ec2:DescribeInstanceTypes", body=answer)
     with pytest.raises(NotOfferedError, match=rf"x9\.huge is not sold as an? {other} machine") as caught:
         machine_type(aws.account(), "x9.huge", on_demand=asked)
-    assert f"--purchase {sold}" in caught.value.hint
+    assert f"Purchase (--purchase) to {sold}" in caught.value.hint
 
 
 @pytest.mark.parametrize(

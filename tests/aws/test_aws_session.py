@@ -19,7 +19,7 @@ def test_no_region_anywhere_says_how_to_set_one(aws: Stage) -> None:
     with pytest.raises(ConfigError) as caught:
         _ = Account(profile=None, region=None).region
     assert "region" in caught.value.message
-    assert "--region us-east-1" in caught.value.hint
+    assert "Region (--region), such as us-east-1" in caught.value.hint
 
 
 def test_region_comes_from_the_profile(aws: Stage) -> None:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cloudrender_addon.backend.aws import network
 from cloudrender_addon.backend.farms import check_looks
 from cloudrender_addon.backend.farms.check import NAMES, CheckResult, CheckState, check_setup
 from cloudrender_addon.backend.settings import Settings
@@ -153,6 +156,55 @@ def test_unknown_subnet(aws: Stage, tmp_path: Path) -> None:
     assert "subnet-0123456789abcdef0" in results["Network"].text
 
 
+def private_subnet(aws: Stage, cidr: str) -> str:
+    ec2 = aws.account().ec2
+    vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
+    return ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
+
+
+@pytest.mark.parametrize(
+    ("ways", "state"),
+    [
+        (("192.168.1.5", "192.168.1.5"), {"Network": "warning"}),  # by the default route: no VPN has one of its own
+        (("10.8.0.2", "192.168.1.5"), {}),
+        (("10.77.1.9", "10.77.1.9"), {}),  # this computer stands in that network itself
+    ],
+)
+def test_private_subnet(
+    aws: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, str], state: dict[str, str]
+) -> None:
+    way_there, way_out = ways
+    subnet = private_subnet(aws, "10.77.0.0/16")
+    # What this computer's routes say, which differ from one that runs the tests to the next.
+    monkeypatch.setattr(network, "_address_towards", lambda cidr: way_there if cidr.startswith("10.77") else way_out)
+    results = check(aws, tmp_path, subnet=subnet)
+    assert states(results) == state
+    assert f"{way_there}, privately" in results["Network"].text
+    assert not state or ("VPN" in results["Network"].hint and "Subnet (--subnet)" in results["Network"].hint)
+
+
+def test_private_subnet_without_any_way_there(aws: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_way(_family: int, _kind: int) -> Any:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    subnet = private_subnet(aws, "10.77.0.0/16")
+    monkeypatch.setattr(network, "socket", SimpleNamespace(AF_INET=0, SOCK_DGRAM=0, socket=no_way))
+    results = check(aws, tmp_path, subnet=subnet)
+    assert states(results) == {"Network": "failed"}
+    assert "VPN" in results["Network"].hint
+
+
+def test_group_of_another_network(aws: Stage, tmp_path: Path) -> None:
+    ec2 = aws.account().ec2
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    group = ec2.create_security_group(GroupName="theirs", Description="x", VpcId=vpc)["GroupId"]
+    results = {result.name: result for result in checks(aws, tmp_path, security_group=group)}
+    ec2.delete_security_group(GroupId=group)
+    assert states(results) == {"Network": "failed"}
+    assert vpc in results["Network"].hint and "Subnet (--subnet)" in results["Network"].hint
+    assert default_vpc(aws) in results["Network"].hint
+
+
 def test_own_address_that_cannot_be_found_out(aws: Stage, tmp_path: Path) -> None:
     results = check(aws, tmp_path, checkip_url="http://127.0.0.1:9")
     assert states(results) == {"Network": "failed"}
@@ -219,7 +271,7 @@ def test_group_of_the_users_own(aws: Stage, tmp_path: Path, granted: str, state:
 def test_group_that_does_not_exist(aws: Stage, tmp_path: Path) -> None:
     results = check(aws, tmp_path, security_group="sg-0123456789abcdef0")
     assert states(results) == {"Network": "failed"}
-    assert "security_group" in results["Network"].hint
+    assert "Security Group (--security-group)" in results["Network"].hint
 
 
 def test_own_group_does_not_need_to_know_the_address(aws: Stage, tmp_path: Path) -> None:
@@ -232,6 +284,13 @@ def test_unknown_type(aws: Stage, tmp_path: Path) -> None:
     assert states(results) == {"Machine Type": "failed", "Image": "skipped", "Quota": "skipped", "Price": "skipped"}
     assert "g9x.huge" in results["Machine Type"].text
     assert results["Price"].text == "Not checked: Machine Type comes first"
+
+
+def test_type_that_the_region_does_not_have(aws: Stage, tmp_path: Path) -> None:
+    aws.fault("ec2:DescribeInstanceTypes", "InvalidInstanceType", when=lambda given: "DryRun" not in given)
+    results = check(aws, tmp_path, instance_type="g6e.xlarge")
+    assert results["Machine Type"].text == f"AWS does not offer g6e.xlarge in {REGION}"
+    assert "Region (--region)" in results["Machine Type"].hint
 
 
 SOLD_ON_DEMAND_ONLY = (
@@ -294,10 +353,27 @@ def test_call_that_got_past_the_rights_is_granted(aws: Stage, tmp_path: Path, ac
     assert states(check(aws, tmp_path)) == {}
 
 
-def test_account_that_is_not_ready(aws: Stage, tmp_path: Path) -> None:
-    aws.fault("ec2:RunInstances", "PendingVerification", status=403)
-    rights = check(aws, tmp_path)["Rights"]
-    assert rights.state is CheckState.FAILED and "verifying" in rights.text
+@pytest.mark.parametrize(
+    ("code", "cause", "step"),
+    [
+        ("PendingVerification", "verifying", "four hours"),
+        ("Blocked", "AWS has blocked your account", "https://console.aws.amazon.com/support"),
+        ("OptInRequired", "not signed up", "https://console.aws.amazon.com"),
+    ],
+)
+def test_account_that_is_not_ready(aws: Stage, tmp_path: Path, code: str, cause: str, step: str) -> None:
+    aws.fault("ec2:RunInstances", code, status=403)
+    results = check(aws, tmp_path)
+    assert states(results) == {"Rights": "failed"}
+    assert cause in results["Rights"].text and step in results["Rights"].hint
+
+
+def test_region_that_does_not_exist(aws: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    results = check(aws, tmp_path, region="eu-centrl-1")
+    assert states(results) == ALL_BUT_KEY
+    assert results["Credentials"].text == "There is no AWS region eu-centrl-1"
+    assert "eu-central-1" in results["Credentials"].hint
 
 
 @pytest.mark.parametrize(("purchase", "tries"), [("spot", 1), ("spot-then-on-demand", 2), ("on-demand", 1)])

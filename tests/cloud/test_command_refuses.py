@@ -90,6 +90,17 @@ def test_an_unusable_wish(cloud: Cloud, project: Project, arguments: list[str], 
     assert not cloud.machines
 
 
+def test_a_machine_type_that_is_not_there_is_told_before_anything_is_packed(cloud: Cloud, project: Project) -> None:
+    check_explained(project.run("-f", 1, "-c", "g4dn.xlagre"), 1, "g4dn.xlagre", "perhaps g4dn.xlarge")
+    assert project.run("jobs").out.strip() == "No jobs yet"
+
+
+def test_a_region_that_is_not_there(cloud: Cloud, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody answers in its name
+    result = project.run("-f", 1, "--region", "eu-centrl-1")
+    check_explained(result, 1, "There is no AWS region eu-centrl-1", "eu-central-1")
+
+
 def test_the_output_folder_cannot_be_made(cloud: Cloud, project: Project) -> None:
     (project.path / "file").touch()
     check_explained(project.run("-f", 1, "-o", "file"), 1, "file", "-o")

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, NotOfferedError
+from .errors import code_of
 
 if TYPE_CHECKING:
     from .session import Account
@@ -28,20 +30,23 @@ def machine_type(account: Account, name: str, *, on_demand: bool = False) -> Mac
     not on-demand; `CloudError`.
     """
     # Always by name: the list of all types takes seconds.
-    with account.calling("ec2:DescribeInstanceTypes", machine=name):
-        answer = account.ec2.describe_instance_types(InstanceTypes=[name])  # type: ignore[list-item]
+    try:
+        with account.calling("ec2:DescribeInstanceTypes", machine=name):
+            answer = account.ec2.describe_instance_types(InstanceTypes=[name])  # type: ignore[list-item]
+    except ConfigError as error:
+        raise _unknown(account, name, error) from error.__cause__
     found = answer["InstanceTypes"][0]
     architectures = found.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
     if "x86_64" not in architectures:
         raise ConfigError(
             f"{name} has an {', '.join(architectures) or 'unknown'} processor; Blender for Linux needs x86_64",
-            hint="Use a type with an Intel or AMD processor, such as g4dn.xlarge or c7i.4xlarge",
+            hint="Use a Type (-c) with an Intel or AMD processor, such as g4dn.xlarge or c7i.4xlarge",
         )
     purchase, other = ("on-demand", "spot") if on_demand else ("spot", "on-demand")
     if purchase not in found.get("SupportedUsageClasses", []):
         raise NotOfferedError(
             f"{name} is not sold as {'an' if on_demand else 'a'} {purchase} machine",
-            hint=f"Use another type, such as g4dn.xlarge, or buy it another way (--purchase {other})",
+            hint=f"Use another Type (-c), such as g4dn.xlarge, or set Purchase (--purchase) to {other}",
         )
     gpus = found.get("GpuInfo", {}).get("Gpus", [])
     return MachineType(
@@ -49,3 +54,17 @@ def machine_type(account: Account, name: str, *, on_demand: bool = False) -> Mac
         vcpus=found["VCpuInfo"].get("DefaultVCpus", 0),
         gpu=f"{gpus[0].get('Manufacturer', '')} {gpus[0].get('Name', '')}".strip() if gpus else None,
     )
+
+
+def _unknown(account: Account, name: str, error: ConfigError) -> ConfigError:
+    """Tell a type that this region lacks from one that is misspelt: botocore lists those of its day."""
+    if code_of(error) != "InvalidInstanceType":
+        return error
+    known: list[str] = account.ec2.meta.service_model.shape_for("InstanceType").metadata["enum"]
+    if name in known:
+        return ConfigError(
+            f"AWS does not offer {name} in {account.region}",
+            hint="Use another Region (--region), or another Type (-c), such as g4dn.xlarge or c7i.4xlarge",
+        )
+    near = difflib.get_close_matches(name, known, n=3)
+    return ConfigError(error.message, hint=f"{error.hint}; perhaps {' or '.join(near)}" if near else error.hint)

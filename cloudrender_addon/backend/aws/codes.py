@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What AWS's error codes mean to a person: class, cause, next step.
 
-Texts are templates over the fields of `errors.Subject`. Codes: EC2 API Reference, "Error codes for the Amazon EC2
-API" (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html); SSM spells some differently.
+Texts are templates over the fields of `errors.Subject`, in words for both faces (see ../errors.py).
+Codes: EC2 API Reference, "Error codes for the Amazon EC2 API"
+(https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html); SSM spells some differently.
 """
 
 from __future__ import annotations
@@ -37,29 +38,31 @@ class Meaning:
 _CAPACITY = Meaning(
     CapacityError,
     "AWS has no {machine} {purchase} machine to give in {region} right now",
-    "Try again in some minutes, or use another type (-c g5.xlarge, g6.xlarge …) or another region",
+    "Try again in some minutes, or use another Type (-c), such as g5.xlarge or g6.xlarge, or Region (--region)",
 )
 _NOT_OFFERED = Meaning(
     NotOfferedError,
     "AWS does not offer a {machine} {purchase} machine with these settings in {region}",
-    "Use another type (-c g5.xlarge, g6.xlarge …) or another region",
+    "Use another Type (-c), such as g5.xlarge, or another Region (--region)",
     quote=True,
 )
 _QUOTA = Meaning(
     QuotaError,
     "Your AWS account may not run a {machine} {purchase} machine ({vcpus} vCPUs) in {region}: "
     "the quota {quota} is too small",
-    "Request at least {vcpus} vCPUs at {quota_url} (new accounts start at 0; a raise takes hours to days)",
+    "Request Increase (`cloudrender quota --request`) asks AWS for {vcpus} vCPUs or more (new accounts start at 0; an "
+    "increase takes hours to days); by hand: {quota_url}",
 )
 _KEYS = Meaning(
     CredentialsError,
     "AWS does not accept your access key",
-    "Check the keys with `aws sts get-caller-identity{profile_flag}`; `aws configure{profile_flag}` sets new ones",
+    "Check the keys with `aws sts get-caller-identity{profile_flag}`; `aws configure{profile_flag}` sets new ones (a "
+    "region that is not switched on for your account refuses good ones, too)",
 )
 EXPIRED = Meaning(
     CredentialsError,
     "Your AWS login has expired",
-    "Log in again (`aws sso login{profile_flag}`, or get new temporary keys), then repeat the command",
+    "Log in again (`aws sso login{profile_flag}`, or get new temporary keys), then try again",
 )
 _CLOCK = Meaning(
     CredentialsError,
@@ -69,27 +72,28 @@ _CLOCK = Meaning(
 _RIGHTS = Meaning(
     PermissionsError,
     "Your AWS user lacks the right {action} in {region}",
-    "Ask whoever runs the account to allow {action}; `cloudrender policy` prints all that is needed",
+    "Ask whoever runs the account to allow {action}; Copy Policy (`cloudrender policy`) gives all that is needed",
 )
 _IMAGE = Meaning(
     ImageError,
     "The machine image {image} does not exist in {region}",
-    "Image ids differ from region to region: give one of this region, or set image to auto",
+    "Image ids differ from region to region: set Image (--image) to one of this region, or to auto",
 )
-_NO_NETWORK = Meaning(
+NO_NETWORK = Meaning(
     ConfigError,
     "Your AWS account has no default network (VPC) in {region}",
-    "Make one with `aws ec2 create-default-vpc --region {region}{profile_flag}`, or name a subnet (setting `subnet`)",
+    "Make one with `aws ec2 create-default-vpc --region {region}{profile_flag}`, or set Subnet (--subnet) to one that "
+    "you have",
 )
 _SUBNET = Meaning(
     ConfigError,
     "The subnet {subnet} does not exist in {region}",
-    "Correct the setting `subnet`, or remove it to use the default network",
+    "Correct Subnet (--subnet), or leave it empty to use the default network",
 )
 _TYPE = Meaning(
     ConfigError,
     "There is no machine type {machine} in {region}",
-    "Check the spelling (g4dn.xlarge, g6.xlarge, c7i.4xlarge …), or choose another region",
+    "Check the spelling of Type (-c), such as g4dn.xlarge or c7i.4xlarge, or use another Region (--region)",
 )
 _BUSY = Meaning(
     UnreachableError,
@@ -140,7 +144,7 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
     (_CLOCK, ("RequestExpired", "RequestTimeTooSkewed")),
     (_RIGHTS, ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation")),
     (_IMAGE, ("InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable", "ParameterNotFound")),
-    (_NO_NETWORK, ("VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingInput")),
+    (NO_NETWORK, ("VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingInput")),
     (_SUBNET, ("InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed", "InvalidSubnet")),
     (_TYPE, ("InvalidInstanceType",)),
     (
@@ -172,12 +176,13 @@ CODES: dict[str, Meaning] = {code: meaning for meaning, codes in _GROUPS for cod
     "OptInRequired": Meaning(
         AccountError,
         "Your AWS account is not signed up for EC2 in {region}, or this region is not switched on",
-        "Finish the sign-up (payment method, phone) at https://console.aws.amazon.com, or choose another region",
+        "Finish the sign-up (payment method, phone) at https://console.aws.amazon.com, or use another Region "
+        "(--region)",
     ),
     "PendingVerification": Meaning(
         AccountError,
         "AWS is still verifying your account for {region}",
-        "This usually takes minutes, at most four hours: try again later, or use another region",
+        "This usually takes minutes, at most four hours: try again later, or use another Region (--region)",
     ),
     "Blocked": Meaning(
         AccountError,

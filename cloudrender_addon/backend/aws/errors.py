@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
-from .codes import CODES, UNKNOWN, Meaning
-from .exceptions import EXCEPTIONS, UNKNOWN_EXCEPTION
+from .codes import CODES, EXPIRED, UNKNOWN, Meaning
+from .exceptions import EXCEPTIONS, NO_SUCH_REGION, UNKNOWN_EXCEPTION
 from .quotas import on_demand_quota, spot_quota
+from .regions import REGIONS
 
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message: \S+")
+_STILL_EXPIRED = "Credentials were refreshed, but the refreshed credentials are still expired"  # botocore has no class
 _QUOTE_CHARACTERS = 300
 
 
@@ -36,6 +39,7 @@ class Subject:
             "action": action,
             "code": code,
             "region": self.region or "this region",
+            "near": _near(self.region),
             "profile": self.profile or "default",
             "profile_flag": f" --profile {self.profile}" if self.profile else "",
             "machine": self.machine or "such a",
@@ -61,6 +65,10 @@ def translated(action: str, *, about: Subject) -> Iterator[None]:
         raise _from_answer(error, action=action, about=about) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise _from_exception(error, action=action, about=about) from error
+    except RuntimeError as error:
+        if not str(error).startswith(_STILL_EXPIRED):
+            raise
+        raise explained(EXPIRED, about=about) from error
 
 
 def code_of(error: CloudrenderError) -> str:
@@ -109,10 +117,32 @@ def _from_exception(error: Exception, *, action: str, about: Subject) -> Cloudre
     names = (kind.__name__ for kind in type(error).__mro__)
     meaning = next((EXCEPTIONS[name] for name in names if name in EXCEPTIONS), UNKNOWN_EXCEPTION)
     name = type(error).__name__
+    # Known by its silence alone: a region may be newer than the list that comes with botocore.
+    if name == "EndpointConnectionError" and about.region and about.region not in known_regions():
+        meaning = NO_SUCH_REGION
     # Only where the text is about settings: others may quote an address with a password in it.
     details = [_short(str(error))] if meaning.quote else []
     details.append(f"{name} from {action}")
     return _compose(meaning, about.fields(action=action, code=name), details)
+
+
+def explained(meaning: Meaning, *, about: Subject) -> CloudrenderError:
+    """Return the error for something that AWS does not call one."""
+    return _compose(meaning, about.fields(action="", code=""), [])
+
+
+def known_regions() -> frozenset[str]:
+    """Return the regions that botocore knows, of every partition (China, GovCloud …). No network."""
+    import botocore.session  # noqa: PLC0415 - slow, as above
+
+    session = botocore.session.Session()
+    partitions = session.get_available_partitions()
+    return frozenset(region for each in partitions for region in session.get_available_regions("ec2", each))
+
+
+def _near(region: str) -> str:
+    near = difflib.get_close_matches(region, REGIONS, n=3)
+    return f": perhaps {' or '.join(near)}" if near else ", such as us-east-1 or eu-central-1"
 
 
 def _compose(meaning: Meaning, fields: dict[str, object], details: list[str]) -> CloudrenderError:

@@ -12,17 +12,17 @@ from .codes import EXPIRED, Meaning
 _SSO = Meaning(
     CredentialsError,
     "You are not logged in to AWS, or the login has expired",
-    "Run `aws sso login{profile_flag}`, then repeat the command",
+    "Run `aws sso login{profile_flag}`, then try again",
 )
-_LOGIN = Meaning(
-    CredentialsError,
-    "You are not logged in to AWS, or the login has expired",
-    "Run `aws login{profile_flag}`, then repeat the command",
+NO_SUCH_REGION = Meaning(
+    ConfigError,
+    "There is no AWS region {region}",
+    "Correct Region (--region){near}",
 )
 _OFFLINE = Meaning(
     UnreachableError,
     "AWS cannot be reached over the network",
-    "Check the internet connection of this computer, its proxy, and the region's name ({region})",
+    "Check the internet connection of this computer, and its proxy",
 )
 _SETUP = Meaning(
     ConfigError,
@@ -31,17 +31,23 @@ _SETUP = Meaning(
     quote=True,
 )
 
+NO_REGION = Meaning(
+    ConfigError,
+    "No AWS region is set",
+    "Set Region (--region), such as us-east-1, or set one for good with `aws configure{profile_flag}`",
+)
+
 UNKNOWN_EXCEPTION = Meaning(
     CloudError,
     "The AWS library of Cloudrender failed at {action}: {code}",
-    "Repeat the command with -v and report what it prints",
+    "Please report it with the log (-v)",
 )
 
 EXCEPTIONS: dict[str, Meaning] = {
     "NoCredentialsError": Meaning(
         CredentialsError,
         "No AWS credentials were found on this computer",
-        "Run `aws configure` (or `aws configure sso`), or name a profile that has them with --profile",
+        "Run `aws configure` (or `aws configure sso`), or set Profile (--profile) to one that has them",
     ),
     "PartialCredentialsError": Meaning(
         CredentialsError,
@@ -51,32 +57,33 @@ EXCEPTIONS: dict[str, Meaning] = {
     "ProfileNotFound": Meaning(
         ConfigError,
         "There is no AWS profile named {profile} on this computer",
-        "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
+        "`aws configure list-profiles` lists them; correct Profile (--profile), or AWS_PROFILE",
     ),
     "CredentialRetrievalError": Meaning(
         CredentialsError,
         "The program that provides your AWS credentials failed",
         "Log in with that program again; it is the credential_process in ~/.aws/config",
     ),
-    "MetadataRetrievalError": _SSO,
     "SSOError": _SSO,
     "TokenRetrievalError": _SSO,
-    "NoAuthTokenError": _SSO,
-    "LoginError": _LOGIN,
-    "RefreshWithMFAUnsupportedError": EXPIRED,
-    "NoRegionError": Meaning(
-        ConfigError,
-        "No AWS region is set",
-        "Give one with --region us-east-1, or set it once with `aws configure{profile_flag}`",
+    "LoginError": Meaning(
+        CredentialsError,
+        "You are not logged in to AWS, or the login has expired",
+        "Run `aws login{profile_flag}`, then try again",
     ),
+    "MissingDependencyException": Meaning(  # what `aws login` leaves is read by awscrt alone, which is not shipped
+        CredentialsError,
+        "The AWS profile {profile} is logged in by `aws login`, which Cloudrender cannot read",
+        "Give a profile of its own, set as Profile (--profile), this line in ~/.aws/config: "
+        "credential_process = aws configure export-credentials{profile_flag}",
+    ),
+    "RefreshWithMFAUnsupportedError": EXPIRED,
+    "NoRegionError": NO_REGION,
     "InvalidRegionError": Meaning(
-        ConfigError, "{region} is not an AWS region", "Regions look like us-east-1 or eu-central-1"
+        ConfigError, "{region} is not an AWS region", "Correct Region (--region): they look like us-east-1"
     ),
     "ConfigParseError": _SETUP,
-    "ConfigNotFound": _SETUP,
     "InvalidConfigError": _SETUP,
-    "UnknownCredentialError": _SETUP,
-    "InvalidRetryConfigurationError": _SETUP,
     "InvalidDefaultsMode": _SETUP,
     "SSLError": Meaning(
         UnreachableError,
@@ -95,7 +102,6 @@ EXCEPTIONS: dict[str, Meaning] = {
     ),
     "ConnectionError": _OFFLINE,
     "HTTPClientError": _OFFLINE,
-    "EndpointProviderError": _OFFLINE,
-    "BaseEndpointResolverError": _OFFLINE,
+    "BaseEndpointResolverError": _SETUP,
 }
 """By the name of botocore's exception, or of one of its bases."""

@@ -43,13 +43,13 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
     if not found:  # an image that was deregistered, or is not shared with this account
         raise ImageError(
             f"The machine image {image_id} does not exist in {account.region}, or is not yours to use",
-            hint="Image ids differ from region to region: give one of this region, or set image to auto",
+            hint="Image ids differ from region to region: set Image (--image) to one of this region, or to auto",
         )
     architecture = found[0].get("Architecture", "x86_64")
     if architecture != "x86_64":
         raise ImageError(
             f"The machine image {image_id} is for {architecture} processors; Blender for Linux needs x86_64",
-            hint="Give the x86_64 variant of this image, or set image to auto",
+            hint="Set Image (--image) to the x86_64 variant of this image, or to auto",
         )
     root_device = found[0].get("RootDeviceName", "")
     sizes = [
@@ -59,7 +59,8 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
     ]
     if not root_device or not sizes:
         raise ImageError(
-            f"The machine image {image_id} has no EBS root disk", hint="Use an EBS-backed image, or set image to auto"
+            f"The machine image {image_id} has no EBS root disk",
+            hint="Set Image (--image) to an EBS-backed one, or to auto",
         )
     return Image(id=image_id, root_device=root_device, size_gb=sizes[0])
 
@@ -68,7 +69,7 @@ def _newest(account: Account, *, gpu: str | None) -> str:
     if gpu is not None and not gpu.startswith("NVIDIA"):
         raise ConfigError(
             f"There is no ready-made image with drivers for {gpu}",
-            hint="Use a type with an NVIDIA GPU (g4dn, g5, g6), or name an image of your own with its drivers",
+            hint="Use a Type (-c) with an NVIDIA GPU (g4dn, g5, g6), or set Image (--image) to one with its drivers",
         )
     name = NVIDIA_PARAMETER if gpu else PLAIN_PARAMETER
     try:
@@ -77,9 +78,11 @@ def _newest(account: Account, *, gpu: str | None) -> str:
     except ImageError as error:
         raise ImageError(
             f"AWS names no image with {'NVIDIA drivers' if gpu else 'plain Ubuntu'} in {account.region}",
-            hint="Choose another region, or name an image of your own",
+            hint="Use another Region (--region), or set Image (--image) to one of your own",
             details=error.details,
         ) from error.__cause__
     if not value:
-        raise CloudError(f"AWS answered with an empty image id for {name}", hint="Name an image of your own")
+        raise CloudError(
+            f"AWS answered with an empty image id for {name}", hint="Set Image (--image) to one of your own"
+        )
     return value

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, ConfigError, PermissionsError, UnreachableError
+from .codes import NO_NETWORK
 from .errors import code_of
 from .pace import paced
 from .tags import launch_name, ours, tagged
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .session import Account
 
 _CHECKIP_SECONDS = 5.0
+_INTERNET = "192.0.2.0/24"  # stands for any address outside: https://www.rfc-editor.org/rfc/rfc5737
+INTO_PRIVATE = "connect the VPN into its network, or set Subnet (--subnet) to one that gives public addresses"
+"""What to do about a machine that is out of reach because it has no public address."""
+
 _APPEAR_SECONDS = 10.0  # EC2 is eventually consistent: what was just made may not be known everywhere yet
 
 
@@ -50,6 +55,18 @@ class Site:
         """Return the IPv4 address this computer has when it calls the machine. Raises `UnreachableError`."""
         return public_address(checkip_url) if self.public else _address_towards(self.cidr)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it is private, and this computer knows no other way there than the one to the internet."""
+        if self.public:
+            return False
+        address = _address_towards(self.cidr)
+        inside = ipaddress.IPv4Address(address) in ipaddress.IPv4Network(self.cidr)
+        try:
+            return not inside and address == _address_towards(_INTERNET)
+        except UnreachableError:
+            return False
+
 
 def find_site(account: Account, *, subnet: str | None) -> Site:
     """Find the given subnet, or the default network. Raises `ConfigError` where there is none, `CloudError`."""
@@ -61,11 +78,7 @@ def find_site(account: Account, *, subnet: str | None) -> Site:
             else account.ec2.describe_subnets(Filters=filters)
         )["Subnets"]
     if not found:
-        raise ConfigError(
-            f"Your AWS account has no default network (VPC with subnets) in {account.region}",
-            hint=f"Make one with `aws ec2 create-default-vpc --region {account.region}`, or name a subnet (setting "
-            "`subnet`)",
-        )
+        raise account.problem(NO_NETWORK)
     return Site(
         vpc_id=found[0].get("VpcId", ""),
         subnet_id=subnet,
@@ -98,12 +111,13 @@ def check_group(account: Account, *, group_id: str, site: Site) -> None:
     if not found:
         raise ConfigError(
             f"The security group {group_id} does not exist in {account.region}",
-            hint="Correct the setting `security_group`, or remove it to have one made for each job",
+            hint="Correct Security Group (--security-group), or leave it empty to have one made for each job",
         )
     if found[0].get("VpcId") != site.vpc_id:
         raise ConfigError(
             f"The security group {group_id} belongs to another network than {site.subnet_id or 'the default subnets'}",
-            hint="Name a subnet of the group's network (setting `subnet`), or a group of this network",
+            hint=f"Set Subnet (--subnet) to one in the group's network, {found[0].get('VpcId')}, or Security Group "
+            f"(--security-group) to one in {site.vpc_id}",
         )
 
 
@@ -190,5 +204,5 @@ def _address_towards(cidr: str) -> str:
     except (OSError, ValueError) as error:
         raise UnreachableError(
             f"There is no way from this computer into the private subnet {cidr}",
-            hint="Connect the VPN, or use a subnet that gives public addresses",
+            hint=INTO_PRIVATE[0].upper() + INTO_PRIVATE[1:],
         ) from error

@@ -68,7 +68,7 @@ def not_for_sale(account: Account, name: str, *, on_demand: bool) -> NotOfferedE
     """Return the error for a type that has no price in the region."""
     return NotOfferedError(
         f"{name} is not for sale as {'an on-demand' if on_demand else 'a spot'} machine in {account.region}",
-        hint="Use another type (-c) or another region (--region)",
+        hint="Use another Type (-c) or Region (--region)",
     )
 
 

@@ -10,13 +10,16 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ... import __version__
-from ..errors import CloudrenderError, ConfigError
-from .errors import Subject, translated
+from ..errors import CloudrenderError
+from .errors import Subject, explained, translated
+from .exceptions import NO_REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
+
+    from .codes import Meaning
 
 
 class Account:
@@ -44,11 +47,7 @@ class Account:
         if self._region is None:
             self._region = self._open().region_name
         if not self._region:
-            flag = f" --profile {self._profile}" if self._profile else ""
-            raise ConfigError(
-                "No AWS region is set",
-                hint=f"Give one with --region us-east-1, or set it once with `aws configure{flag}`",
-            )
+            raise self.problem(NO_REGION)
         return self._region
 
     @property
@@ -104,16 +103,15 @@ class Account:
         subnet: str = "",
     ) -> AbstractContextManager[None]:
         """Translate what botocore raises inside the block; see `errors.translated`."""
-        about = Subject(
-            region=self._region or "",
-            profile=self.profile,
-            machine=machine,
-            on_demand=on_demand,
-            vcpus=vcpus,
-            image=image,
-            subnet=subnet,
-        )
+        about = self._about(machine=machine, on_demand=on_demand, vcpus=vcpus, image=image, subnet=subnet)
         return translated(action, about=about)
+
+    def problem(self, meaning: Meaning) -> CloudrenderError:
+        """Return the error for something that is wrong with the account and that AWS does not call an error."""
+        return explained(meaning, about=self._about())
+
+    def _about(self, **more: Any) -> Subject:
+        return Subject(region=self._region or "", profile=self.profile, **more)
 
     def _client(self, service: str, *, region: str | None = None) -> Any:
         with self._lock:

@@ -37,8 +37,8 @@ def rights(setup: Setup) -> Remark:
         )
     raise PermissionsError(
         f"Missing: {_listed(each.action for each in missing)}",
-        hint="Attach to your AWS user, as a policy, what `cloudrender policy` prints and Copy Policy in Blender's "
-        "preferences copies, or ask whoever runs the account to do it",
+        hint="Attach to your AWS user, as a policy, what Copy Policy (`cloudrender policy`) gives, or ask whoever runs "
+        "the account to do it",
     )
 
 

@@ -19,7 +19,7 @@ from ..aws.catalog import MachineType, machine_type
 from ..aws.identity import who
 from ..aws.images import AUTO, Image, resolve_image
 from ..aws.ingress import lets_in
-from ..aws.network import Site, check_group, find_site
+from ..aws.network import INTO_PRIVATE, Site, check_group, find_site
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
 from ..errors import CloudError, ConfigError, NotOfferedError, RecordError, UnreachableError
@@ -88,7 +88,9 @@ def network(setup: Setup) -> Remark:
         check_group(setup.account, group_id=settings.security_group, site=site)
         return _given_group(setup, site, settings.security_group, text)
     address = site.caller_address(settings.checkip_url)
-    return Remark(text=f"{text}; this computer comes from {address}{'' if site.public else ', privately'}")
+    text = f"{text}; this computer comes from {address}{'' if site.public else ', privately'}"
+    # Nobody but the network's owner knows whether the usual way leads in there, too: a warning.
+    return Remark(text=text, hint=f"No VPN seems to be up: {INTO_PRIVATE}" if site.cut_off else "")
 
 
 def _given_group(setup: Setup, site: Site, group: str, text: str) -> Remark:
@@ -105,8 +107,8 @@ def _given_group(setup: Setup, site: Site, group: str, text: str) -> Remark:
     if not inside:
         raise ConfigError(
             f"The security group {group} does not let this computer in",
-            hint=f"Add an inbound rule to it: TCP port {port} from {address}/32; or remove the setting "
-            "`security_group`, then each job makes its own",
+            hint=f"Add an inbound rule to it: TCP port {port} from {address}/32; or leave "
+            "Security Group (--security-group) empty, then each job makes its own",
         )
     return Remark(text=f"{text}; {group} lets {address} in")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..aws import instances, network
 from ..aws.instances import Instance
+from ..aws.network import INTO_PRIVATE
 from ..aws.pace import paced
 from ..aws.session import Account
 from ..cancel import CancelToken
@@ -129,7 +130,11 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
 
 
 def _silent(machine: Machine, *, since: float, why: str) -> LinkError:
+    if machine.address_usd:
+        hint = f"Check that this network lets TCP connections out to port {machine.ssh_port}; then try again"
+    else:
+        hint = f"It has only a private address: {INTO_PRIVATE}"
     return LinkError(
         f"The machine {machine.instance_id or ''} did not answer within {time.monotonic() - since:.0f} s: {why}",
-        hint=f"Check that this network lets TCP connections out to port {machine.ssh_port}; then try again",
+        hint=hint,
     )
