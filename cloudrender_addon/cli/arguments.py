@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from .. import __version__
 from ..backend.settings import PURCHASES
 
-COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup", "policy")
+COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup", "quota", "policy")
 
 _EPILOG = """\
-Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | policy
+Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | quota | policy
 (each with --help).  A file that is named like a command: cloudrender ./jobs
 """
 
@@ -62,11 +62,16 @@ def _add_type(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+def _add_purchase(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     machine = parser.add_argument_group("machine (also in the configuration file, and as CLOUDRENDER_… variables)")
     machine.add_argument(
         "--purchase", metavar="HOW", help=f"how to buy the machine: {', '.join(PURCHASES)} (default {PURCHASES[0]})"
     )
+    return machine
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    machine = _add_purchase(parser)
     machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
     machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
     machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
@@ -143,6 +148,30 @@ def _check_setup() -> argparse.ArgumentParser:
     return parser
 
 
+def _quota() -> argparse.ArgumentParser:
+    parser = _parser("quota", "Show how many vCPUs your account may rent of such machines; ask AWS for more.")
+    _add_type(parser)
+    parser.add_argument(
+        "--request",
+        metavar="VCPUS",
+        nargs="?",
+        type=_vcpus,
+        const=0,
+        help="ask AWS for a larger quota, after a yes (default: what two such machines need, at least 8)",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="ask AWS without asking you")
+    _add_account(parser)
+    _add_purchase(parser)
+    return parser
+
+
+def _vcpus(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 100_000:
+        raise argparse.ArgumentTypeError("it must be a number from 1 to 100000")
+    return number
+
+
 def _policy() -> argparse.ArgumentParser:
     return _parser("policy", "Print the IAM policy with the rights that Cloudrender needs, to attach to your AWS user.")
 
@@ -155,5 +184,6 @@ _PARSERS = {
     "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
     "clean-up": _clean_up,
     "check-setup": _check_setup,
+    "quota": _quota,
     "policy": _policy,
 }

@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -27,6 +26,7 @@ from ..backend.job.summary import JobSummary, summarize
 from ..backend.job.words import format_seconds
 from ..backend.jobs import farm_of, reopen, scan_job
 from ..backend.settings import Settings
+from .ask import agreed
 from .display import Display
 from .drive import drive
 
@@ -123,7 +123,7 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     for resource in found:
         age = format_seconds(resource.age_seconds) if resource.age_seconds is not None else "unknown"
         display.say(f"{resource.kind:<16} {resource.id:<24} job {resource.job_id}  age {age}  {resource.state}")
-    if not arguments.yes and not _ask("End all of this?"):
+    if not arguments.yes and not agreed("End all of this?"):
         display.say("Nothing was changed")
         return 1
     # Asked again: a client may have begun to drive one of these jobs while the question stood.
@@ -194,8 +194,3 @@ def _line(row: dict[str, Any]) -> str:
     if row["left_half_way"]:
         text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text
-
-
-def _ask(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -85,6 +85,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     # Imported here: `--help` and wrong usage should not wait for a second of imports.
     from . import jobs  # noqa: PLC0415
     from .check import check  # noqa: PLC0415
+    from .quota import quota  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
 
     match arguments.command:
@@ -101,6 +102,8 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
         case "policy":
             print(policy_text(), end="")
             return 0
+        case "quota":
+            return quota(arguments, settings, display)
         case "clean-up":
             return jobs.clean_up(arguments, settings, display)
     return render(arguments, settings, display)

@@ -28,6 +28,7 @@ from ..backend.jobs import named, scan_job
 from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS
+from .ask import agreed
 from .display import Display
 from .drive import drive
 from .forecast import Forecasting
@@ -185,6 +186,5 @@ def _confirm(concerns: tuple[str, ...]) -> None:
         raise ProjectError(
             f"{concerns[0].rstrip('.')}: nobody is there to ask", hint=f"{refused.hint} to send it all the same"
         )
-    print("Send it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not agreed("Send it all the same?"):
         raise refused

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
@@ -14,7 +14,7 @@ from .answers import Answer
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from bpy.types import Context
+    from bpy.types import Context, Event
 
 
 class _Online:
@@ -57,6 +57,34 @@ class CLOUDRENDER_OT_check_setup(_Online, bpy.types.Operator):  # noqa: N801 - B
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 
+class CLOUDRENDER_OT_request_quota(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Ask Amazon to let your account rent more machines of this kind. That costs nothing and takes hours to days"""
+
+    bl_idname = "cloudrender.request_quota"
+    bl_label = "Request Increase"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def invoke(self, context: Context, event: Event) -> Answer:
+        manager: Any = context.window_manager
+        answer: Answer = manager.invoke_confirm(
+            self,
+            event,
+            title="Ask Amazon for a larger quota?",
+            message="It costs nothing. Amazon answers by e-mail, within hours or days.",
+            confirm_text="Request Increase",
+            icon="QUESTION",
+        )
+        return answer
+
+    def execute(self, context: Context) -> Answer:
+        try:
+            begun = lookups.request_quota(context)
+        except CloudrenderError as error:
+            self.report({"ERROR"}, f"{error.message}. {error.hint}")
+            return {"CANCELLED"}
+        return {"FINISHED"} if begun else {"CANCELLED"}
+
+
 class CLOUDRENDER_OT_refresh_jobs(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Read the list of jobs again"""
 
@@ -86,5 +114,6 @@ CLASSES = (
     CLOUDRENDER_OT_copy_policy,
     CLOUDRENDER_OT_refresh_prices,
     CLOUDRENDER_OT_check_setup,
+    CLOUDRENDER_OT_request_quota,
     CLOUDRENDER_OT_refresh_jobs,
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bpy.types import Context
 
+    from ..backend.aws.limits import QuotaRequest
     from ..backend.aws.profiles import ProfileList
     from ..backend.farms.check import CheckResult
     from ..backend.farms.quotes import Quote
@@ -128,6 +129,30 @@ def check_setup(context: Context) -> bool:
         return False
     SESSION.checks = ()
     return each_in_background("check", ask, each=_take_check, then=_checked, failed=_failed)
+
+
+def request_quota(context: Context) -> bool:
+    """Ask Amazon for a larger quota for such machines; False if that is under way already. Raises `ConfigError`."""
+    settings: Settings = settings_for(context)
+    if not bpy.app.online_access:
+        raise OFFLINE
+
+    def ask() -> tuple[QuotaRequest, ...]:
+        from ..backend.farms.factory import open_account  # noqa: PLC0415 - boto3 takes a second
+        from ..backend.farms.quota import ask_for_what_is_missing  # noqa: PLC0415
+
+        return ask_for_what_is_missing(open_account(settings), settings)
+
+    return in_background("quota", ask, then=_asked, failed=_failed)
+
+
+def _asked(requests: tuple[QuotaRequest, ...]) -> None:
+    if requests:
+        vcpus = " and ".join(str(each.vcpus) for each in requests)
+        announce.say("INFO", f"Amazon was asked for {vcpus} vCPUs. It answers by e-mail, within hours or days")
+    else:
+        announce.say("INFO", "The quota is large enough by now")
+    redraw()
 
 
 def _take_check(result: CheckResult) -> None:

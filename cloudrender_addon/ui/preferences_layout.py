@@ -95,3 +95,8 @@ def _result(layout: Any, context: Context, result: CheckResult) -> None:
     drawing.paragraph(lines, context, result.text, share=_TEXT_SHARE)
     if result.hint:
         drawing.paragraph(lines, context, result.hint, icon="FORWARD", share=_TEXT_SHARE)
+    if result.name == "Quota" and result.state == "failed":
+        row = lines.row()
+        row.alert = False
+        row.enabled = "quota" not in SESSION.busy
+        row.operator("cloudrender.request_quota", icon="EXPORT")

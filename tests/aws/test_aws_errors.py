@@ -61,6 +61,8 @@ WORDS = {
     "IdempotentParameterMismatch": ("already asked for", "clean-up"),
     "VolumeLimitExceeded": ("disk space in us-east-1", "us-east-1.console.aws.amazon.com/servicequotas"),
     "SecurityGroupLimitExceeded": ("security groups in us-east-1", "clean-up"),
+    "QuotaExceededException": ("too many open requests", "servicequotas/home/requests"),
+    "DependencyAccessDeniedException": ("iam:CreateServiceLinkedRole", "servicequotas.amazonaws.com"),
     "DependencyViolation": ("held by a machine", "clean-up"),
     "InvalidKeyPair.Format": ("SSH key", "a new key"),
 }

@@ -27,6 +27,11 @@ IMPLIED = {
     "ec2:CreateTags",  # for the tags given with what a job makes
     "iam:CreateServiceLinkedRole",  # by EC2 for the user, at the first spot machine of an account
 }
+QUOTAS = {  # looked at by Check Setup and `cloudrender quota`: see test_quota.py
+    "servicequotas:GetServiceQuota",
+    "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
+    "servicequotas:RequestServiceQuotaIncrease",
+}
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
@@ -65,7 +70,7 @@ def test_policy_allows_exactly_what_is_called(
     aws: Stage, tmp_path: Path, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_whole_job(aws, tmp_path, door, monkeypatch)
-    assert allowed() - IMPLIED - {"servicequotas:GetServiceQuota"} == set(aws.front.actions())
+    assert allowed() - IMPLIED - QUOTAS == set(aws.front.actions())
     assert allowed() >= IMPLIED
 
 
@@ -109,7 +114,7 @@ def test_policy_ends_only_what_is_ours() -> None:
     for statement in POLICY["Statement"]:
         assert statement["Effect"] == "Allow"
         if statement["Resource"] == "*":
-            reading = ("ec2:Describe", "pricing:Get", "servicequotas:Get")
+            reading = ("ec2:Describe", "pricing:Get", "servicequotas:Get", "servicequotas:List")
             assert all(action.startswith(reading) for action in actions(statement))
         elif statement["Sid"] == "TryTheseOnWhatDoesNotExist":
             names = [resource.rpartition("/")[2] for resource in statement["Resource"]]

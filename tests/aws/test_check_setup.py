@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.aws import network
+from cloudrender_addon.backend.aws.limits import request_increase
+from cloudrender_addon.backend.aws.quotas import spot_quota
 from cloudrender_addon.backend.farms import check_looks
 from cloudrender_addon.backend.farms.check import NAMES, CheckResult, CheckState, check_setup
 from cloudrender_addon.backend.settings import Settings
@@ -390,8 +392,22 @@ def test_quota_that_is_too_small(aws: Stage, tmp_path: Path, purchase: str, code
     results = check(aws, tmp_path, purchase=purchase)
     assert states(results) == {"Quota": "failed"}
     assert code in results["Quota"].text and f"may use {value}" in results["Quota"].text
-    assert "at least 4" in results["Quota"].hint
+    assert "Request Increase (`cloudrender quota --request`) asks AWS for 8" in results["Quota"].hint
     assert f"https://{REGION}.console.aws.amazon.com/servicequotas/" in results["Quota"].hint
+
+
+def test_quota_that_was_asked_for_already(aws: Stage, tmp_path: Path) -> None:
+    aws.front.quotas.values[GPU_SPOT] = 0
+    request_increase(aws.account(), spot_quota(MACHINE), vcpus=8)
+    results = check(aws, tmp_path)
+    assert states(results) == {"Quota": "failed"}
+    assert results["Quota"].hint.startswith("AWS was asked for 8 and has not answered yet (PENDING)")
+
+
+def test_quota_that_only_the_console_knows(aws: Stage, tmp_path: Path) -> None:
+    results = check(aws, tmp_path, instance_type="inf1.xlarge", image=next(iter(aws.images.values())))
+    assert states(results)["Quota"] == "warning"
+    assert "https://us-east-1.console.aws.amazon.com/servicequotas" in results["Quota"].hint
 
 
 def test_quota_of_the_second_choice_only_warns(aws: Stage, tmp_path: Path) -> None:

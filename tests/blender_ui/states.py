@@ -139,6 +139,7 @@ def checking() -> None:
         check.CheckResult(name=state.name, state=state, text=f"Found {state}", hint="Do this" if state != "ok" else "")
         for state in (states.OK, states.WARNING, states.FAILED, states.SKIPPED)
     )
+    SESSION.checks += (check.CheckResult(name="Quota", state=states.FAILED, text="0 vCPUs", hint="Ask for more"),)
     SESSION.busy = frozenset({"check", "quotes", "profiles", "summaries"})
 
 

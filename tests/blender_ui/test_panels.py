@@ -152,5 +152,6 @@ def test_the_preferences(drawn: Any) -> None:
     assert "How to Begin" in begin and "How to Begin" not in later
     assert "Checking…" in begin and "Check Setup" in later
     assert {"Found ok", "Found failed", "Do this"} <= set(begin)
+    assert "cloudrender.request_quota()" in buttons(drawn["checking"]["preferences"])
     held = {item["rna"] for item in items(drawn["idle"]["preferences"]) if item.get("rna")}
     assert not [name for name in held if "secret" in name or "key" in name]

@@ -69,6 +69,8 @@ def _needs(call: Call) -> Iterator[Need]:
         return
     if action == "ssm:GetParameter":
         yield Need(action=action, resource=f"arn:aws:ssm:us-east-1::parameter{parameters['Name']}")
+    elif action == "servicequotas:RequestServiceQuotaIncrease":
+        yield Need(action=action, resource=f"arn:aws:servicequotas:us-east-1:{ACCOUNT}:ec2/{parameters['QuotaCode']}")
     elif call.service != "ec2" or call.action.startswith("Describe"):
         yield Need(action=action, resource="*")
     else:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """vCPU quotas of EC2: what Service Quotas tells of them (moto has none of EC2), and the launches they refuse.
 
-Form: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html. A launch is held
+Forms: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html and
+API_RequestServiceQuotaIncrease.html beside it: one open request a quota, for more than there is. A launch is held
 against its own vCPUs alone: what runs already does not count here.
 """
 
@@ -9,7 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
+import uuid
 from http import HTTPStatus
+from typing import Any
 
 from tests.localcloud import catalogue
 from tests.localcloud.faults import Call, render
@@ -23,41 +27,80 @@ _QUOTAS = (
     ("L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", r"[acdhimrtz]", False),
     ("L-417A185B", "Running On-Demand P instances", r"p", False),
 )
+_NAMES = {code: name for code, name, *_ in _QUOTAS}
 _PLENTY = 64
 
 Answer = tuple[int, str, bytes]
 
 
 class Quotas:
-    """The account's quotas by their codes, vCPUs; they may be changed at any time."""
+    """The account's quotas by their codes, vCPUs; they may be changed at any time. `requests` for more stay open."""
 
     def __init__(self) -> None:
-        self.values = dict.fromkeys((code for code, *_ in _QUOTAS), _PLENTY)
+        self.values = dict.fromkeys(_NAMES, _PLENTY)
+        self.requests: list[dict[str, Any]] = []
+
+    def decide(self, status: str) -> None:
+        """Let AWS answer all open requests: "APPROVED", "DENIED", "CASE_CLOSED"."""
+        for request in self.requests:
+            request["Status"] = status
+            if status == "APPROVED":
+                self.values[request["QuotaCode"]] = int(request["DesiredValue"])
 
     def answer(self, call: Call) -> Answer | None:
-        """Answer GetServiceQuota, and a launch that a quota forbids; None for every other call."""
+        """Answer the calls of Service Quotas, and a launch that a quota forbids; None for every other call."""
         if call.service == "servicequotas":
-            return self._tell(call)
+            return self._serve(call)
         if call.action == "RunInstances" and "DryRun" not in call.parameters:  # a try does not look at quotas
             return self.launch(call)
         return None
 
-    def _tell(self, call: Call) -> Answer:
+    def _serve(self, call: Call) -> Answer:
         code = call.parameters.get("QuotaCode", "")
-        name = next((name for known, name, *_ in _QUOTAS if known == code), None)
-        if call.action != "GetServiceQuota" or call.parameters.get("ServiceCode") != "ec2" or name is None:
+        if code not in _NAMES or call.parameters.get("ServiceCode") != "ec2":
             return render(call, "NoSuchResourceException", "The request failed because the quota does not exist.")
-        quota = {
+        match call.action:
+            case "GetServiceQuota":
+                return _json({"Quota": self._quota(code)})
+            case "ListRequestedServiceQuotaChangeHistoryByQuota":
+                return _json({"RequestedQuotas": [each for each in self.requests if each["QuotaCode"] == code]})
+            case "RequestServiceQuotaIncrease":
+                return self._request(call, code, float(call.parameters["DesiredValue"]))
+        return render(call, "IllegalArgumentException", f"The stand-in does not know {call.action}")
+
+    def _quota(self, code: str) -> dict[str, Any]:
+        return {
             "ServiceCode": "ec2",
             "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
             "QuotaCode": code,
-            "QuotaName": name,
+            "QuotaName": _NAMES[code],
             "Value": float(self.values[code]),
             "Unit": "None",
             "Adjustable": True,
             "GlobalQuota": False,
         }
-        return HTTPStatus.OK, "application/x-amz-json-1.1", json.dumps({"Quota": quota}).encode()
+
+    def _request(self, call: Call, code: str, wanted: float) -> Answer:
+        if any(each["QuotaCode"] == code and each["Status"] in ("PENDING", "CASE_OPENED") for each in self.requests):
+            return render(
+                call, "ResourceAlreadyExistsException", "Only one open service quota increase request is allowed"
+            )
+        if wanted <= self.values[code]:
+            text = f"You must provide a quota value greater than the current quota value of {self.values[code]:.1f}"
+            return render(call, "IllegalArgumentException", text)
+        request = {
+            **{
+                name: self._quota(code)[name]
+                for name in ("ServiceCode", "ServiceName", "QuotaCode", "QuotaName", "Unit")
+            },
+            "Id": uuid.uuid4().hex,
+            "DesiredValue": wanted,
+            "Status": "PENDING",
+            "Created": time.time(),
+            "GlobalQuota": False,
+        }
+        self.requests.append(request)
+        return _json({"RequestedQuota": request})
 
     def launch(self, call: Call) -> Answer | None:
         """Answer a launch that a quota forbids."""
@@ -67,3 +110,7 @@ class Quotas:
         if code is None or vcpus <= self.values[code]:
             return None
         return render(call, "MaxSpotInstanceCountExceeded" if spot else "VcpuLimitExceeded")
+
+
+def _json(answer: dict[str, Any]) -> Answer:
+    return HTTPStatus.OK, "application/x-amz-json-1.1", json.dumps(answer).encode()

@@ -153,9 +153,11 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "RequestLimitExceeded",
             "Throttling",
             "ThrottlingException",
+            "TooManyRequestsException",
             "InternalError",
             "InternalFailure",
             "InternalServerError",
+            "ServiceException",
             "Unavailable",
             "ServiceUnavailable",
             "500",
@@ -204,6 +206,17 @@ CODES: dict[str, Meaning] = {code: meaning for meaning, codes in _GROUPS for cod
         QuotaError,
         "Your AWS account may not have more security groups in {region}",
         "Remove forgotten ones: `cloudrender clean-up` removes those of Cloudrender",
+    ),
+    "QuotaExceededException": Meaning(
+        QuotaError,
+        "Your AWS account has too many open requests for larger quotas",
+        "Wait until AWS has answered some of them: https://{region}.console.aws.amazon.com/servicequotas/home/requests",
+    ),
+    "DependencyAccessDeniedException": Meaning(
+        PermissionsError,
+        "Larger quotas were never requested in this AWS account, and your user lacks the right "
+        "iam:CreateServiceLinkedRole to start with them",
+        "Run once as administrator: aws iam create-service-linked-role --aws-service-name servicequotas.amazonaws.com",
     ),
     "DependencyViolation": Meaning(
         CloudError,

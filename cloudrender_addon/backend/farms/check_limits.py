@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..aws.catalog import MachineType
 from ..aws.dry_run import NAME, refusals
 from ..aws.images import Image
-from ..aws.limits import quota_value
+from ..aws.limits import open_request, quota_value
 from ..aws.quotas import Quota, on_demand_quota, spot_quota
+from ..aws.session import Account
 from ..aws.templates import Build
-from ..errors import PermissionsError, QuotaError
+from ..errors import CloudError, PermissionsError, QuotaError
 from .check_looks import Remark, Setup, found
 from .ec2_offers import ROOM_GB
+from .quota import worth_asking
 
 _ANY_IMAGE = Image(id="ami-00000000000000000", root_device="/dev/sda1", size_gb=8)
 """Where the real one is not known: EC2 looks at the rights first."""
@@ -60,8 +63,7 @@ def quota(setup: Setup) -> Remark:
             hints.append(f"See that it is at least {kind.vcpus} at {url}")
         elif value < kind.vcpus:
             text = f"A {kind.name} needs {kind.vcpus} vCPUs, and your account may use {value} of {_named(limit)}"
-            until_then = "a type without GPU, such as c7i.2xlarge," if kind.gpu else "a smaller type"
-            hint = f"Request at least {kind.vcpus} at {url} (takes hours to days); until then {until_then} may do"
+            hint = _ask_for_more(setup.account, limit, kind)
             if on_demand == setup.purchases[0]:
                 raise QuotaError(text, hint=hint)
             texts.append(text)
@@ -69,6 +71,22 @@ def quota(setup: Setup) -> Remark:
         else:
             texts.append(f"{value} vCPUs of {_named(limit)}, needed {kind.vcpus}")
     return Remark(text="; ".join(texts), hint=next(iter(hints), ""))
+
+
+def _ask_for_more(account: Account, limit: Quota, kind: MachineType) -> str:
+    """Return the next step for a quota that is too small."""
+    until_then = "a type without GPU, such as c7i.2xlarge," if kind.gpu else "a smaller type"
+    try:
+        asked = open_request(account, limit)
+    except CloudError:  # that there is one would only be good to know
+        asked = None
+    if asked:
+        step = f"AWS was asked for {asked.vcpus} and has not answered yet ({asked.status})"
+    elif limit.code:
+        step = f"Request Increase (`cloudrender quota --request`) asks AWS for {worth_asking(kind.vcpus)}"
+    else:
+        step = f"Request at least {kind.vcpus} by hand"
+    return f"{step}: {limit.request_url(account.region)} (takes hours to days); until then {until_then} may do"
 
 
 def _named(limit: Quota) -> str:

@@ -23,17 +23,12 @@ from ..aws.network import INTO_PRIVATE, Site, check_group, find_site
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
 from ..errors import CloudError, ConfigError, NotOfferedError, RecordError, UnreachableError
-from ..settings import Purchase, Settings
+from ..settings import Settings
 from ..ssh.keys import create_key
 from .ec2_offers import ROOM_GB
+from .quota import purchases
 
 _T = TypeVar("_T")
-
-_ON_DEMAND: dict[Purchase, tuple[bool, ...]] = {
-    "spot": (False,),
-    "spot-then-on-demand": (False, True),
-    "on-demand": (True,),
-}
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Setup:
 
     @property
     def purchases(self) -> tuple[bool, ...]:
-        return _ON_DEMAND[self.settings.purchase]
+        return purchases(self.settings)
 
 
 @dataclass(frozen=True, kw_only=True)
