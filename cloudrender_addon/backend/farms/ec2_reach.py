@@ -130,7 +130,7 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
 
 
 def _silent(machine: Machine, *, since: float, why: str) -> LinkError:
-    if machine.address_usd:
+    if machine.offer.address_usd:
         hint = f"Check that this network lets TCP connections out to port {machine.ssh_port}; then try again"
     else:
         hint = f"It has only a private address: {INTO_PRIVATE}"

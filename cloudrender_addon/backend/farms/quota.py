@@ -68,7 +68,7 @@ def quotas_of(account: Account, settings: Settings) -> Iterator[QuotaState]:
     """
     for on_demand in purchases(settings):
         needed: dict[Quota, dict[str, int]] = {}
-        for name in (settings.instance_type,):
+        for name in settings.instance_types:
             with contextlib.suppress(CapacityError):  # not sold that way: no such machine will be asked for
                 kind = machine_type(account, name, on_demand=on_demand)
                 needed.setdefault((on_demand_quota if on_demand else spot_quota)(name), {})[name] = kind.vcpus
