@@ -475,3 +475,23 @@ def test_type_without_a_price(aws: Stage, tmp_path: Path) -> None:
     results = check(aws, tmp_path)
     assert states(results) == {"Price": "failed"}
     assert MACHINE in results["Price"].text
+
+
+def test_every_type_that_would_do_is_looked_at(aws: Stage, tmp_path: Path) -> None:
+    results = check(aws, tmp_path, instance_type="g4dn.xlarge,c5.large")
+    assert states(results) == {}
+    for name in ("Machine Type", "Price"):
+        assert "g4dn.xlarge: " in results[name].text and "c5.large: " in results[name].text
+    assert "NVIDIA" in results["Image"].text and "Ubuntu (" in results["Image"].text
+
+
+def test_type_that_cannot_be_had_only_warns_while_another_can(aws: Stage, tmp_path: Path) -> None:
+    aws.front.quotas.values[GPU_SPOT] = 0
+    results = check(aws, tmp_path, instance_type="g4dn.xlarge,c5.large,x9.huge")
+    assert states(results) == {"Machine Type": "warning", "Quota": "warning"}
+    assert (
+        "no machine type x9.huge" in results["Machine Type"].text
+        and "c5.large: 2 vCPUs" in results["Machine Type"].text
+    )
+    assert GPU_SPOT in results["Quota"].text
+    assert "x9.huge" not in results["Price"].text

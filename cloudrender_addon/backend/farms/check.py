@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..errors import CloudrenderError
 from ..settings import Settings
 from . import check_limits, check_looks
-from .check_looks import Remark, Setup
+from .check_looks import Remark, Setup, of_each_type
 from .factory import open_account
 
 
@@ -39,13 +39,13 @@ class CheckResult:
 _CHECKS: tuple[tuple[str, Callable[[Setup], Remark], tuple[str, ...]], ...] = (
     ("Credentials", check_looks.credentials, ()),
     ("Network", check_looks.network, ("Credentials",)),
-    ("Machine Type", check_looks.kind, ("Credentials",)),
-    ("Image", check_looks.image, ("Credentials", "Machine Type")),
+    ("Machine Type", of_each_type(check_looks.kind, among=lambda it: it.settings.instance_types), ("Credentials",)),
+    ("Image", of_each_type(check_looks.image, among=lambda it: it.kinds), ("Credentials", "Machine Type")),
     # Whatever else failed: it may be for a missing right, and all that are missing are to be named at once.
     ("Rights", check_limits.rights, ("Credentials",)),
-    ("Quota", check_limits.quota, ("Credentials", "Machine Type")),
+    ("Quota", of_each_type(check_limits.quota, among=lambda it: it.kinds), ("Credentials", "Machine Type")),
     ("Key", check_looks.key, ()),
-    ("Price", check_looks.price, ("Credentials", "Machine Type", "Image")),
+    ("Price", of_each_type(check_looks.price, among=lambda it: it.images), ("Credentials", "Machine Type", "Image")),
 )
 """Each with those that must not have failed before."""
 

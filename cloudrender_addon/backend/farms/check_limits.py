@@ -13,7 +13,7 @@ from ..aws.quotas import Quota, on_demand_quota, spot_quota
 from ..aws.session import Account
 from ..aws.templates import Build
 from ..errors import CloudError, PermissionsError, QuotaError
-from .check_looks import Remark, Setup, found
+from .check_looks import Remark, Setup
 from .ec2_offers import ROOM_GB
 from .quota import worth_asking
 
@@ -45,9 +45,9 @@ def rights(setup: Setup) -> Remark:
     )
 
 
-def quota(setup: Setup) -> Remark:
+def quota(setup: Setup, name: str) -> Remark:
     """Whether the account may run a machine of that size. What runs already is not looked at."""
-    kind = found(setup.kind)
+    kind = setup.kinds[name]
     texts, hints = [], []
     for on_demand in setup.purchases:
         limit = (on_demand_quota if on_demand else spot_quota)(kind.name)
@@ -99,7 +99,7 @@ def _listed(actions: Iterable[str]) -> str:
 
 def _build(setup: Setup, *, on_demand: bool) -> Build:
     """Return the machine a job would launch, without project or user data."""
-    chosen = setup.image or _ANY_IMAGE
+    chosen = next(iter(setup.images.values()), _ANY_IMAGE)
     return Build(
         token=NAME,
         job_id=NAME,

@@ -11,9 +11,9 @@ import os
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from ..aws.catalog import MachineType, machine_type
 from ..aws.identity import who
@@ -22,24 +22,25 @@ from ..aws.ingress import lets_in
 from ..aws.network import INTO_PRIVATE, Site, check_group, find_site
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
 from ..aws.session import Account
-from ..errors import CloudError, ConfigError, NotOfferedError, RecordError, UnreachableError
+from ..errors import CloudError, CloudrenderError, ConfigError, NotOfferedError, RecordError, UnreachableError
 from ..settings import Settings
 from ..ssh.keys import create_key
 from .ec2_offers import ROOM_GB
 from .quota import purchases
 
-_T = TypeVar("_T")
-
 
 @dataclass
 class Setup:
-    """What is checked, and what the looks have found so far. `purchases`: on-demand or not, in order of choice."""
+    """What is checked, and what the looks have found so far, by machine type.
+
+    `purchases`: on-demand or not, in order of choice.
+    """
 
     account: Account
     settings: Settings
     site: Site | None = None
-    kind: MachineType | None = None
-    image: Image | None = None
+    kinds: dict[str, MachineType] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
 
     @property
     def purchases(self) -> tuple[bool, ...]:
@@ -54,11 +55,33 @@ class Remark:
     hint: str = ""
 
 
-def found(value: _T | None) -> _T:
-    """Return what an earlier look has found: the order of the checks sees to it that it did."""
-    if value is None:
-        raise AssertionError("looked at in the wrong order")
-    return value
+def of_each_type(
+    look: Callable[[Setup, str], Remark], *, among: Callable[[Setup], Iterable[str]]
+) -> Callable[[Setup], Remark]:
+    """Look at several machine types and speak of all: as any of them will do, one that fails is a warning.
+
+    `among` gives the types that earlier looks have left.
+    """
+
+    def looks(setup: Setup) -> Remark:
+        texts: list[str] = []
+        hints: list[str] = []
+        errors: list[CloudrenderError] = []
+        for name in tuple(among(setup)):
+            try:
+                remark = look(setup, name)
+            except CloudrenderError as error:
+                errors.append(error)
+                texts.append(error.message)
+                hints.append(error.hint)
+            else:
+                texts.append(remark.text)
+                hints.append(remark.hint)
+        if len(errors) == len(texts):
+            raise errors[0]
+        return Remark(text="; ".join(dict.fromkeys(texts)), hint=next(filter(None, hints), ""))
+
+    return looks
 
 
 def credentials(setup: Setup) -> Remark:
@@ -108,27 +131,26 @@ def _given_group(setup: Setup, site: Site, group: str, text: str) -> Remark:
     return Remark(text=f"{text}; {group} lets {address} in")
 
 
-def kind(setup: Setup) -> Remark:
+def kind(setup: Setup, name: str) -> Remark:
     """Whether the machine type exists, runs Blender, and is sold as the user wants to buy it."""
-    name = setup.settings.instance_type
     unsold: list[NotOfferedError] = []
     for on_demand in setup.purchases:
         try:
-            setup.kind = machine_type(setup.account, name, on_demand=on_demand)
+            setup.kinds[name] = machine_type(setup.account, name, on_demand=on_demand)
         except NotOfferedError as error:
             unsold.append(error)
-    if setup.kind is None:
+    if name not in setup.kinds:
         raise unsold[0]
-    text = f"{name}: {setup.kind.vcpus} vCPUs, {setup.kind.gpu or 'no GPU'}"
+    text = f"{name}: {setup.kinds[name].vcpus} vCPUs, {setup.kinds[name].gpu or 'no GPU'}"
     if unsold:
         return Remark(text=f"{text}. {unsold[0].message}", hint=unsold[0].hint)
     return Remark(text=text)
 
 
-def image(setup: Setup) -> Remark:
+def image(setup: Setup, name: str) -> Remark:
     """Whether the machine image exists and fits the machine."""
-    chosen, gpu = setup.settings.image, found(setup.kind).gpu
-    fitting = setup.image = resolve_image(setup.account, image=chosen, gpu=gpu)
+    chosen, gpu = setup.settings.image, setup.kinds[name].gpu
+    fitting = setup.images[name] = resolve_image(setup.account, image=chosen, gpu=gpu)
     text = f"{fitting.id}, {fitting.size_gb} GB"
     if chosen == AUTO:
         text = f"Automatic: Ubuntu {'with NVIDIA drivers ' if gpu else ''}({text})"
@@ -158,9 +180,9 @@ def key(setup: Setup) -> Remark:
     return Remark(text=f"A key for each job can be kept in {jobs}")
 
 
-def price(setup: Setup) -> Remark:
+def price(setup: Setup, name: str) -> Remark:
     """What an hour costs now, all in all."""
-    account, name = setup.account, setup.settings.instance_type
+    account = setup.account
     prices, unknown = {}, []
     for on_demand in setup.purchases:
         purchase = "on-demand" if on_demand else "spot"
@@ -170,9 +192,10 @@ def price(setup: Setup) -> Remark:
             unknown.append(error)
     if not prices:
         raise unknown[0]
-    disk = disk_price(found(setup.image).size_gb + ROOM_GB)
+    disk = disk_price(setup.images[name].size_gb + ROOM_GB)
     address = ADDRESS_USD_PER_HOUR if setup.site is None or setup.site.public else 0.0
-    text = " or ".join(f"${usd + disk + address:.3f} an hour {purchase}" for purchase, usd in prices.items())
+    text = f"{name}: " if len(setup.settings.instance_types) > 1 else ""
+    text += " or ".join(f"${usd + disk + address:.3f} an hour {purchase}" for purchase, usd in prices.items())
     text += f" (of which disk ${disk:.3f}" + (f" and address ${address:.3f})" if address else ")")
     if unknown:
         return Remark(text=f"{text}. {unknown[0].message}", hint=unknown[0].hint)
