@@ -14,6 +14,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from tests.localcloud import small_disk
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.renting import NVIDIA, Rented, new_key, rent, wait_until
 
@@ -205,11 +206,16 @@ def test_metadata_answers_only_with_a_token(cloud: Cloud) -> None:
     assert ask("meta-data/placement/region", **token) == (200, "us-east-1")
     assert ask("user-data", **token)[1].startswith("Content-Type: multipart/mixed")
     assert ask("meta-data/spot/instance-action", **token)[0] == 404
+    assert ask("meta-data/events/recommendations/rebalance", **token)[0] == 404
+    cloud.recommend(rented.machine)
+    recommended = ask("meta-data/events/recommendations/rebalance", **token)
+    assert recommended[0] == 200 and list(json.loads(recommended[1])) == ["noticeTime"]
+    assert ask("meta-data/spot/instance-action", **token)[0] == 404
     cloud.interrupt(rented.machine, notice=0.4)
     status, text = ask("meta-data/spot/instance-action", **token)
     assert status == 200
     assert json.loads(text)["action"] == "terminate"
-    assert ask("meta-data/events/recommendations/rebalance", **token)[0] == 200
+    assert ask("meta-data/events/recommendations/rebalance", **token) == recommended
     wait_until(lambda: rented.state == "terminated", what="the interruption")
     assert rented.description["StateReason"]["Code"] == "Server.SpotInstanceTermination"
 
@@ -283,6 +289,43 @@ def test_a_hanging_machine_keeps_connections_open_and_says_nothing(cloud: Cloud)
     assert rented.state == "running"
     end(rented)
     assert rented.machine.processes() == []
+
+
+def test_a_disk_of_its_own_can_be_filled(cloud: Cloud) -> None:
+    if not small_disk.available():
+        pytest.skip("neither root nor user namespaces")
+    cloud.disk_mb = 4
+    rented = rent(cloud, script='#!/bin/sh\nmkdir "$TMPDIR/cloudrender"\n')
+    frame = json.dumps({"event": "frame", "frame": 1})
+    rented.run(f"echo '{frame}' >>\"$TMPDIR/cloudrender/events.jsonl\"")
+    assert "4096" in rented.run('df -Pk "$TMPDIR"')
+    assert rented.machine.frames == 1 and not any((rented.machine.folder / "tmp").iterdir())
+    rented.machine.fill_disk()
+    wait_until(lambda: "100%" in rented.run('df -Pk "$TMPDIR"'), what="the full disk")
+    assert "No space left on device" in rented.run('cp /etc/passwd "$TMPDIR/more"')
+    end(rented)
+    assert rented.machine.frames == 1 and "standin" not in Path("/proc/self/mounts").read_text()
+
+
+def test_a_damaged_transfer_is_damaged_once(cloud: Cloud) -> None:
+    rented = rent(cloud)
+    fetch = 'mkdir -p "$TMPDIR/frames"; printf "a\\0b" >"$TMPDIR/frames/1"; cat "$TMPDIR/frames/1"'
+    rented.machine.damage_transfers(2)
+    assert [rented.run(fetch), rented.run("printf 'a\\0b'"), rented.run(fetch), rented.run(fetch)] == [
+        "a\1b", "a\0b", "a\1b", "a\0b",
+    ]  # fmt: skip
+    end(rented)
+
+
+def test_the_clock_of_a_machine_jumps_and_its_uptime_does_not(cloud: Cloud) -> None:
+    rented = rent(cloud)
+    ask = "python3 -c 'import time; print(time.time(), time.monotonic())'"
+    rented.machine.jump_clock(-86400)
+    wall, uptime = map(float, rented.run(ask).split())
+    assert abs(wall - time.time() + 86400) < 30 and abs(uptime - time.monotonic()) < 30
+    rented.machine.jump_clock(0)
+    assert abs(float(rented.run(ask).split()[0]) - time.time()) < 30
+    end(rented)
 
 
 def test_a_killed_supervisor_leaves_nothing_behind() -> None:

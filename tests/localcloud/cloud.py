@@ -43,13 +43,14 @@ class Cloud:
     """A fresh account, from entering to leaving the context; leaving ends everything.
 
     `boot_delay` is how long a machine stays pending, `visible_after` how long DescribeInstances does not know it
-    (seconds). `ssh_delay` (seconds from boot until the SSH port opens) and `gpu` (False: GPU types come without
-    a working driver) may be changed at any time, and hold for machines launched from then on. `keep` leaves the
-    machines' folders on disk.
+    (seconds). `ssh_delay` (seconds from boot until the SSH port opens), `disk_mb` (None, or the size of a disk that
+    can be filled: see small_disk.py) and `gpu` (False: GPU types come without a working driver) may be changed at any
+    time, and hold for machines launched from then on. `keep` leaves the machines' folders on disk.
     """
 
     def __init__(self, *, boot_delay: float = 0.0, visible_after: float = 0.0, keep: bool = False) -> None:
         self.ssh_delay = 0.0
+        self.disk_mb: int | None = None
         self.gpu = True
         self.expect_leftovers = False
         self.faults = Faults()
@@ -155,6 +156,10 @@ class Cloud:
         self._lifecycle.warn(machine, seconds=notice)
         self._lifecycle.reclaim(machine, after=notice)
 
+    def recommend(self, machine: Machine) -> None:
+        """Tell a spot machine that it is likely to be taken away (the rebalance recommendation); nothing follows."""
+        self._lifecycle.recommend(machine)
+
     def kill(self, machine: Machine) -> None:
         """Take a spot machine away without notice."""
         self._lifecycle.reclaim(machine)
@@ -177,6 +182,7 @@ class Cloud:
             user_data=userdata.parse(user_data),
             gpu=catalogue.gpu_of(instance.instance_type) if self.gpu else None,
             ssh_delay=self.ssh_delay,
+            disk_mb=self.disk_mb,
             keep_folder=self._keep,
             values={
                 "meta-data/ami-id": instance.image_id,

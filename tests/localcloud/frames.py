@@ -36,7 +36,7 @@ class FrameCounter:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 new = file.read()
-        except FileNotFoundError:
+        except OSError:  # not there yet, or gone with its machine
             return self.count
         self._offset += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")

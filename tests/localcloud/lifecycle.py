@@ -92,11 +92,14 @@ class Lifecycle:
 
     def warn(self, machine: Machine, *, seconds: float) -> None:
         """Let the metadata service say that the spot machine will be taken away in that many seconds."""
-        at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-        text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         if machine.imds:
-            machine.imds.interruption = {"action": "terminate", "time": text}
-            machine.imds.rebalance = {"noticeTime": text}
+            machine.imds.interruption = {"action": "terminate", "time": _moment(seconds)}
+        self.recommend(machine)
+
+    def recommend(self, machine: Machine) -> None:
+        """Let the metadata service say that the spot machine is likelier than others to be taken away."""
+        if machine.imds and not machine.imds.rebalance:
+            machine.imds.rebalance = {"noticeTime": _moment()}
 
     def reclaim(self, machine: Machine, *, after: float = 0.0) -> None:
         """Take the spot machine away after that many seconds, without another word."""
@@ -137,6 +140,12 @@ class Lifecycle:
         machine.reason = reason
         machine.cut_power()
         _set_state(instance, state)
+
+
+def _moment(seconds: float = 0.0) -> str:
+    """Return the time so many seconds from now as the metadata service writes it."""
+    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _set_state(instance: Any, name: str) -> None:

@@ -30,7 +30,10 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What was rented: `gpu` is the name of its GPU ("T4") or None; `values` is what its metadata service says."""
+    """What was rented: `gpu` is the name of its GPU ("T4") or None; `values` is what its metadata service says.
+
+    `disk_mb` is the size of a disk of its own for TMPDIR; None: it writes to this computer's.
+    """
 
     instance_id: str
     instance_type: str
@@ -41,6 +44,7 @@ class Order:
     user_data: UserData
     gpu: str | None
     ssh_delay: float
+    disk_mb: int | None
     keep_folder: bool
     values: Mapping[str, str]
 
@@ -72,7 +76,8 @@ class Machine:
     @property
     def event_log(self) -> Path:
         """Where the product's agent writes its events (docs/ARCHITECTURE.md, "On the machine")."""
-        return self.folder / "tmp" / "cloudrender" / "events.jsonl"
+        # A disk of its own is not to be seen from outside, but through one of its processes.
+        return self.folder / ("inside" if self.order.disk_mb else "tmp") / "cloudrender" / "events.jsonl"
 
     @property
     def frames(self) -> int:
@@ -101,6 +106,9 @@ class Machine:
                     env={**os.environ, _MARK: self.id},
                     start_new_session=True,  # Ctrl-C at the terminal does not reach the machine
                 )
+            if self.order.disk_mb:
+                inside = Path(f"/proc/{self._supervisor.pid}/root{self.folder / 'tmp'}")
+                (self.folder / "inside").symlink_to(inside)
             self.running_at = time.time()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -112,10 +120,27 @@ class Machine:
         """Break the SSH connections there are; the machine lives on and takes new ones."""
         self._command("cut-links")
 
+    def fill_disk(self) -> None:
+        """Leave no byte free on its disk, which has to be one of its own."""
+        assert self.order.disk_mb, "the disk of this computer is not for filling"
+        self._command("fill-disk")
+
+    def damage_transfers(self, files: int = 1) -> None:
+        """Let the next frame files that are fetched arrive with other bytes than they have."""
+        for number in range(files):
+            (self.folder / "damage" / str(number)).touch()
+
+    def jump_clock(self, seconds: float) -> None:
+        """Move its wall clock, as far as programs in Python see it; uptime goes on as before."""
+        new = self.folder / "clock.new"
+        new.write_text(f"{seconds}\n", encoding="ascii")
+        new.replace(self.folder / "clock")
+
     def cut_power(self) -> None:
         """Kill every process of the machine and return when none is left. Idempotent."""
         with self._lock:
             self._off = True
+            self._frames.update()
             if self.imds:
                 self.imds.close()
                 self.imds = None
@@ -147,7 +172,7 @@ class Machine:
     def _furnish(self) -> Path:
         """Fill the machine's folder and return the supervisor's settings."""
         order, folder = self.order, self.folder
-        for name in ("home", "tmp"):
+        for name in ("home", "tmp", "damage"):
             (folder / name).mkdir(parents=True)
         os.mkfifo(folder / "power", 0o600)
         self.imds = Imds(address=order.address, values=order.values)
@@ -156,6 +181,8 @@ class Machine:
             "LANG": "C.UTF-8",
             "TMPDIR": str(folder / "tmp"),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
+            "PYTHONPATH": str(_HERE / "python"),
+            "CLOUDRENDER_STANDIN_CLOCK": str(folder / "clock"),
             "CLOUDRENDER_STANDIN_POWER": str(folder / "power"),
             _MARK: order.instance_id,
         }
@@ -181,6 +208,7 @@ class Machine:
                 env=session_env,
             ),
             "ssh_after": order.ssh_delay,
+            "disk_mb": order.disk_mb,
             "keep": order.keep_folder,
             "sshd_log": str(folder / "sshd.log"),
             "console": str(folder / "console.log"),

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.localcloud import small_disk
 from tests.localcloud.cloud import Cloud
 
 Apply = Callable[[Cloud], None]
+
+FILLABLE_MB = 96
+"""The disk of machines that are going to be full: room for a small project, and little enough memory to fill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,34 @@ def _hang(words: list[str]) -> Apply:
     return _after(int(frames), lambda _: lambda machine: machine.hang())
 
 
+def _rebalance(words: list[str]) -> Apply:
+    (frames,) = words
+    return _after(int(frames), lambda cloud: cloud.recommend)
+
+
+def _full_disk(words: list[str]) -> Apply:
+    (frames,) = (int(word) for word in words)
+
+    def apply(cloud: Cloud) -> None:
+        if not small_disk.available():
+            sys.exit("full-disk needs root, or user namespaces (docs/STANDIN.md)")
+        cloud.disk_mb = FILLABLE_MB
+        cloud.on_frames(frames, lambda machine: machine.fill_disk())
+
+    return apply
+
+
+def _corrupt(words: list[str]) -> Apply:
+    frames, *more = (int(word) for word in words)
+    (files,) = more or [1]
+    return _after(frames, lambda _: lambda machine: machine.damage_transfers(files))
+
+
+def _clock_jump(words: list[str]) -> Apply:
+    frames, seconds = words
+    return _after(int(frames), lambda _: lambda machine: machine.jump_clock(float(seconds)))
+
+
 def _after(frames: int, action: Callable[[Cloud], Callable]) -> Apply:
     return lambda cloud: cloud.on_frames(frames, action(cloud))
 
@@ -149,6 +182,24 @@ _KINDS = {
         syntax="hang=FRAMES",
         effect="after that many frames it freezes: connections stay open, nothing answers",
         parse=_hang,
+    ),
+    "rebalance": _Kind(
+        syntax="rebalance=FRAMES",
+        effect="after that many frames the first machine is told that it is likely to be taken away",
+        parse=_rebalance,
+    ),
+    "full-disk": _Kind(
+        syntax="full-disk=FRAMES", effect="after that many frames its disk has no byte left", parse=_full_disk
+    ),
+    "corrupt": _Kind(
+        syntax="corrupt=FRAMES[:FILES]",
+        effect="after that many frames the next FILES (1) fetched arrive with other bytes",
+        parse=_corrupt,
+    ),
+    "clock-jump": _Kind(
+        syntax="clock-jump=FRAMES:SECONDS",
+        effect="after that many frames its wall clock moves by SECONDS (may be negative)",
+        parse=_clock_jump,
     ),
     "no-gpu": _Kind(syntax="no-gpu", effect="machines of a GPU type come without a working GPU", parse=_no_gpu),
 }

@@ -3,9 +3,9 @@
 
 A process of its own, `python supervisor.py MACHINE.json`, the ancestor of everything that runs in the machine:
 being a subreaper, it keeps daemons that fork twice among its descendants. On stdin it takes one command a line
-(`hang`, `cut-links`, `off`: the power cut). The end of stdin without an `off` says that the stand-in was killed: then
-the machine dies as well, and its folder is nobody else's to remove. What the machine asks for (`poweroff`, `halt`,
-`reboot`: the shims write it into a FIFO) goes to stdout.
+(`hang`, `cut-links`, `fill-disk`, `off`: the power cut). The end of stdin without an `off` says that the stand-in was
+killed: then the machine dies as well, and its folder is nobody else's to remove. What the machine asks for
+(`poweroff`, `halt`, `reboot`: the shims write it into a FIFO) goes to stdout.
 Standard library only and few imports: this is on the way of every boot.
 """
 
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import small_disk
 from processes import descendants
 from seatbelt import forbid_power_off
 
@@ -49,6 +50,8 @@ class Supervisor:
                 _stop_all()
             elif line == "cut-links":
                 _kill(self._is_session)
+            elif line == "fill-disk":
+                small_disk.fill(self._settings["env"]["TMPDIR"])
             elif line == "halt":  # the system stops, the machine stays powered: on AWS, too, it costs on
                 _say(line)
                 _stop_all()
@@ -148,6 +151,8 @@ def main() -> None:
         settings = json.load(file)
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    if settings["disk_mb"]:
+        small_disk.mount(settings["env"]["TMPDIR"], megabytes=settings["disk_mb"])
     forbid_power_off()
     signal.signal(signal.SIGCHLD, _reap)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
