@@ -42,6 +42,7 @@ class Settings:
     or None for one made for each launch. `mirror` is the base URL of Blender's releases, `checkip_url` answers
     with the caller's public address. `home` holds the job records.
     `lease_minutes` is how long a machine waits, without work, for somebody to fetch its frames.
+    `move_minutes` is what leaving a machine as AWS recommends (the rebalance recommendation) has to be worth.
     `wait_minutes` is how long to go on asking while AWS has no machine to give, `max_launches` how many machines a job
     may have one after another. `max_hours` and `max_cost` (USD, None: no limit) end the job.
     """
@@ -64,6 +65,7 @@ class Settings:
     boot_minutes: float = 10.0
     wait_minutes: float = 10.0
     max_launches: int = 4
+    move_minutes: float = 10.0
 
     @property
     def instance_types(self) -> tuple[str, ...]:
@@ -210,4 +212,5 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "boot_minutes": _number(0.05, 60),
     "wait_minutes": _number(0, 1440),
     "max_launches": _whole(1, 50),
+    "move_minutes": _number(0, 10_080),
 }

@@ -6,17 +6,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _END_SECONDS = 10.0
+_ASK_SECONDS = 0.5
 _RENDER_SCRIPT = Path(__file__).resolve().parent / "render.py"
 
 
 class BlenderDied(Exception):
     """Blender ended while a reply was awaited; the message says how."""
+
+
+class NotWorthWaiting(Exception):
+    """A reply was awaited until the caller said that it would come too late."""
 
 
 class BlenderProcess:
@@ -63,8 +70,15 @@ class BlenderProcess:
         with contextlib.suppress(BrokenPipeError):
             self._commands.write(f"{frame}\n".encode("ascii"))
 
-    def reply(self) -> dict[str, Any]:
-        """Wait for what render.py has to say, as long as it takes. Raises `BlenderDied`."""
+    def reply(self, *, unless: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Wait for what render.py has to say, as long as it takes. Raises `BlenderDied`, `NotWorthWaiting`.
+
+        `unless` is asked every half second whether to give up.
+        """
+        # One reply at a time: none is hidden in the buffer while this looks at the pipe.
+        while not select.select([self._replies], [], [], _ASK_SECONDS)[0]:
+            if unless():
+                raise NotWorthWaiting
         line = self._replies.readline()
         if not line.endswith(b"\n"):
             raise BlenderDied(self._death())

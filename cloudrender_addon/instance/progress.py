@@ -36,6 +36,10 @@ class Progress:
         """Return the next frame to render, or None when there is none."""
         return self._missing.popleft() if self._missing else None
 
+    def put_back(self, frame: int) -> None:
+        """Make a frame that was taken, and not rendered for no fault of its own, the next one."""
+        self._missing.appendleft(frame)
+
     def finish(self, frame: int, seconds: float) -> None:
         """Count a published frame."""
         self.done.add(frame)
@@ -60,3 +64,8 @@ class Progress:
         """The median time of a frame, None before the first is done."""
         ordered = sorted(self._seconds)
         return ordered[len(ordered) // 2] if ordered else None
+
+    @property
+    def fastest_seconds(self) -> float | None:
+        """The shortest time of a frame, None before the first is done."""
+        return min(self._seconds, default=None)

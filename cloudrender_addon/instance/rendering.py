@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from .blender_log import last_lines
-from .blender_process import BlenderDied, BlenderProcess
+from .blender_process import BlenderDied, BlenderProcess, NotWorthWaiting
 from .failure import Failure, disk_full
 from .image_reader import IncompleteImage
-from .interruption import Notice
 from .journal import Journal
+from .leaving import Leaving
 from .progress import Progress
 from .publish import publish
 from .root import Root
 
 _LOADS = 2
-_MARGIN_SECONDS = 15.0  # to publish a last frame and hand it over before an interruption
 _FULL_BYTES = 32 << 20  # with less left on the disk, a frame may have been cut short
 
 
 class Rendering:
-    """One plan's frames. `start` gives a new Blender that writes to the folder; `notice` tells of an interruption."""
+    """One plan's frames. `start` gives a new Blender that writes to the folder; `leaving` tells when to end early."""
 
     def __init__(
         self,
@@ -36,21 +35,22 @@ class Rendering:
         progress: Progress,
         journal: Journal,
         start: Callable[[Path], BlenderProcess],
-        notice: Callable[[], Notice | None],
+        leaving: Leaving,
     ) -> None:
         self._root = root
         self._progress = progress
         self._journal = journal
         self._start = start
-        self._notice = notice
+        self._leaving = leaving
         self._in_hand: int | None = None
+        self._begun = 0.0
         self._described = False
         self._failed_loads = 0
 
     def run(self) -> bool:
-        """Render all that is missing and return True, or False if an interruption came first. Raises `Failure`."""
+        """Render all that is missing and return True, or False if the machine is to be left. Raises `Failure`."""
         session = 0
-        while self._progress.missing and not self._interrupted():
+        while self._progress.missing and not self._leaving.reason():
             session += 1
             # never a folder that the orphaned Blender of a killed agent may still write to
             work = self._root.work / f"{os.getpid()}-{session}"
@@ -60,15 +60,17 @@ class Rendering:
                     self._session(blender, work)
                 except BlenderDied as death:
                     self._bury(str(death))
+                except NotWorthWaiting:
+                    self._abandon(blender)
             shutil.rmtree(work)
         return not self._progress.missing
 
     def _session(self, blender: BlenderProcess, work: Path) -> None:
         """Render until one Blender has nothing left to do. Raises `BlenderDied`, `Failure`."""
-        self._describe(blender.reply())
+        self._describe(blender.reply(unless=lambda: bool(self._leaving.reason())))
         self._begin_next(blender)
         while self._in_hand is not None:
-            reply = blender.reply()
+            reply = blender.reply(unless=self._too_late)
             frame, self._in_hand = self._in_hand, None
             if reply["reply"] == "frame":
                 # First the next frame, then this one: Blender renders while this one is hashed and published.
@@ -92,20 +94,22 @@ class Rendering:
             self._described = True
 
     def _begin_next(self, blender: BlenderProcess) -> None:
-        if self._interrupted():
+        if self._leaving.reason():
             return
-        self._in_hand = self._progress.take()
+        self._in_hand, self._begun = self._progress.take(), time.monotonic()
         if self._in_hand is not None:
             blender.render(self._in_hand)
             self._journal.append("frame_started", frame=self._in_hand)
 
-    def _interrupted(self) -> bool:
-        """Tell whether a frame begun now would probably not be done when the machine is taken away."""
-        notice = self._notice()
-        if notice is None:
-            return False
-        typical = self._progress.typical_seconds
-        return typical is None or typical > notice.ends_at - time.monotonic() - _MARGIN_SECONDS
+    def _too_late(self) -> bool:
+        return self._leaving.in_vain(since=self._begun)
+
+    def _abandon(self, blender: BlenderProcess) -> None:
+        """End a Blender whose frame will not be done in time: the next machine can begin with it the sooner."""
+        blender.kill()
+        frame, self._in_hand = self._in_hand, None
+        if frame is not None:
+            self._progress.put_back(frame)
 
     def _publish(self, frame: int, reply: dict[str, Any], work: Path) -> None:
         written = work / str(frame)

@@ -39,6 +39,7 @@ class Plan:
     mirror: str
     gpu: bool
     autoexec: bool
+    move_seconds: int | None
 
 
 def read_plan(path: Path) -> Plan:
@@ -52,6 +53,7 @@ def read_plan(path: Path) -> Plan:
             mirror=str(raw["mirror"]).rstrip("/"),
             gpu=bool(raw["gpu"]),
             autoexec=bool(raw["autoexec"]),
+            move_seconds=None if raw["move_seconds"] is None else int(raw["move_seconds"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a render plan: {error!r}") from error

@@ -16,9 +16,10 @@ from .blender_log import keep_bounded
 from .blender_process import BlenderProcess
 from .download import Mirror
 from .failure import Failure
-from .interruption import InterruptionWatch, Notice
+from .interruption import InterruptionWatch
 from .journal import Journal
 from .lease import LeaseKeeper
+from .leaving import Leaving
 from .progress import Progress
 from .rendering import Rendering
 from .root import Plan, Root, blend_path
@@ -32,23 +33,24 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
     """Do all that `plan` asks for. Never raises: whatever happens becomes the journal's last event."""
     signal.signal(signal.SIGTERM, _terminate)
 
-    def announce(notice: Notice) -> None:
-        journal.append("interruption", action=notice.action, time=notice.time)
-
     keeper = LeaseKeeper(root, chore=functools.partial(keep_bounded, root.blender_log))
-    watch = InterruptionWatch(on_notice=announce)
+    watch = InterruptionWatch(
+        on_notice=lambda notice: journal.append("interruption", action=notice.action, time=notice.time),
+        on_recommendation=lambda moment: journal.append("rebalance", time=moment),
+    )
     keeper.start()
     watch.start()
     try:
         shutil.rmtree(root.work, ignore_errors=True)
         root.frames.mkdir(exist_ok=True)
         progress = Progress(plan.frames, journal.read())
-        if _render(root, plan, journal, progress, watch):
+        leaving = Leaving(watch, progress, move_seconds=plan.move_seconds)
+        if _render(root, plan, journal, progress, leaving):
             journal.append("finished", frames=len(progress.done), failed=sorted(progress.failed))
         else:
-            journal.append("stopped")
+            journal.append("stopped", reason=leaving.reason())
     except _Terminated:
-        journal.append("stopped")  # as after a notice: what is missing can be rendered on another machine
+        journal.append("stopped", reason="shutdown")  # what is missing can be rendered on another machine
     except Failure as failure:
         _give_up(root, journal, failure)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a client must not wait for ever
@@ -69,7 +71,7 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
         keeper.stop()
 
 
-def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, watch: InterruptionWatch) -> bool:
+def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, leaving: Leaving) -> bool:
     if not progress.missing:
         return True
     begun = time.monotonic()
@@ -79,8 +81,7 @@ def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, watch:
     start = functools.partial(
         _start_blender, root=root, plan=plan, executable=blender.executable, blend=blend_path(root, plan)
     )
-    rendering = Rendering(root=root, progress=progress, journal=journal, start=start, notice=lambda: watch.notice)
-    return rendering.run()
+    return Rendering(root=root, progress=progress, journal=journal, start=start, leaving=leaving).run()
 
 
 def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path) -> BlenderProcess:

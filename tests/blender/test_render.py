@@ -60,6 +60,7 @@ class Machine:
         if (self.scenes / blend.name).exists():
             shutil.copy(self.scenes / blend.name, blend)
         plan = {"blend": blend.name, "frames": [], "blender": "", "mirror": "", "gpu": gpu, "autoexec": autoexec}
+        plan["move_seconds"] = None
         (self.root / "plan.json").write_text(json.dumps(plan))
         return BlenderProcess(
             executable=self.blender,

@@ -107,7 +107,7 @@ class Rig:
     def plan(self, *frames: int, **fields: Any) -> None:
         """Write the plan."""
         defaults = {"job_id": "j", "blend": "a scene ü.blend", "blender": "4.2", "mirror": "http://127.0.0.1:1"}
-        plan = {**defaults, "gpu": False, "autoexec": False, "frames": frames, **fields}
+        plan = {**defaults, "gpu": False, "autoexec": False, "move_seconds": None, "frames": frames, **fields}
         (self.root / "plan.json").write_text(json.dumps(plan))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from cloudrender_addon.instance import rendering
 from cloudrender_addon.instance.failure import Failure
 from cloudrender_addon.instance.journal import Journal
+from cloudrender_addon.instance.leaving import Leaving
 from cloudrender_addon.instance.progress import Progress
 from cloudrender_addon.instance.rendering import Rendering
 from cloudrender_addon.instance.root import Root
@@ -44,8 +46,21 @@ class Blender:
         (self.work / str(frame) / f"{frame:04d}.png").write_bytes(self.images.pop(0) if self.images else png(frame))
         self.replies.append({"reply": "frame", "frame": frame, "seconds": 1.0, "files": [f"{frame:04d}.png"]})
 
-    def reply(self) -> dict[str, Any]:
+    def reply(self, *, unless: Callable[[], bool]) -> dict[str, Any]:
+        assert not unless()
         return self.replies.pop(0)
+
+
+class Stay(Leaving):
+    """No reason to leave the machine."""
+
+    def __init__(self) -> None: ...
+
+    def reason(self) -> str:
+        return ""
+
+    def in_vain(self, *, since: float) -> bool:
+        return False
 
 
 def render(folder: Path, *, error: str = "", images: tuple[bytes, ...] = ()) -> Journal:
@@ -58,7 +73,7 @@ def render(folder: Path, *, error: str = "", images: tuple[bytes, ...] = ()) -> 
         progress=Progress([1, 2]),
         journal=journal,
         start=lambda work: Blender(work, error, first),
-        notice=lambda: None,
+        leaving=Stay(),
     ).run()
     return journal
 

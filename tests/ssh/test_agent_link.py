@@ -50,6 +50,7 @@ PLAN = RenderPlan(
     mirror="https://example.org/",
     gpu=False,
     autoexec=False,
+    move_seconds=None,
 )
 
 

@@ -14,6 +14,7 @@ from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
 from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus, RenderPlan
+from cloudrender_addon.backend.job import follow
 from cloudrender_addon.backend.job.ledger import Ledger
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.renting import Renting
@@ -21,16 +22,16 @@ from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.job.tending import Tending
 from cloudrender_addon.backend.settings import Settings
-from tests.unit.fakes import FakeFarm, frame_event
+from tests.unit.fakes import FakeFarm, FakeLink, frame_event
 
 _NOTICE = {"event": "interruption", "action": "terminate", "time": "2026-01-01T00:00:00Z"}
-_STOPPED = {"event": "stopped"}
+_REBALANCE = {"event": "rebalance", "time": "2026-01-01T00:00:00Z"}
+_STOPPED = {"event": "stopped", "reason": "shutdown"}
 _TAKEN = MachineStatus(state=MachineState.GONE, reason="Server.SpotInstanceTermination", reclaimed=True)
 _RUNS = MachineStatus(state=MachineState.RUNNING)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def new_ledger(tmp_path: Path, **settings: Any) -> Ledger:
     spec = JobSpec(
         job_id="20260101-000000-abcd",
         project=tmp_path / "project",
@@ -39,9 +40,14 @@ def ledger(tmp_path: Path) -> Ledger:
         output=tmp_path / "out",
         blender="4.2",
         autoexec=False,
-        settings=Settings(home=tmp_path / "home"),
+        settings=Settings(home=tmp_path / "home", **settings),
     )
     return Ledger(JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time())), lambda _: None)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return new_ledger(tmp_path)
 
 
 def tend(ledger: Ledger, farm: FakeFarm) -> MachineGoneError:
@@ -77,6 +83,7 @@ class Telling(FakeFarm):
         ([_STOPPED], _TAKEN, True),
         ([MachineGoneError("cut off")], _TAKEN, True),
         ([LinkError("cut")], _TAKEN, True),
+        ([_REBALANCE, {"event": "stopped", "reason": "rebalance"}], _RUNS, True),
         ([_STOPPED], _RUNS, False),
         ([MachineGoneError("cut off")], None, False),
     ],
@@ -91,3 +98,45 @@ def test_a_machine_that_was_taken_back_is_told_from_one_that_went(
     farm = Telling([script])
     farm.says = says
     assert tend(ledger, farm).reclaimed is reclaimed
+
+
+def test_a_job_does_not_bounce_for_ever(ledger: Ledger) -> None:
+    farm = Telling([lambda _plan: iter([_REBALANCE, {"event": "stopped", "reason": "rebalance"}])])
+    for _ in range(4):
+        assert "recommends" in tend(ledger, farm).message
+    plans = [plan for plan in farm.running.values() if plan]
+    assert [plan.move_seconds for plan in plans] == [600, 600, None, None]
+
+
+def test_in_a_subnet_of_ones_own_there_is_nowhere_else_to_go(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, subnet="subnet-1")
+    farm = Telling([lambda _plan: iter([_STOPPED])])
+    tend(ledger, farm)
+    assert [plan and plan.move_seconds for plan in farm.running.values()] == [None]
+
+
+def test_the_last_machine_a_job_may_have_is_not_given_up(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, max_launches=2)
+    farm = Telling([lambda _plan: iter([_STOPPED])])
+    tend(ledger, farm)
+    assert [plan and plan.move_seconds for plan in farm.running.values()] == [None]
+
+
+def test_after_its_notice_a_silent_machine_is_not_waited_for_long(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cloud may call a machine running for a while that has lost its power."""
+    deadlines: list[float] = []
+
+    class Deaf(Telling):
+        says = _RUNS
+
+        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+            if self.logs:
+                deadlines.append(deadline - time.monotonic())
+                raise LinkError("no answer")
+            return super().connect(machine, cancel=cancel, deadline=deadline)
+
+    monkeypatch.setattr(follow, "_NOTICE_SECONDS", 30.0)
+    assert tend(ledger, Deaf([lambda _plan: iter([_NOTICE, LinkError("cut")])])).reclaimed
+    assert len(deadlines) == 1 and 25 < deadlines[0] <= 30

@@ -122,6 +122,8 @@ class RenderPlan:
 
     `blender` is "4.2" (newest patch release of the series) or "4.2.3" (exactly that). `mirror` is the base URL
     of Blender's release tree. `gpu` says that the machine has a GPU, so rendering without one is an error.
+    `move_seconds` is what following AWS's recommendation to leave the machine has to be worth: it is left between
+    frames when it has rendered for so long and as much work is left. None: it is never left.
     """
 
     job_id: str
@@ -131,6 +133,7 @@ class RenderPlan:
     mirror: str
     gpu: bool
     autoexec: bool
+    move_seconds: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

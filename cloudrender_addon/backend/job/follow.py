@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,16 @@ from .collect import Collector
 
 _MAX_DETAIL_LINES = 20
 
+_NOTICE_SECONDS = 120.0
+"""From Amazon's notice to the end of the machine, at most."""
+
+_STOPPED = {
+    "interruption": "The spot machine was taken back",
+    "rebalance": "The machine was left, as Amazon recommends",
+    "shutdown": "The machine shut down",
+}
+"""Why an agent stopped, in words."""
+
 _FAILURES: dict[str, type[CloudrenderError]] = {"gpu": GpuError, "scene": SceneError}
 """Kinds of a `failed` event that have an error class of their own; all others are `RenderError`."""
 
@@ -39,7 +50,9 @@ class Follower:
         self._told: set[str] = set()
         """What was said already: after a reconnect the agent's log comes again from its beginning."""
         self.reclaimed = False
-        """Whether the agent was told that its machine will be taken back."""
+        """Whether the agent was told that its machine will, or is likely to, be taken back."""
+        self.gone_by = math.inf
+        """When the machine is certainly gone, `time.monotonic()` seconds."""
 
     def follow(self, link: Link, *, check: Callable[[], object], cancel: CancelToken) -> None:
         """Return when the agent has finished and its frames are here. `check` may raise, every 2 s at least.
@@ -72,9 +85,13 @@ class Follower:
                 self._notice(note)
         elif kind == "interruption":
             self.reclaimed = True
+            self.gone_by = min(self.gone_by, time.monotonic() + _NOTICE_SECONDS)
             self._notice(f"Amazon takes this spot machine back at {_text(event, 'time') or 'any moment'}")
+        elif kind == "rebalance":
+            self.reclaimed = True
+            self._notice("Amazon says that this spot machine is likelier to be taken back than others")
         elif kind == "stopped":
-            raise MachineGoneError("The spot machine was taken back")
+            raise MachineGoneError(_STOPPED.get(_text(event, "reason"), "The machine stopped rendering"))
         elif kind == "failed":
             error = _FAILURES.get(_text(event, "kind"), RenderError)
             raise error(_text(event, "message"), hint=_text(event, "hint"), details=_last_lines(event))

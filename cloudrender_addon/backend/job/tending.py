@@ -25,6 +25,11 @@ MAX_SHORT_LINKS = 10
 
 SHORT_LINK_SECONDS = 60.0
 
+_LEAST_SECONDS = 10.0  # for a try to connect, however late it is
+
+MAX_MOVES = 2
+"""How many machines of a job may be left on a recommendation alone."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -69,19 +74,20 @@ class Tending:
                 short_links = short_links + 1 if time.monotonic() - began < SHORT_LINK_SECONDS else 0
                 if short_links > MAX_SHORT_LINKS:
                     raise MachineGoneError("The connection to the machine keeps breaking") from lost
-                link = self._reconnect(machine, lost)
+                link = self._reconnect(machine, lost, follower)
 
-    def _reconnect(self, machine: Machine, lost: LinkError) -> Link:
+    def _reconnect(self, machine: Machine, lost: LinkError, follower: Follower) -> Link:
         """Connect again for as long as the machine may live, but give it up when only it does not answer.
 
         This computer may be off the network: the machine renders on meanwhile. So the time counts only if the cloud
-        said before and after that the machine is running.
+        said before and after that the machine is running. After its notice, a machine is not waited for any longer.
         """
         self._ledger.enter(Status.RECOVERING)
         self._ledger.say(f"{lost.message}; connecting again")
         while True:
             was_seen = self._is_seen(machine)
-            deadline = time.monotonic() + UNREACHABLE_SECONDS
+            now = time.monotonic()
+            deadline = max(min(now + UNREACHABLE_SECONDS, follower.gone_by), now + _LEAST_SECONDS)
             try:
                 return self._farm.connect(machine, cancel=self._cancel, deadline=deadline)[1]
             except LinkError as error:
@@ -146,4 +152,15 @@ def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
         mirror=spec.settings.mirror,
         gpu=machine.offer.gpu is not None,
         autoexec=spec.autoexec,
+        move_seconds=int(spec.settings.move_minutes * 60) if _may_move(ledger) else None,
     )
+
+
+def _may_move(ledger: Ledger) -> bool:
+    """Tell whether this job's machine may be left because AWS recommends it; nothing need ever befall it.
+
+    The last launch is for a machine that is really taken back. With one type in one zone there is no elsewhere to go.
+    """
+    launches, settings = ledger.record.launches, ledger.spec.settings
+    elsewhere = settings.subnet is None or len(settings.instance_types) > 1
+    return elsewhere and launches <= MAX_MOVES and launches + 1 < settings.max_launches
