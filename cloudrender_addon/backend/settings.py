@@ -43,6 +43,7 @@ class Settings:
     with the caller's public address. `home` holds the job records.
     `lease_minutes` is how long a machine waits, without work, for somebody to fetch its frames.
     `move_minutes` is what leaving a machine as AWS recommends (the rebalance recommendation) has to be worth.
+    `keep_minutes` is how long the machine stays up after the end of a job that was not cancelled, to be looked at.
     `wait_minutes` is how long to go on asking while AWS has no machine to give, `max_launches` how many machines a job
     may have one after another. `max_hours` and `max_cost` (USD, None: no limit) end the job.
     """
@@ -66,6 +67,7 @@ class Settings:
     wait_minutes: float = 10.0
     max_launches: int = 4
     move_minutes: float = 10.0
+    keep_minutes: float = 0.0
 
     @property
     def instance_types(self) -> tuple[str, ...]:
@@ -213,4 +215,5 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "wait_minutes": _number(0, 1440),
     "max_launches": _whole(1, 50),
     "move_minutes": _number(0, 10_080),
+    "keep_minutes": _number(0, 1440),
 }

@@ -111,6 +111,13 @@ def _render() -> argparse.ArgumentParser:
     )
     machine.add_argument("--max-launches", metavar="N", help="machines a job may have, one after another (default 4)")
     machine.add_argument("--max-hours", metavar="H", help="end the job after so many hours (default 8)")
+    machine.add_argument(
+        "--keep",
+        "--keep-minutes",
+        dest="keep_minutes",
+        metavar="MINUTES",
+        help="leave the machine up for so long after the job, to log in to it (default 0)",
+    )
     machine.add_argument("--max-cost", metavar="USD", help='end the job when it has cost so much (default: "none")')
     return parser
 

@@ -152,6 +152,8 @@ class JsonDisplay(_Lines):
 def describe(event: ev.Event, progress: Progress) -> str:
     """Put an event into one line; "" for those not worth one."""
     match event:
+        case ev.StatusChanged(status=Status.KEPT):
+            return ""  # the end says more of it
         case ev.StatusChanged(status=status) if not status.terminal:
             return f"{status.value.capitalize()} …"
         case ev.MachinePlanned(machine=machine):

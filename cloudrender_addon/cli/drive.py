@@ -23,7 +23,7 @@ from ..backend.job.log import log_to
 from ..backend.job.progress import Progress
 from ..backend.job.runner import JobRunner
 from ..backend.job.status import Status
-from ..backend.job.words import format_seconds, worth_a_word
+from ..backend.job.words import clock, format_seconds, worth_a_word
 from .display import Display
 
 _TICK_SECONDS = 0.25
@@ -130,6 +130,9 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
         display.say(f"Left running: {_left_running(spec.job_id, farm)}")
     else:
         display.say("No machine was started")
+    if ended.kept:
+        for line in _kept_lines(spec.job_id, ended.kept):
+            display.say(line)
     if ended.error is not None:
         display.error(ended.error)
 
@@ -140,6 +143,16 @@ def _data_out(folder: JobFolder) -> str | None:
     if not worth_a_word(usd := data_out_usd(size)):
         return None
     return f"Data out: {in_words(size)}, up to ${usd:.2f} more (your account's first 100 GB a month are free)"
+
+
+def _kept_lines(job_id: str, kept: ev.KeptMachine) -> tuple[str, ...]:
+    machine = kept.machine
+    return (
+        f"The machine {machine.instance_id} is kept until {clock(kept.until)}, for ${machine.hourly_usd:.3f} an hour; "
+        "then it ends itself",
+        f"To log in: {kept.login}",
+        f"To end it sooner: cloudrender cancel {job_id}",
+    )
 
 
 def _left_running(job_id: str, farm: Farm) -> str:

@@ -23,7 +23,7 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
-from ..backend.job.words import format_seconds
+from ..backend.job.words import clock, format_seconds
 from ..backend.jobs import farm_of, reopen, scan_job
 from ..backend.settings import Settings
 from .ask import agreed
@@ -61,8 +61,12 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
     A `keeper` waits for the Blender that lets go of the job, and leaves it alone if somebody ended it meanwhile.
     """
     with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else 0):
-        if keeper and not folder.load().open:
+        record = folder.load()
+        if keeper and not record.open:
             return 0
+        if record.status is Status.KEPT:
+            display.say(f"Ending the machine that was kept for job {folder.job_id}")
+            _drive(folder, record, display)
         if not reopen(folder, keeper=keeper):
             display.say(f"Job {folder.job_id} is complete; its frames are in {folder.load().spec.output}")
             return 0
@@ -148,6 +152,11 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] 
             with folder.lock():
                 record = folder.load()
                 ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or folder.job_id in ended
+                if not ending and record.kept_until is not None:
+                    if time.time() < record.kept_until:
+                        display.say(_kept(folder.job_id, record.kept_until))
+                        continue
+                    ending = True
                 if record.open and ending:
                     display.say(f"Ending what job {folder.job_id} had left running")
                     _drive(folder, record, display, cancelled=True)
@@ -180,8 +189,16 @@ def _row(summary: JobSummary) -> dict[str, Any]:
         "blend": str(summary.blend),
         "output": str(summary.output),
         "machine": summary.instance_id,
+        "kept_until": summary.kept_until,
         "error": summary.error,
     }
+
+
+def _kept(job_id: str, until: float) -> str:
+    cancel = f"cloudrender cancel {job_id}"
+    if time.time() < until:
+        return f"The machine of job {job_id} is kept until {clock(until)}: {cancel} ends it sooner"
+    return f"The machine of job {job_id} was kept until {clock(until)}: {cancel} sees that it is gone"
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -191,6 +208,8 @@ def _line(row: dict[str, Any]) -> str:
     a_frame = row["cost_per_frame_usd"]
     cost = f"${row['cost_usd']:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)")
     text = f"{row['job']}  {row['status']:<12} {frames:>14}  {cost:<25}  {row['blend']} → {row['output']}"
+    if row["kept_until"] is not None:
+        text += f"\n    {_kept(row['job'], row['kept_until'])}"
     if row["left_half_way"]:
         text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text

@@ -34,6 +34,7 @@ _SETTING_FLAGS = (
     "max_launches",
     "max_hours",
     "max_cost",
+    "keep_minutes",
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client can ask of the agent: start, follow, dump, renew, collected."""
+"""What a client can ask of the agent: start, follow, dump, renew, collected, keep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .journal import Journal, take_lock
 from .root import Root, read_plan
 
 _PROTOCOL_VERSION = 1
-_USAGE = "usage: python3 agent.py start | follow OFFSET | dump | renew | collected"
+_USAGE = "usage: python3 agent.py start | follow OFFSET | dump | renew | collected | keep SECONDS"
 
 
 def main(arguments: list[str], *, root: Path) -> int:
@@ -33,6 +33,9 @@ def main(arguments: list[str], *, root: Path) -> int:
             return 0
         if arguments == ["collected"]:
             place.collected.touch()
+            return 0
+        if len(arguments) == 2 and arguments[0] == "keep" and arguments[1].isdecimal():
+            lease.keep(place, int(arguments[1]))
             return 0
     except (OSError, ValueError) as error:
         print(f"agent: {error}", file=sys.stderr)  # noqa: T201 - the client reads it

@@ -33,6 +33,23 @@ def renew(root: Root) -> None:
         _overwrite(root.lease, line)
 
 
+def keep(root: Root, seconds: int) -> None:
+    """Let the machine live for `seconds` from now, with neither work nor a client; never past its deadline.
+
+    Raises `OSError`, `ValueError`.
+    """
+    end = min(uptime() + seconds, int(root.deadline.read_text(encoding="ascii")))
+    _put(root.deadline, end)  # the deadline first: no later renewal moves the lease beyond it
+    _put(root.lease_seconds, seconds)  # … nor before it
+    _put(root.lease, end)
+
+
+def _put(path: Path, number: int) -> None:
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new.write_text(f"{number}\n", encoding="ascii")
+    new.replace(path)
+
+
 def _overwrite(path: Path, line: str) -> None:
     # On a full disk no new file can be made, but frames must still be collected: the old one's block is reused.
     with path.open("r+", encoding="ascii") as lease:

@@ -15,6 +15,7 @@ class Root:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lease = path / "lease"
+        self.deadline = path / "deadline"
         self.lease_seconds = path / "lease_seconds"
         self.collected = path / "collected"
         self.agent = path / "agent"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -133,6 +134,9 @@ def pick_up_open_jobs() -> None:
             except RecordError:
                 continue  # it is in the list of jobs, with what is wrong with it
             # One that another Blender or the command drives is theirs; a background process hands over.
+            # A machine that is kept is to be looked at, and ends itself; later its record is closed.
+            if record.kept_until is not None and time.time() < record.kept_until:
+                continue
             if record.open and (folder.has_keeper() or not folder.locked()):
                 found.append((folder, record))
         return found

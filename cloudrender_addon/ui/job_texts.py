@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..backend.job.status import Status
+from ..backend.job.words import clock
 from . import texts
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def possible(job: JobSummary | None, live: Live | None) -> Possible:
     return Possible(
         show=job.saved > 0,
         folder=True,
-        resume=not job.driven and (job.open or not job.complete),
+        resume=not job.driven and job.kept_until is None and (job.open or not job.complete),
         cancel=job.open,
         forget=not job.open and not job.driven,
         log=True,
@@ -88,12 +89,15 @@ def job_lines(job: JobSummary, live: Live | None, *, now: float) -> tuple[str, s
     started = "just now" if when == "now" else f"{when} ago"
     a_frame = job.cost_per_frame_usd
     cost = [] if a_frame is None else [f"{texts.money(a_frame)} a frame"]
-    return _standing(job, live), ", ".join([job.instance_type, started, *cost])
+    return _standing(job, live, now=now), ", ".join([job.instance_type, started, *cost])
 
 
-def _standing(job: JobSummary, live: Live | None) -> str:
+def _standing(job: JobSummary, live: Live | None, *, now: float) -> str:
     if job.status is None or live:
         return texts.bar(live.progress, cancelling=live.cancelling).text if live else "Damaged"
+    if job.kept_until is not None and not job.driven:
+        over = job.kept_until <= now
+        return f"Machine was kept until {clock(job.kept_until)}" if over else f"Kept until {clock(job.kept_until)}"
     if job.left_half_way:
         return "Left half-way: resume or cancel it"
     if job.open:
@@ -107,6 +111,8 @@ def _standing(job: JobSummary, live: Live | None) -> str:
 def _icon(job: JobSummary, live: Live | None) -> str:
     if live or (job.open and job.driven):
         return "RENDER_ANIMATION"
+    if job.kept_until is not None:
+        return "TIME"
     if job.left_half_way:
         return "PAUSE"
     return _ICONS.get(job.status, "QUESTION") if job.status else "ERROR"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..backend.errors import Cancelled, Detached
 from ..backend.job.status import Status
-from ..backend.job.words import format_seconds, fraction_done, worth_a_word
+from ..backend.job.words import clock, format_seconds, fraction_done, worth_a_word
 
 if TYPE_CHECKING:
     from ..backend.aws.choices import MachineChoice
@@ -29,6 +29,7 @@ _PHASES = {
     Status.RECOVERING: "Recovering",
     Status.CANCELLING: "Canceling",
     Status.CLEANING_UP: "Ending the Machine",
+    Status.KEPT: "Machine Kept",
     Status.SUCCEEDED: "Done",
     Status.FAILED: "Failed",
     Status.CANCELLED: "Canceled",
@@ -136,7 +137,8 @@ def ending(ended: ev.JobEnded, *, total: int) -> Ending:
     error, cost = ended.error, money(ended.cost_usd)
     if error is None:
         frames = f"{total} frames" if total > 1 else "1 frame"
-        return Ending(icon="CHECKMARK", title=f"Done: {frames}, {cost}")
+        kept = f"The machine is kept until {clock(ended.kept.until)}" if ended.kept else ""
+        return Ending(icon="CHECKMARK", title=f"Done: {frames}, {cost}", text=kept)
     if isinstance(error, Detached):
         return Ending(icon="PAUSE", title="Goes on without this Blender", text=error.message, resume="Resume")
     if ended.status is Status.CLEANING_UP:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudrender_addon.instance import user_data_script
+from cloudrender_addon.instance import lease, user_data_script
+from cloudrender_addon.instance.root import Root
 from tests.instance.agent_rig import wait_until
 
 
@@ -175,6 +176,29 @@ def test_the_lifetime_ends_the_machine_without_the_dead_man_switch(machine: Boot
     machine.boot(lifetime=1)
     machine.kill("dead-man")
     assert wait_until(machine.shut_down) == "-P now"
+
+
+def test_a_machine_that_is_kept_lives_so_long_and_no_longer(machine: BootedMachine) -> None:
+    machine.boot(lease=1)
+    machine.kill("lifetime")
+    lease.keep(Root(machine.root), 4)
+    begun = uptime()
+    lease.renew(Root(machine.root))  # as an agent does that still works, and a client that looks on
+    wait_until(lambda: uptime() > begun + 2)
+    polled(machine)
+    assert not machine.shut_down(), "the lease it was booted with ended it"
+    assert wait_until(machine.shut_down) == "-P now"
+    assert begun + 4 <= uptime() <= begun + 10
+
+
+def test_keeping_a_machine_never_moves_its_deadline_away(machine: BootedMachine) -> None:
+    machine.boot(lease=900, lifetime=1000)
+    before = (machine.root / "deadline").read_text()
+    lease.keep(Root(machine.root), 5000)
+    assert (machine.root / "deadline").read_text() == before == (machine.root / "lease").read_text()
+    assert stat.S_IMODE((machine.root / "lease").stat().st_mode) & 0o022 == 0
+    polled(machine)
+    assert not machine.shut_down()
 
 
 @pytest.mark.parametrize("content", [None, "", "soon\n", "-1\n", "12x\n"])

@@ -290,6 +290,11 @@ def test_finish_leaves_word(rig: Rig) -> None:
     assert (rig.root / "collected").exists()
 
 
+def test_keeping_the_machine(rig: Rig) -> None:
+    rig.with_agent().keep(1800)
+    assert rig.calls()[-1] == "keep 1800"
+
+
 def test_finish_on_a_machine_that_is_going_down(rig: Rig) -> None:
     link = rig.with_agent()
     rig.server.kill_sessions()

@@ -60,6 +60,8 @@ class FakeFarm:
     logs: dict[str, tuple[list[Any], Iterator[Any]]] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    keep_error: CloudrenderError | None = None
     on_launch: Callable[[], None] = lambda: None
 
     def plan(self, request: MachineRequest) -> Machine:
@@ -104,6 +106,9 @@ class FakeFarm:
             raise self.release_error
         self.running.pop(str(machine.instance_id), None)
 
+    def login(self, machine: Machine) -> str:
+        return f"ssh u@{machine.address}"
+
     def leftovers(self, job_id: str) -> tuple[str, ...]:
         return tuple(self.running)
 
@@ -147,6 +152,11 @@ class FakeLink:
 
     def finish(self) -> None:
         self.farm.finished.append(self.machine)
+
+    def keep(self, seconds: int) -> None:
+        if self.farm.keep_error:
+            raise self.farm.keep_error
+        self.farm.kept[self.machine] = seconds
 
     def close(self) -> None:
         self.closed = True

@@ -17,6 +17,7 @@ from cloudrender_addon.backend.job.estimate import Estimate
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import JobSummary
+from cloudrender_addon.backend.job.words import clock
 from tests.unit.without_bpy import ui_module
 
 texts, job_texts = ui_module("texts"), ui_module("job_texts")
@@ -168,6 +169,7 @@ DONE = JobSummary(
 FAILED = replace(DONE, status=Status.FAILED, saved=12, error="Blender crashed")
 HALF = replace(DONE, status=Status.RENDERING, saved=2, open=True)
 ELSEWHERE = replace(HALF, driven=True)
+KEPT = replace(DONE, status=Status.KEPT, open=True, kept_until=9000.0)
 DAMAGED = JobSummary(job_id="j", status=None, error="Not JSON", hint="Delete it")
 LIVE = job_texts.Live(progress=HALF_WAY, cancelling=False)
 
@@ -180,6 +182,8 @@ LIVE = job_texts.Live(progress=HALF_WAY, cancelling=False)
         (FAILED, None, "ERROR", "12/24", "Failed: Blender crashed"),
         (replace(DONE, status=Status.CANCELLED, saved=1, error="Cancelled"), None, "CANCEL", "1/24", "Canceled"),
         (HALF, None, "PAUSE", "2/24", "Left half-way: resume or cancel it"),
+        (KEPT, None, "TIME", "24/24", f"Kept until {clock(9000.0)}"),
+        (replace(KEPT, kept_until=1200.0), None, "TIME", "24/24", f"Machine was kept until {clock(1200.0)}"),
         (ELSEWHERE, None, "RENDER_ANIMATION", "2/24", "Rendering, by another program"),
         (ELSEWHERE, LIVE, "RENDER_ANIMATION", "12/24", "Rendering 12/24"),
         (DAMAGED, None, "ERROR", "–", "Damaged: Not JSON"),
@@ -208,6 +212,7 @@ def test_when_a_job_was_started() -> None:
         (ELSEWHERE, None, {"show", "folder", "cancel", "log"}),
         (ELSEWHERE, LIVE, {"show", "folder", "cancel", "log"}),
         (ELSEWHERE, replace(LIVE, cancelling=True), {"show", "folder", "log"}),
+        (KEPT, None, {"show", "folder", "cancel", "log"}),
         (DAMAGED, None, {"forget", "log"}),
     ],
 )

@@ -177,6 +177,10 @@ class AgentLink:
         with contextlib.suppress(LinkError):
             self._run(commands.AGENT, "collected", task="Ending the machine")
 
+    def keep(self, seconds: int) -> None:
+        """Let the machine end itself so many seconds from now. Raises as `start` does."""
+        self._run(commands.AGENT, "keep", str(seconds), task="Keeping the machine")
+
     def close(self) -> None:
         """Drop the connection; the agent goes on. Never waits, never raises."""
         self._connection.close()

@@ -177,6 +177,12 @@ class Farm(Protocol):
         Raises `CleanupError` with the ids that may still cost money. Not interrupted by cancellation.
         """
 
+    def login(self, machine: Machine) -> str:
+        """Return what to type into a shell to log in to a machine that was connected to; only its host key is trusted.
+
+        Raises `RecordError`.
+        """
+
     def leftovers(self, job_id: str) -> tuple[str, ...]:
         """Ask the cloud, by tag, for ids of anything of this job that still exists."""
 
@@ -208,6 +214,9 @@ class Link(Protocol):
 
     def finish(self) -> None:
         """Tell the machine that its frames have been collected: it powers itself off."""
+
+    def keep(self, seconds: int) -> None:
+        """Tell the machine, in place of `finish`, to end itself so many seconds from now; never later than it would."""
 
     def close(self) -> None:
         """Drop the connection; the agent goes on. Never raises."""

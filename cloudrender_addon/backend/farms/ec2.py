@@ -28,6 +28,7 @@ from ..errors import CloudError, ConfigError
 from ..ssh.keys import create_key, load_key
 from .base import Link, Machine, MachineRequest, MachineStatus, Offer
 from .ec2_keys import JobKeys
+from .ec2_login import login_command
 from .ec2_offers import find_offers
 from .ec2_reach import look, reach, status_of
 
@@ -170,6 +171,10 @@ class Ec2Farm:
             attempt.made.clear()
             attempt.maybe_running = False
         self._keys.forget(token)
+
+    def login(self, machine: Machine) -> str:
+        """See `Farm.login`."""
+        return login_command(machine, key=self._keys.job, known_hosts=self._keys.known_hosts)
 
     def leftovers(self, job_id: str) -> tuple[str, ...]:
         """See `Farm.leftovers`. Looks in every region that the job may have used."""

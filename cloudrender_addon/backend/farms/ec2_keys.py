@@ -18,6 +18,11 @@ class JobKeys:
         """The key that opens every machine of the job."""
         return self._folder / "job_key"
 
+    @property
+    def known_hosts(self) -> Path:
+        """Where ssh finds the host key of a machine that somebody logs in to."""
+        return self._folder / "known_hosts"
+
     def host(self, token: str) -> Path:
         """The host key of the machine of one launch."""
         return self._folder / f"host_key-{token}"

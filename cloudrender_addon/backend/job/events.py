@@ -83,6 +83,15 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptMachine:
+    """A machine that stays up after its job, until `until` (epoch seconds). `login` is what to type into a shell."""
+
+    machine: Machine
+    until: float
+    login: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobEnded(Event):
     """The one terminal event. `error` is None exactly when `status` is SUCCEEDED.
 
@@ -92,7 +101,7 @@ class JobEnded(Event):
     A `Detached` error means that only this driver has ended: the job goes on, with the status it had.
 
     When `status` is CLEANING_UP, the clean-up itself failed: `error` names what may still cost money, and the
-    record stays open for the next start.
+    record stays open for the next start. So it does while a machine is `kept`: `status` is how the job ended.
     """
 
     status: Status
@@ -103,6 +112,7 @@ class JobEnded(Event):
     cost_per_frame_usd: float | None = None
     phases: dict[Status, float] = field(default_factory=dict)
     """Seconds spent in each status, in order of first entry."""
+    kept: KeptMachine | None = None
 
 
 class Reporter(Protocol):

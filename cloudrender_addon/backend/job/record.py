@@ -38,6 +38,14 @@ class JobRecord:
     hint: str = ""
 
     @property
+    def kept_until(self) -> float | None:
+        """Until when the machine of an ended job is kept (epoch seconds); None if none is."""
+        machine = self.machine
+        if self.status is not Status.KEPT or machine is None or machine.launched_at is None:
+            return None
+        return machine.launched_at + machine.offer.lifetime_seconds
+
+    @property
     def open(self) -> bool:
         """Whether the job may still have something running."""
         return not self.status.terminal

@@ -24,9 +24,10 @@ from ..errors import (
 )
 from ..farms.base import Farm
 from . import events as ev
-from .cost import cost_per_frame
+from .cost import cost_per_frame, machine_cost
 from .folder import JobFolder
 from .frames import format_frames
+from .keeping import Keeping
 from .ledger import Ledger
 from .progress import Progress
 from .renting import Renting
@@ -50,6 +51,7 @@ class JobRunner:
         self._bundle = bundle
         self._cancel = cancel
         self._ledger = Ledger(folder, report)
+        self._keeping = Keeping(self._ledger, farm=farm, cancel=cancel)
         self._renting = Renting(self._ledger, farm=farm, bundle=bundle, cancel=cancel)
 
     def progress(self) -> Progress:
@@ -66,11 +68,15 @@ class JobRunner:
     def run(self) -> ev.JobEnded:
         """Render what is missing, end every machine, close the record; or leave all as it is, if asked to.
 
+        A job whose machine was kept is not gone on with: the machine is ended, and the record closed.
         Never raises; reports one `JobEnded`.
         """
         try:
-            error = self._attempt()
-            ended = self._leave(error) if isinstance(error, Detached) else self._end(error)
+            if self._ledger.record.status is Status.KEPT:
+                ended = self._end(self._earlier_error())
+            else:
+                error = self._attempt()
+                ended = self._leave(error) if isinstance(error, Detached) else self._keep(error) or self._end(error)
         except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
             _log.exception("the ending failed")
             machine = self._ledger.record.machine
@@ -141,6 +147,20 @@ class JobRunner:
         self._folder.answer()
         return self._ended(self._ledger.record.status, error)
 
+    def _keep(self, error: CloudrenderError | None) -> ev.JobEnded | None:
+        """Leave the machine up for a while, if that was asked for and can be; None if the job has to be ended."""
+        kept = self._keeping.keep(error)
+        if kept is None:
+            return None
+        self._note_error(error)
+        self._folder.answer()
+        return self._ended(_ending(error), error, kept=kept)
+
+    def _earlier_error(self) -> CloudrenderError | None:
+        """Return how the job had failed when its machine was kept."""
+        record = self._ledger.record
+        return CloudrenderError(record.error, hint=record.hint) if record.error else None
+
     def _end(self, error: CloudrenderError | None) -> ev.JobEnded:
         self._ledger.enter(Status.CLEANING_UP)
         status = _ending(error)
@@ -152,17 +172,18 @@ class JobRunner:
         except RecordError as unwritten:
             status, error = Status.FAILED, error or unwritten
         self._ledger.enter(status)
-        self._ledger.note(
-            ended=time.time() if status.terminal else None,
-            error=error.message if error else "",
-            hint=error.hint if error else "",
-        )
+        self._note_error(error, ended=time.time() if status.terminal else None)
         self._folder.answer()
         return self._ended(status, error)
 
-    def _ended(self, status: Status, error: CloudrenderError | None) -> ev.JobEnded:
-        saved = self._ledger.collector.saved
-        spent = self._ledger.record.spent_usd
+    def _note_error(self, error: CloudrenderError | None, *, ended: float | None = None) -> None:
+        self._ledger.note(ended=ended, error=error.message if error else "", hint=error.hint if error else "")
+
+    def _ended(
+        self, status: Status, error: CloudrenderError | None, *, kept: ev.KeptMachine | None = None
+    ) -> ev.JobEnded:
+        saved, record = self._ledger.collector.saved, self._ledger.record
+        spent = record.spent_usd + (machine_cost(kept.machine, until=time.time()) if kept else 0.0)
         return ev.JobEnded(
             at=time.time(),
             status=status,
@@ -172,6 +193,7 @@ class JobRunner:
             cost_usd=spent,
             cost_per_frame_usd=cost_per_frame(spent, frames=len(self._folder.brought())),
             phases=dict(self._ledger.phases),
+            kept=kept,
         )
 
 

@@ -19,6 +19,8 @@ class Status(enum.StrEnum):
     """The machine or the link to it was lost; the missing frames go on elsewhere."""
     CANCELLING = "cancelling"
     CLEANING_UP = "cleaning up"
+    KEPT = "kept"
+    """The job has ended, well or not; its machine stays up for a while, as was asked for, and then ends itself."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"

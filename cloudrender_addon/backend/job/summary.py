@@ -21,6 +21,7 @@ class JobSummary:
     `status` is None for a record that cannot be read; `error` says why. `driven`: some client drives it right now.
     `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered at that
     `pace`, None before the first. `brought` are all that ever came, those that were deleted since included.
+    `kept_until` (epoch seconds): the machine of an ended job is kept.
     """
 
     job_id: str
@@ -39,6 +40,7 @@ class JobSummary:
     output: Path = Path()
     instance_type: str = ""
     instance_id: str | None = None
+    kept_until: float | None = None
 
     @property
     def cost_per_frame_usd(self) -> float | None:
@@ -48,7 +50,7 @@ class JobSummary:
     @property
     def left_half_way(self) -> bool:
         """Whether the job waits for somebody to go on with it."""
-        return self.open and not self.driven
+        return self.open and not self.driven and self.kept_until is None
 
     @property
     def complete(self) -> bool:
@@ -81,4 +83,5 @@ def summarize(folder: JobFolder) -> JobSummary:
         output=spec.output,
         instance_type=spec.settings.instance_type,
         instance_id=machine.instance_id if machine else None,
+        kept_until=record.kept_until,
     )

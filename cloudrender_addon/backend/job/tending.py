@@ -126,7 +126,8 @@ class Tending:
         link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
         follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
-        link.finish()
+        if not ledger.spec.settings.keep_minutes:  # else it is told what next when the job ends
+            link.finish()
 
 
 def _in_steps(report: Callable[[int, int], None]) -> Callable[[int, int], None]:

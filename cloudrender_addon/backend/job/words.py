@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from .status import Status
@@ -21,6 +22,11 @@ def format_seconds(seconds: float) -> str:
 def worth_a_word(usd: float | None) -> bool:
     """Tell whether an amount is known and half a cent at least: what is less, nobody wants to read of."""
     return usd is not None and usd >= 0.005
+
+
+def clock(moment: float) -> str:
+    """Write a moment (epoch seconds) as the clock on the wall shows it: 14:05."""
+    return time.strftime("%H:%M", time.localtime(moment))
 
 
 def fraction_done(progress: Progress) -> float:
