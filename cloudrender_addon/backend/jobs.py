@@ -60,8 +60,7 @@ def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:
     if not record.open:
         if len(folder.saved_frames(record.spec.output)) == len(record.spec.frames):
             return False
-        folder.save(
-            replace(record, status=Status.PENDING, started=time.time(), ended=None, launches=0, failed_frames={})
-        )
+        fresh = replace(record, status=Status.PENDING, started=time.time(), ended=None, launches=0)
+        folder.save(replace(fresh, failed_frames={}, suspects=()))
     folder.answer(keeper=keeper)
     return True

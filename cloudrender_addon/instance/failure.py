@@ -25,5 +25,5 @@ def disk_full() -> Failure:
     return Failure(
         kind="disk",
         message="The disk of the rented machine is full",
-        hint="Ask for a larger disk, or send a smaller project.",
+        hint="A new machine has room again: render the missing frames. If that does not help, send a smaller project.",
     )

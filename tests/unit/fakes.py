@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import CleanupError, CloudrenderError, MachineGoneError
+from cloudrender_addon.backend.errors import CleanupError, CloudrenderError, MachineGoneError, TransferError
 from cloudrender_addon.backend.farms.base import (
     Machine,
     MachineRequest,
@@ -106,6 +106,10 @@ class FakeFarm:
             raise self.release_error
         self.running.pop(str(machine.instance_id), None)
 
+    def damages(self, machine: str, name: str) -> bool:
+        """Tell whether a file always arrives damaged from a machine."""
+        return False
+
     def login(self, machine: Machine) -> str:
         return f"ssh u@{machine.address}"
 
@@ -147,6 +151,8 @@ class FakeLink:
         return list(self.farm.logs[self.machine][0])
 
     def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
+        if self.farm.damages(self.machine, file.name):
+            raise TransferError(f"{file.name} arrived damaged")
         self.farm.fetched.append(file.name)
         destination.write_bytes(content(int("".join(c for c in file.name if c.isdigit()))))
 

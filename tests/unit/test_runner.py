@@ -168,6 +168,24 @@ def test_a_frame_set_aside_does_not_stop_the_others(folder: JobFolder) -> None:
     assert ended.error is not None and "1 of 3" in ended.error.message and "boom" in "\n".join(ended.error.details)
 
 
+def test_a_frame_set_aside_is_not_tried_again_on_the_next_machine(folder: JobFolder) -> None:
+    plans: list[tuple[int, ...]] = []
+
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        plans.append(plan.frames)
+        yield frame_event(1)
+        yield {"event": "frame_failed", "frame": 2, "reason": "Blender crashed", "log": ["boom"]}
+        yield MachineGoneError("reclaimed")
+
+    def rest(plan: RenderPlan) -> Iterator[Any]:
+        plans.append(plan.frames)
+        yield from render_all(plan)
+
+    ended, _ = run(folder, FakeFarm([script, rest]))
+    assert plans == [FRAMES, (3,)] and ended.status is Status.FAILED and ended.frames == (1, 3)
+    assert ended.error is not None and "Frame 2: boom" in ended.error.details
+
+
 def test_cancelling_ends_the_machine(folder: JobFolder) -> None:
     cancel = CancelToken()
 
@@ -275,6 +293,18 @@ def test_a_file_of_one_frame_never_replaces_another_frames(folder: JobFolder) ->
     farm = FakeFarm([lambda plan: iter([thief, again, {"event": "finished"}])])
     ended, _ = run(folder, farm)
     assert ended.status is Status.FAILED and ended.frames == (2,) and len(farm.fetched) == 1
+
+
+def test_a_frame_that_always_arrives_damaged_is_rendered_again(folder: JobFolder) -> None:
+    class Damaging(FakeFarm):
+        def damages(self, machine: str, name: str) -> bool:
+            return (machine, name) == ("i-0", "0002.png")
+
+    farm = Damaging([render_all])
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2 and farm.running == {}
+    assert farm.fetched == ["0001.png", "0003.png", "0002.png"], "what came after it was fetched first"
+    assert any("will be rendered again" in e.text for e in events if isinstance(e, ev.Notice))
 
 
 def test_frames_nobody_asked_for_are_not_taken(folder: JobFolder) -> None:

@@ -140,3 +140,30 @@ def test_after_its_notice_a_silent_machine_is_not_waited_for_long(
     monkeypatch.setattr(follow, "_NOTICE_SECONDS", 30.0)
     assert tend(ledger, Deaf([lambda _plan: iter([_NOTICE, LinkError("cut")])])).reclaimed
     assert len(deadlines) == 1 and 25 < deadlines[0] <= 30
+
+
+def test_a_frame_at_which_two_machines_were_lost_is_set_aside(ledger: Ledger) -> None:
+    def begin(plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "frame_started", "frame": plan.frames[0]}
+        yield LinkError("silence")
+        yield MachineGoneError("The machine does not answer any more")
+
+    farm = Telling([begin])
+    tend(ledger, farm)
+    assert ledger.record.suspects == (1,) and ledger.missing() == (1, 2, 3)
+    for _ in range(3):
+        tend(ledger, farm)
+    # Each machine began with a frame that none was lost at, until there was no such frame left.
+    assert ledger.record.suspects == (1, 2, 3) and "Two machines were lost" in ledger.record.failed_frames[1]
+    assert ledger.missing() == (2, 3)
+
+
+def test_a_machine_that_was_taken_back_is_held_against_no_frame(ledger: Ledger) -> None:
+    def begin(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "frame_started", "frame": 1}
+        yield MachineGoneError("cut off")
+
+    farm = Telling([begin])
+    farm.says = _TAKEN
+    tend(ledger, farm)
+    assert ledger.record.suspects == ()

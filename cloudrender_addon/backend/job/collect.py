@@ -11,7 +11,7 @@ from typing import Any
 from ...instance.image_reader import IncompleteImage
 from ...instance.images import check_image
 from ..cancel import CancelToken
-from ..errors import BrokenFrameError, CloudrenderError, TransferError
+from ..errors import BrokenFrameError, CloudrenderError, MachineError, TransferError
 from ..farms.base import Link, RemoteFile
 from .folder import JobFolder
 from .frames import belongs_to_frame
@@ -40,16 +40,16 @@ class Collector:
 
         The files get their names when all of them are here and complete: what was there before is not replaced by less.
 
-        Raises `TransferError` (what was announced or what arrived is unfit), `BrokenFrameError` (it arrived as it is
-        on the machine, and is no image; once for each frame), `LinkError`, `Cancelled`, and `CloudrenderError` when
-        this computer's disk refuses it.
+        Raises `MachineError` (what was announced is unfit), `TransferError` (what arrived is not that, however often it
+        is fetched), `BrokenFrameError` (it arrived as it is on the machine, and is no image; once for each frame),
+        `LinkError`, `Cancelled`, and `CloudrenderError` when this computer's disk refuses it.
         """
         frame, seconds, files = _parse(event)
         if frame not in self._wanted or frame in self.saved or frame in self._broken:
             return None
         for file in files:
             if not belongs_to_frame(file.name, frame) or self._owners.get(file.name.casefold(), frame) != frame:
-                raise TransferError(
+                raise MachineError(
                     f"The machine offered a file {file.name!r} as frame {frame}",
                     hint="Render again; if it happens again, the machine image is not to be trusted",
                 )
@@ -116,7 +116,7 @@ def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:
         )
         frame, seconds = int(event["frame"]), float(event["seconds"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise TransferError("The machine sent a frame report that makes no sense", hint="Render again") from error
+        raise MachineError("The machine sent a frame report that makes no sense", hint="Render again") from error
     if not files:
-        raise TransferError(f"The machine reported frame {frame} without a file", hint="Render again")
+        raise MachineError(f"The machine reported frame {frame} without a file", hint="Render again")
     return frame, seconds, files

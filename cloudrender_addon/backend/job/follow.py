@@ -16,6 +16,7 @@ from ..errors import (
     MachineGoneError,
     RenderError,
     SceneError,
+    TransferError,
 )
 from ..farms.base import Link
 from . import events as ev
@@ -51,13 +52,15 @@ class Follower:
         """What was said already: after a reconnect the agent's log comes again from its beginning."""
         self.reclaimed = False
         """Whether the agent was told that its machine will, or is likely to, be taken back."""
+        self.begun: set[int] = set()
+        """Frames that the agent has begun and neither finished nor given up."""
         self.gone_by = math.inf
         """When the machine is certainly gone, `time.monotonic()` seconds."""
 
     def follow(self, link: Link, *, check: Callable[[], object], cancel: CancelToken) -> None:
         """Return when the agent has finished and its frames are here. `check` may raise, every 2 s at least.
 
-        Raises `RenderError` and its kind, `MachineGoneError` (interrupted), `LinkError`, `TransferError`, `Cancelled`.
+        Raises `RenderError` and its kind, `MachineGoneError` (interrupted), `MachineError`, `LinkError`, `Cancelled`.
         """
         for event in link.events(cancel=cancel):
             cancel.check()
@@ -70,6 +73,7 @@ class Follower:
     def _handle(self, event: dict[str, Any], link: Link, *, cancel: CancelToken) -> bool:
         """Act on one event; True when it was the last and all is well."""
         kind = event.get("event")
+        self._note_begun(kind, _number(event, "frame"))
         if kind == "frame":
             self._collect(event, link, cancel=cancel)
         elif kind == "frame_failed":
@@ -97,6 +101,12 @@ class Follower:
             raise error(_text(event, "message"), hint=_text(event, "hint"), details=_last_lines(event))
         return kind == "finished"
 
+    def _note_begun(self, kind: object, frame: int) -> None:
+        if kind == "frame_started":
+            self.begun.add(frame)
+        elif kind in ("frame", "frame_failed"):
+            self.begun.discard(frame)
+
     def _collect(self, event: dict[str, Any], link: Link, *, cancel: CancelToken) -> None:
         try:
             saved = self._collector.collect(link, event, cancel=cancel)
@@ -104,6 +114,10 @@ class Follower:
             frame = _number(event, "frame")
             self._set_aside(frame, broken.message)
             self._say(ev.FrameFailed, frame=frame, reason=broken.message)
+            return
+        except TransferError as damaged:
+            # The frames after it may be well. It stays missing, and so is rendered once more, on another machine.
+            self._notice(f"{damaged.message}, however often it is fetched: it will be rendered again")
             return
         if saved:
             paths = tuple(self._collector.output / name for name in saved.files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,17 @@ class Ledger:
         """Return the frames that are neither here nor set aside."""
         settled = self.collector.saved.keys() | self.record.failed_frames.keys()
         return tuple(frame for frame in self.spec.frames if frame not in settled)
+
+    def suspect(self, frames: Iterable[int]) -> None:
+        """Hold it against frames that a machine was lost, unexplained, while it rendered them; twice is too often."""
+        wanted = set(self.missing())
+        for frame in wanted.intersection(frames):
+            if frame in self.record.suspects:
+                reason = "Two machines were lost while they rendered it"
+                self.set_aside(frame, reason)
+                self.report(ev.FrameFailed(at=time.time(), frame=frame, reason=reason))
+            else:
+                self.save(suspects=(*self.record.suspects, frame))
 
     def check_limits(self) -> None:
         """Raise `RenderError` when the job's time or money is used up."""

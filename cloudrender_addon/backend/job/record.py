@@ -23,6 +23,7 @@ class JobRecord:
 
     `spent_usd` is the cost of machines already gone; `started` (of the latest run) and `ended` are epoch seconds;
     `reclaimed` are types and zones whose machines were taken back; `failed_frames` were set aside, with their reasons.
+    At `suspects` a machine was lost, nobody knows why.
     """
 
     spec: JobSpec
@@ -34,6 +35,7 @@ class JobRecord:
     spent_usd: float = 0.0
     ended: float | None = None
     failed_frames: dict[int, str] = field(default_factory=dict)
+    suspects: tuple[int, ...] = ()
     error: str = ""
     hint: str = ""
 
@@ -116,6 +118,7 @@ def from_json(data: dict[str, Any]) -> JobRecord:
             "spec": JobSpec(**spec),
             "machine": machine,
             "reclaimed": _pairs(data.get("reclaimed", ())),
+            "suspects": tuple(int(f) for f in data.get("suspects", ())),
             "failed_frames": {int(k): str(v) for k, v in data["failed_frames"].items()},
         }
     )

@@ -54,6 +54,8 @@ class Tending:
             self._tend(machine, follower)
         except MachineGoneError as gone:
             gone.reclaimed = gone.reclaimed or follower.reclaimed or self._was_reclaimed(machine)
+            if not gone.reclaimed:
+                ledger.suspect(follower.begun)
             raise
 
     def _tend(self, machine: Machine, follower: Follower) -> None:
@@ -145,10 +147,11 @@ def _in_steps(report: Callable[[int, int], None]) -> Callable[[int, int], None]:
 
 def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
     spec = ledger.spec
+    missing, suspects = ledger.missing(), ledger.record.suspects
     return RenderPlan(
         job_id=spec.job_id,
         blend=spec.blend,
-        frames=ledger.missing(),
+        frames=tuple(sorted(missing, key=lambda frame: frame in suspects)),  # what may kill a machine comes last
         blender=spec.blender,
         mirror=spec.settings.mirror,
         gpu=machine.offer.gpu is not None,
