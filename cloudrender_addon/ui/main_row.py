@@ -117,6 +117,13 @@ def projected(job: DrivenJob, now: float) -> float | None:
     return projected_usd(job.progress, now)
 
 
+def projected_data_out(job: DrivenJob) -> float | None:
+    """Return what the way back of the job's frames costs at most, None as long as nobody knows."""
+    from ..backend.job.estimate import projected_data_out_usd  # noqa: PLC0415 - likewise
+
+    return projected_data_out_usd(job.progress)
+
+
 def _tall(layout: Any) -> Any:
     """Return a column for the two upper rows, which are what the panel is for."""
     column = layout.column(align=True)

@@ -125,7 +125,8 @@ class _Cost(_Part):
         elif job.ended is None:
             now = time.time()
             drawing.fact(rows, "So Far", texts.money(job.progress.cost_usd(now)))
-            drawing.fact(rows, "In All", texts.in_all(main_row.projected(job, now)))
+            usd, data = main_row.projected(job, now), main_row.projected_data_out(job)
+            drawing.fact(rows, "In All", texts.in_all(usd, data_out_usd=data))
         else:
             drawing.fact(rows, "In All", texts.money(job.ended.cost_usd))
             drawing.fact(rows, "A Frame", texts.in_all(job.ended.cost_per_frame_usd))

@@ -102,9 +102,9 @@ def time_left(progress: Progress, now: float) -> str:
     return "–" if left is None else format_seconds(left)
 
 
-def in_all(projected_usd: float | None) -> str:
+def in_all(projected_usd: float | None, *, data_out_usd: float | None = None) -> str:
     """Write what a running job will have cost, "–" as long as nobody knows."""
-    return "–" if projected_usd is None else money(projected_usd)
+    return "–" if projected_usd is None else f"{money(projected_usd)}{data_out(data_out_usd)}"
 
 
 def status_line(progress: Progress, now: float, *, cancelling: bool = False) -> str:

@@ -99,7 +99,13 @@ def cancelling() -> None:
 def ended(status: Any, error: Any = None, *, frames: int) -> Callable[[], None]:
     def set_up() -> None:
         drive(replace(PROGRESS, status=status)).ended = ev.JobEnded(
-            at=NOW, status=status, error=error, frames=tuple(range(1, frames + 1)), missing=(), cost_usd=0.12
+            at=NOW,
+            status=status,
+            error=error,
+            frames=tuple(range(1, frames + 1)),
+            missing=(),
+            cost_usd=0.12,
+            cost_per_frame_usd=0.12 / frames if frames else None,
         )
 
     return set_up
@@ -164,6 +170,9 @@ STATES: dict[str, Callable[[], Any]] = {
     **{status.value: phase(status) for status in Status if not status.terminal},
     "half sent": phase(Status.UPLOADING, sent=50, to_send=100),
     "half done": phase(Status.RENDERING, done=12, rendering_since=NOW - 240),
+    "half done with large frames": phase(
+        Status.RENDERING, done=12, rendering_since=NOW - 240, received=12 * 10**9, weighed=12
+    ),
     "interrupted": lambda: drive(replace(PROGRESS, status=Status.RECOVERING, machine=None), notices=("Taken away",)),
     "canceling": cancelling,
     "success": ended(Status.SUCCEEDED, frames=24),

@@ -84,6 +84,14 @@ def test_time_and_money_are_told_while_it_runs(drawn: Any) -> None:
     assert said(drawn["pending"][_MAIN]).count("Left –") == 1
 
 
+def test_at_the_end_the_cost_of_a_frame_is_told(drawn: Any) -> None:
+    assert said(drawn["success"][f"{_MAIN}_cost"])[:4] == ["In All", "$0.12", "A Frame", "$0.005"]
+
+
+def test_what_large_frames_add_is_told_while_they_come(drawn: Any) -> None:
+    assert "$0.03, + up to $2.16 data" in said(drawn["half done with large frames"][f"{_MAIN}_cost"])
+
+
 @pytest.mark.parametrize("state", ["partial", "failure", "not cleaned up"])
 def test_a_failure_says_why_and_what_to_do(drawn: Any, state: str) -> None:
     words, can = " ".join(said(drawn[state][_MAIN])), buttons(drawn[state][_MAIN])

@@ -7,6 +7,7 @@ Layer 1, the runner that ends its machine on every way out, is in test_command_s
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -122,3 +123,20 @@ def test_layer_5_the_lifetime_ends_it_with_the_dead_man_switch_dead(
         os.kill(process, signal.SIGKILL)
     wait_for(lambda: powered_off(cloud.machines[0]), "the machine to end itself", seconds=60)
     assert project.run("cancel", project.run("jobs").out.split()[0]).code == 0
+
+
+def test_layer_5_the_money_limit_ends_it_with_every_client_dead(cloud: Cloud, project: Project) -> None:
+    bought = ("-c", "g6.2xlarge", "--purchase", "on-demand")  # dear enough for a limit of more than a cent
+    price = re.search(r"\$(\d+\.\d+) an hour", project.run("check-setup", *bought).out)
+    assert price
+    seconds = 66  # no machine is rented for less than a minute
+    running = project.start(*LONG, *bought, "--max-cost", f"{float(price[1]) * seconds / 3600:.6f}")
+    wait_for(project.frames, "a frame")
+    running.kill()
+    machine = cloud.machines[0]
+    wait_for(lambda: powered_off(machine) and machine.ended_at, "the machine to end itself", seconds=seconds + 30)
+    assert machine.ended_at is not None and machine.ended_at - machine.launched_at == pytest.approx(seconds, abs=6)
+    # Nothing more is spent by whoever goes on with it, and what came is kept.
+    result = project.run("attach", project.run("jobs").out.split()[0])
+    assert result.code == 1 and "reached its cost limit" in result.err, result.err
+    assert project.frames() and len(cloud.machines) == 1

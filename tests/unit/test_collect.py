@@ -17,6 +17,8 @@ from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import SavedFrame
 from cloudrender_addon.backend.job.status import Status
+from cloudrender_addon.backend.job.summary import summarize
+from cloudrender_addon.backend.jobs import reopen
 from tests.unit.fakes import FakeFarm, FakeLink, content, render_all
 from tests.unit.test_runner import folder, run
 
@@ -102,6 +104,11 @@ def test_a_file_that_is_missing_or_cut_short_since_is_rendered_again(
     record = folder.load()
     damage(record.spec.output / "0002.png")
     assert sorted(folder.saved_frames(record.spec.output)) == [1, 3]
+    # Both faces go on with a job by this: `attach`, and Resume Missing Frames in Blender.
+    assert not summarize(folder).complete and reopen(folder)
+    farm = FakeFarm([render_all])
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and farm.fetched == ["0002.png"]
 
 
 def test_a_file_is_not_a_folder_of_that_name(folder: JobFolder, tmp_path: Path) -> None:

@@ -154,6 +154,11 @@ def test_an_estimate_or_what_will_tell() -> None:
     assert texts.short_estimate(None) == "Price not known"
 
 
+def test_what_it_will_have_cost() -> None:
+    assert (texts.in_all(None, data_out_usd=1.0), texts.in_all(0.05, data_out_usd=None)) == ("–", "$0.05")
+    assert texts.in_all(0.05, data_out_usd=1.234) == "$0.05, + up to $1.23 data"
+
+
 def test_limits() -> None:
     assert texts.limits(5.0, 8.0) == "$5.00 or 8 hours"
     assert texts.limits(None, 1.0) == "1 hour, no limit on cost"
