@@ -13,6 +13,8 @@ from .image_reader import ImageReader, IncompleteImage
 MAGIC = b"\x76\x2f\x31\x01"
 
 _LONGEST_NAME = 256
+_MOST_PARTS = 1 << 16
+_WANTED = frozenset((b"type", b"chunkCount", b"dataWindow", b"compression", b"tiles"))
 _TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000  # flags in the word behind the magic number
 _LINES = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256}
 """Rows in a chunk, by compression: none, RLE, ZIPS, ZIP, PIZ, PXR24, B44, B44A, DWAA, DWAB."""
@@ -26,6 +28,8 @@ def check_exr(image: ImageReader) -> None:
     parts = [_header(image)]
     while multipart and image.at(image.position, 1) != b"\0":
         parts.append(_header(image))
+        if len(parts) > _MOST_PARTS:
+            raise IncompleteImage("its header is damaged")
     image.position += multipart
     try:
         kinds = [_kind(part, flags) for part in parts]
@@ -42,12 +46,15 @@ def check_exr(image: ImageReader) -> None:
 
 
 def _header(image: ImageReader) -> dict[str, bytes]:
-    """Read one part's attributes, name → value."""
+    """Read one part's attributes, name → value, those that matter here."""
     attributes: dict[str, bytes] = {}
     while name := image.until(b"\0", most=_LONGEST_NAME):
         image.until(b"\0", most=_LONGEST_NAME)  # its type
         (length,) = image.next_numbers("<i")
-        attributes[name.decode("latin-1")] = image.take(length)
+        if name in _WANTED:
+            attributes[name.decode("ascii")] = image.take(length)
+        else:
+            image.skip(length)
     return attributes
 
 

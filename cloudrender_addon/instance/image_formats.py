@@ -25,7 +25,7 @@ def check_jpeg(image: ImageReader) -> None:
             break
         else:
             (length,) = image.next_numbers(">H")
-            image.take(length - 2)
+            image.skip(length - 2)
             frame = frame or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
             if marker == 0xDA:
                 _skip_scan(image)
@@ -110,8 +110,8 @@ def check_webp(image: ImageReader) -> None:
     while image.position < 8 + size:
         kind, length = image.next_numbers("<4sI")
         kinds.add(kind)
-        image.need(image.position, length)
-        image.position += length + length % 2
+        image.skip(length)
+        image.position += length % 2
     if not kinds & {b"VP8 ", b"VP8L", b"ANMF"}:
         raise IncompleteImage("pixels are missing")
 
@@ -210,7 +210,7 @@ def check_targa(image: ImageReader) -> None:
         return
     while missing > 0:
         (packet,) = image.take(1)
-        image.take(each if packet & 0x80 else (packet + 1) * each)
+        image.skip(each if packet & 0x80 else (packet + 1) * each)
         missing -= (packet & 0x7F) + 1
 
 
@@ -223,8 +223,7 @@ def check_radiance(image: ImageReader) -> None:
     height, width = int(size[1]), int(size[2])
     for _ in range(height):
         if not 8 <= width < 1 << 15 or image.at(image.position, 4) != struct.pack(">HH", 0x0202, width):
-            image.need(image.position, 4 * width)  # not compressed
-            image.position += 4 * width
+            image.skip(4 * width)  # not compressed
             continue
         image.position += 4
         for _channel in range(4):

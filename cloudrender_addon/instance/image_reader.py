@@ -6,6 +6,9 @@ from __future__ import annotations
 import struct
 from typing import Any, BinaryIO
 
+_MOST_BYTES = 16 << 20
+"""Read at once: no header and no table is larger, and a file made up to look so must not fill the memory."""
+
 
 class IncompleteImage(Exception):
     """The file is no complete image; the message says why in a few words: "it is cut short"."""
@@ -27,6 +30,8 @@ class ImageReader:
     def at(self, offset: int, count: int) -> bytes:
         """Return `count` bytes from `offset` on."""
         self.need(offset, count)
+        if count > _MOST_BYTES:
+            raise IncompleteImage("its header is damaged")
         self._file.seek(offset)
         return self._read(count)
 
@@ -35,6 +40,11 @@ class ImageReader:
         data = self.at(self.position, count)
         self.position += count
         return data
+
+    def skip(self, count: int) -> None:
+        """Go on behind the next `count` bytes, which are there."""
+        self.need(self.position, count)
+        self.position += count
 
     def piece(self, most: int) -> bytes:
         """Return the next bytes, `most` at most; none at the end of the file."""

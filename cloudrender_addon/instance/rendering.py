@@ -118,6 +118,7 @@ class Rendering:
                 raise disk_full()
             files = publish(reply["files"], written=written, frames=self._root.frames)
         except IncompleteImage as fault:
+            shutil.rmtree(written)
             self._set_back(frame, str(fault))
             return
         except OSError as error:

@@ -19,7 +19,7 @@ from tests.unit.small_png import png
 
 # Speaks render.py's side of the pipes. `behaviour.json`: {"load": [STEP, …], "frames": {"3": [STEP, …]}}, one step
 # an attempt, "ok" when they are used up. Steps: "ok", "hold" (until the file `go` exists), "error TEXT", "exit CODE",
-# "kill SIGNAL", "large BYTES", "seconds S", "reply JSON" (for the load).
+# "kill SIGNAL", "cut" (the image is), "large BYTES", "seconds S", "reply JSON" (for the load).
 _FAKE_BLENDER = r"""#!{python}
 import json, os, pathlib, signal, sys, time
 here = pathlib.Path(__file__).resolve().parent
@@ -58,7 +58,7 @@ for line in iter(commands.readline, ""):
     folder = work / str(frame); folder.mkdir()
     name = f"{{frame:04d}}.png"
     with (folder / name).open("wb") as f:
-        f.write(bytes.fromhex("{image}"))
+        f.write(bytes.fromhex("{image}")[:-1 if verb == "cut" else None])
         if verb == "large": f.truncate(int(rest))
     say(reply="frame", frame=frame, seconds=float(rest) if verb == "seconds" else 0.01, files=[name])
 """

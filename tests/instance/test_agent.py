@@ -97,6 +97,27 @@ def test_a_second_error_sets_the_frame_aside_without_a_new_blender(rig: Rig) -> 
     assert len((rig.bin / "pids").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("frame", [1, 3])
+def test_a_frame_that_was_cut_short_is_rendered_again(rig: Rig, frame: int) -> None:
+    rig.plan(1, 2, 3)
+    rig.behave(frames={frame: ["cut"]})
+    rig.start()
+    end = rig.end()
+    assert (end["event"], end["frames"], end["failed"]) == ("finished", 3, [])
+    assert rig.attempts(frame) == 2 and len(rig.named("frame")) == 3
+    assert (rig.root / "frames" / f"{frame:04d}.png").read_bytes() == png()
+
+
+def test_a_frame_that_was_cut_short_twice_is_set_aside(rig: Rig) -> None:
+    rig.plan(1, 2, 3)
+    rig.behave(frames={2: ["cut", "cut"]})
+    rig.start()
+    assert rig.end()["failed"] == [2]
+    [failed] = rig.named("frame_failed")
+    assert failed["reason"] == "Blender wrote 0002.png, which is no complete image: it is cut short"
+    assert not (rig.root / "frames" / "0002.png").exists()
+
+
 def test_rendering_gives_up_when_nothing_ever_works(rig: Rig) -> None:
     rig.plan(*range(1, 10))
     rig.behave(frames={frame: ["error Cannot render"] * 2 for frame in range(1, 10)})

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,7 +40,6 @@ class Blender:
         if self.error:
             self.replies.append({"reply": "frame_error", "frame": frame, "message": self.error})
             return
-        shutil.rmtree(self.work / str(frame), ignore_errors=True)
         (self.work / str(frame)).mkdir()
         (self.work / str(frame) / f"{frame:04d}.png").write_bytes(self.images.pop(0) if self.images else png(frame))
         self.replies.append({"reply": "frame", "frame": frame, "seconds": 1.0, "files": [f"{frame:04d}.png"]})

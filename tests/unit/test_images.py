@@ -202,3 +202,13 @@ def test_damage_is_never_an_error_of_another_kind(kind: str, data: st.DataObject
 )
 def test_sizes_that_nobody_has_cost_neither_time_nor_memory(header: bytes) -> None:
     assert not complete(header, "a.tga")
+
+
+def test_a_made_up_table_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.exr"
+    header = attribute("chunkCount", "int", struct.pack("<i", 1 << 27))
+    with path.open("wb") as file:
+        file.write(b"\x76\x2f\x31\x01" + struct.pack("<I", 2) + header + b"\0")
+        file.truncate(2 << 30)  # takes no room
+    with pytest.raises(IncompleteImage, match="header"):
+        check_image(path)
