@@ -144,6 +144,11 @@ def _clean_up() -> argparse.ArgumentParser:
     parser = _parser("clean-up", "List what cloudrender has left in the account, and end it after a yes.")
     _add_account(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="end it without asking")
+    parser.add_argument(
+        "--all-regions",
+        action="store_true",
+        help="look in every region of the account (default: your region, and those this computer ever rented in)",
+    )
     return parser
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands about jobs already started: jobs, attach, fetch, cancel, clean-up."""
+"""The commands about jobs already started: jobs, attach, fetch, cancel."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
-from ..backend.aws.inventory import END_SECONDS, Resource, end, list_ours
+from ..backend.aws.inventory import END_SECONDS
 from ..backend.cancel import CancelToken
 from ..backend.errors import BrokenFrameError, RecordError
 from ..backend.farms.base import Link
-from ..backend.farms.factory import open_account
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted
@@ -23,10 +22,9 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
-from ..backend.job.words import clock, format_seconds
+from ..backend.job.words import clock
 from ..backend.jobs import farm_of, reopen, scan_job
 from ..backend.settings import Settings
-from .ask import agreed
 from .display import Display
 from .drive import drive
 
@@ -114,35 +112,6 @@ def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) 
         record = folder.load()
     display.say(f"Job {folder.job_id}: {record.status.value}")
     return 1 if record.open else 0
-
-
-def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    """List what carries our tag in the account, and end it after a yes; jobs being driven right now are left alone."""
-    store = JobStore(settings.home)
-    account = open_account(settings)
-    found = _undriven(store, list_ours(account))
-    if not found:
-        display.say(f"Nothing of cloudrender is left running in {account.region}")
-        return 0
-    for resource in found:
-        age = format_seconds(resource.age_seconds) if resource.age_seconds is not None else "unknown"
-        display.say(f"{resource.kind:<16} {resource.id:<24} job {resource.job_id}  age {age}  {resource.state}")
-    if not arguments.yes and not agreed("End all of this?"):
-        display.say("Nothing was changed")
-        return 1
-    # Asked again: a client may have begun to drive one of these jobs while the question stood.
-    end(account, _undriven(store, found))
-    tidy_open_jobs(store, display, ended={resource.job_id for resource in found})
-    left = _undriven(store, list_ours(account))
-    display.say(f"Ended: {len(found) - len(left)} of {len(found)}")
-    display.say(f"Left running in {account.region}: {', '.join(resource.id for resource in left) or 'nothing'}")
-    return 1 if left else 0
-
-
-def _undriven(store: JobStore, resources: Iterable[Resource]) -> list[Resource]:
-    """Return those that belong to no job that a client drives right now."""
-    driven = {folder.job_id for folder in store.folders() if folder.locked()}
-    return [resource for resource in resources if resource.job_id not in driven]
 
 
 def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] = ()) -> None:

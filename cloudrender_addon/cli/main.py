@@ -86,6 +86,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     # Imported here: `--help` and wrong usage should not wait for a second of imports.
     from . import jobs  # noqa: PLC0415
     from .check import check  # noqa: PLC0415
+    from .clean_up import clean_up  # noqa: PLC0415
     from .quota import quota  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
 
@@ -106,7 +107,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
         case "quota":
             return quota(arguments, settings, display)
         case "clean-up":
-            return jobs.clean_up(arguments, settings, display)
+            return clean_up(arguments, settings, display)
     return render(arguments, settings, display)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cloudrender_addon.backend.aws import inventory
 from cloudrender_addon.backend.aws.policy import policy_text
+from cloudrender_addon.backend.aws.regions import enabled_regions
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.check import CheckResult, CheckState, check_setup
@@ -59,6 +60,7 @@ def a_whole_job(aws: Stage, keys: Path, door: Callable[..., Door], monkeypatch: 
     found = inventory.list_ours(aws.account())
     assert [each.id for each in found] == ["sir-1234", lost.id]
     inventory.end(aws.account(), found)
+    assert REGION in enabled_regions(aws.account())
 
 
 def check(aws: Stage, home: Path) -> dict[str, CheckResult]:

@@ -40,6 +40,7 @@ _LOOKS = (
     "DescribeInstances",
     "DescribeKeyPairs",
     "DescribeLaunchTemplates",
+    "DescribeRegions",
     "DescribeSecurityGroups",
     "DescribeSpotInstanceRequests",
     "DescribeSpotPriceHistory",

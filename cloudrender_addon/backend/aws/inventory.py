@@ -44,6 +44,7 @@ class Resource:
     """One thing of ours.
 
     `id` is what AWS calls it (a key pair or template: its name), `age_seconds` None where it does not say.
+    Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of a disk: its size in GiB.
     """
 
     kind: Kind
@@ -52,6 +53,9 @@ class Resource:
     age_seconds: float | None = None
     state: str = ""
     detail: str = ""
+    on_demand: bool = False
+    public: bool = False
+    size_gb: int = 0
 
 
 def list_ours(
@@ -156,6 +160,8 @@ def _instances(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
                             age_seconds=_age(each.get("LaunchTime")),
                             state=state,
                             detail=each.get("InstanceType", ""),
+                            on_demand=each.get("InstanceLifecycle") != "spot",
+                            public=bool(each.get("PublicIpAddress")),
                         )
 
 
@@ -187,6 +193,7 @@ def _volumes(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resourc
                         age_seconds=_age(each.get("CreateTime")),
                         state=each.get("State", ""),
                         detail=f"{each.get('Size', 0)} GB",
+                        size_gb=each.get("Size", 0),
                     )
 
 

@@ -84,7 +84,7 @@ class Account:
         if region is None or region == self._region:
             return self
         elsewhere = Account(profile=self._profile, region=region)
-        elsewhere._session = self._open()
+        elsewhere._lock, elsewhere._session = self._lock, self._open()  # which no two threads may use at once
         return elsewhere
 
     def warm_up(self) -> None:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloudrender clean-up`: list what carries our tag in the account, with its age and cost, and end it after a yes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from ..backend.aws.regions import enabled_regions
+from ..backend.aws.session import Account
+from ..backend.errors import RecordError
+from ..backend.farms.factory import open_account
+from ..backend.farms.leftovers import Leftover, Search, end_all, search
+from ..backend.job.record import JobRecord
+from ..backend.job.store import JobStore
+from ..backend.job.words import format_seconds
+from ..backend.settings import Settings
+from .ask import agreed
+from .display import Display
+from .jobs import tidy_open_jobs
+
+
+def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
+    """List and end what is ours; jobs being driven right now are left alone. Return 1 if anything is left."""
+    store, account = JobStore(settings.home), open_account(settings)
+    records = _records(store)
+    regions = enabled_regions(account) if arguments.all_regions else _likely_regions(account, settings, records)
+    looked = _look(account, regions, records, store, display)
+    if not looked.found:
+        display.say(f"Nothing of cloudrender is left running in {_places(looked, regions)}")
+        return 1 if looked.problems else 0
+    for left in looked.found:
+        display.say(_line(left))
+    display.say(_total(looked.found))
+    if not arguments.yes and not agreed("End all of this?"):
+        display.say("Nothing was changed")
+        return 1
+    # Asked again: a client may have begun to drive one of these jobs while the question stood.
+    end_all(account, _undriven(store, looked.found))
+    tidy_open_jobs(store, display, ended={left.resource.job_id for left in looked.found})
+    after = _look(account, tuple(dict.fromkeys(left.region for left in looked.found)), records, store, display)
+    display.say(f"Ended: {len(looked.found) - len(after.found)} of {len(looked.found)}")
+    left_running = ", ".join(left.resource.id for left in after.found) or "nothing"
+    display.say(f"Left running in {_places(looked, regions)}: {left_running}")
+    return 1 if after.found or looked.problems or after.problems else 0
+
+
+def _look(
+    account: Account, regions: tuple[str, ...], records: list[JobRecord], store: JobStore, display: Display
+) -> Search:
+    machines = [record.machine for record in records if record.machine is not None]
+    known_usd = {m.instance_id: m.hourly_usd - m.offer.disk_usd for m in machines if m.instance_id is not None}
+    looked = search(account, regions, known_usd=known_usd)
+    for region, problem in looked.problems.items():
+        display.say(f"Not looked into {region}: {problem.message}")
+    return Search(found=_undriven(store, looked.found), problems=looked.problems)
+
+
+def _records(store: JobStore) -> list[JobRecord]:
+    records = []
+    for folder in store.folders():
+        try:
+            records.append(folder.load())
+        except RecordError:  # damaged: what it rented is found by tag
+            continue
+    return records
+
+
+def _likely_regions(account: Account, settings: Settings, records: list[JobRecord]) -> tuple[str, ...]:
+    """Return the regions of the settings and those in which this computer ever rented, each once."""
+    recorded = [record.machine.region for record in records if record.machine is not None]
+    recorded += [region for record in records for region in record.spec.settings.regions]
+    return tuple(dict.fromkeys([account.region, *settings.regions, *recorded]))
+
+
+def _undriven(store: JobStore, leftovers: Iterable[Leftover]) -> tuple[Leftover, ...]:
+    """Return those that belong to no job that a client drives right now."""
+    driven = {folder.job_id for folder in store.folders() if folder.locked()}
+    return tuple(left for left in leftovers if left.resource.job_id not in driven)
+
+
+def _places(looked: Search, regions: tuple[str, ...]) -> str:
+    seen = [region for region in regions if region not in looked.problems]
+    return ", ".join(seen) if len(seen) <= 3 else f"{len(seen)} regions"
+
+
+def _line(left: Leftover) -> str:
+    resource = left.resource
+    age = "unknown" if resource.age_seconds is None else format_seconds(resource.age_seconds)
+    parts = [
+        f"{resource.kind:<14} {resource.id:<24} {left.region}  job {resource.job_id}  age {age}",
+        resource.state,
+        resource.detail,
+    ]
+    if left.hourly_usd != 0:
+        parts.append("price unknown" if left.hourly_usd is None else f"${left.hourly_usd:.3f} an hour")
+    if left.cost_usd:
+        parts.append(f"about ${left.cost_usd:.2f} so far")
+    return "  ".join(part for part in parts if part)
+
+
+def _total(leftovers: Iterable[Leftover]) -> str:
+    costs = [left.cost_usd for left in leftovers]
+    hourly = sum(left.hourly_usd or 0.0 for left in leftovers)
+    more = ", and what has no price here" if None in costs else ""
+    spent = sum(cost for cost in costs if cost is not None)
+    return f"In all about ${spent:.2f} so far{more}; it goes on at ${hourly:.3f} an hour until it is ended"
