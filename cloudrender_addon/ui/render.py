@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from ..backend.errors import CloudrenderError
-from . import dialog, jobs, lookups
+from . import jobs, lookups
 from .answers import Answer
-from .preflight import Problem, find_problems
 from .session import SESSION
-from .snapshot import make_job
 
 if TYPE_CHECKING:
     from bpy.types import Context, Event
 
     from ..backend.job.folder import JobFolder
+    from .preflight import Problem
 
 _DIALOG_WIDTH = 440
 
@@ -33,7 +32,7 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
         name="Animation", description="Render the frames chosen in the Frames panel instead of the current one"
     )
 
-    problems: tuple[Problem, ...] = ()
+    problems: Any = ()  # tuple[Problem, ...]; Blender looks annotations up here, and the module is not loaded yet
 
     @classmethod
     def description(cls, _context: Context, properties: object) -> str:
@@ -56,6 +55,8 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
 
     def invoke(self, context: Context, _event: Event) -> Answer:
         """Show what will happen and what it costs, and ask."""
+        from .preflight import find_problems  # noqa: PLC0415 - of no use when enabling
+
         self.problems = find_problems(context, animation=self.animation)
         lookups.refresh_quotes(context)
         title = "Render Animation in Cloud" if self.animation else "Render Image in Cloud"
@@ -65,11 +66,16 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
 
     def draw(self, context: Context) -> None:
         """Draw the dialog."""
+        from . import dialog  # noqa: PLC0415 - see invoke
+
         SESSION.dialog = context.region_popup
         dialog.draw(self.layout, context, animation=self.animation, problems=self.problems)
 
     def execute(self, context: Context) -> Answer:
         """Take the snapshot and start the job; without a window, see it to its end."""
+        from .preflight import find_problems  # noqa: PLC0415 - see invoke
+        from .snapshot import make_job  # noqa: PLC0415 - see invoke
+
         SESSION.dialog = None
         try:
             self._refuse(find_problems(context, animation=self.animation))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -159,6 +158,8 @@ def ending(ended: ev.JobEnded, *, total: int) -> Ending:
 
 def wrapped(text: str, *, columns: int) -> list[str]:
     """Break a text into lines for labels, which do not wrap."""
+    import textwrap  # noqa: PLC0415 - of no use when enabling
+
     return textwrap.wrap(text, width=max(columns, 10), break_on_hyphens=False)
 
 
