@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The background process that keeps a job: keeper.py PATHS WORD…, run as a script from a copy of the whole package.
+"""The background process that keeps a job: keeper.py PATHS FOLDER WORD…, run as a script from a copy of the package.
 
 The copy is its own, and deleted at the end: Blender deletes the packages of an extension that is disabled, and the
-extension itself when it is updated. PATHS lead to what Blender brings with its Python.
+extension itself when it is updated. PATHS lead to what Blender brings with its Python. FOLDER is the job's, of which a
+copy lies beside the package, without the .blend: when the extension is uninstalled, Blender deletes that, too, at about
+the time that this begins. It is put back: the job goes on with the machine it has, and its record stays to be found.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -18,7 +21,13 @@ _ROOT = Path(__file__).resolve().parents[1]
 _HIDDEN: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # there is none but on Windows
 
 
-def main(paths: str, *words: str) -> int:
+JOB = "job"
+"""The copy of the job's folder, beside that of the package."""
+
+_LOOK_SECONDS = 0.2
+
+
+def main(paths: str, folder: str, *words: str) -> int:
     """Run the `cloudrender` command with these words, under the packages of the wheels; return its exit code."""
     place = _ROOT.parent
     try:
@@ -28,10 +37,23 @@ def main(paths: str, *words: str) -> int:
                 zipped.extractall(place)
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(place), paths)), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", _ROOT.name, *words]
+        _put_back(place / JOB, Path(folder))
         # A process of its own: on Windows no process can delete the libraries that it has loaded.
-        return subprocess.run(command, env=environ, check=False, creationflags=_HIDDEN).returncode
+        process = subprocess.Popen(command, env=environ, creationflags=_HIDDEN)
+        while True:
+            try:
+                return process.wait(timeout=_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                _put_back(place / JOB, Path(folder))
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _put_back(copy: Path, folder: Path) -> None:
+    """Restore the job's folder if it was deleted; if that cannot be done, the command says so in its own words."""
+    if not folder.exists():
+        with contextlib.suppress(OSError):
+            shutil.copytree(copy, folder)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 """A process that outlives Blender: it goes on with a job, or ends it, when Blender quits or the extension is disabled.
 
 It is the `cloudrender` command under Blender's own Python (`cli/keeper.py`), in a copy of the extension. When Blender
-starts again, it asks for the job and gets it.
+starts again, it asks for the job and gets it. What the job's folder says goes with it: Blender deletes that folder when
+the extension is uninstalled, and never tells which of all these it is about to do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..cli.keeper import JOB
 
 if TYPE_CHECKING:
     from .session import DrivenJob
@@ -38,8 +41,9 @@ def keep(job: DrivenJob, *, end: bool) -> bool:
     place = Path(tempfile.mkdtemp(prefix="cloudrender-"))
     try:
         program = shutil.copytree(_ROOT, place / _ROOT.name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(job.folder.path, place / JOB, ignore=shutil.ignore_patterns("snapshot", "lock", "*.part"))
         subprocess.Popen(
-            [str(python), str(program / "cli" / "keeper.py"), _paths(), *words],
+            [str(python), str(program / "cli" / "keeper.py"), _paths(), str(job.folder.path), *words],
             env=environ,
             cwd=place.parent,
             stdin=subprocess.DEVNULL,

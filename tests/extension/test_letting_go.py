@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from cloudrender_addon.backend.job.folder import JobFolder
 from tests.cloud.command import wait_for
 from tests.extension.blender_host import VERSIONS
 from tests.extension.scripting import Scripting
@@ -25,6 +27,12 @@ pump_until(lambda: job.progress.done >= 2)
 QUIT = """
 quit_blender()
 answer = job.spec.job_id
+"""
+
+UNINSTALL = """
+names = [repo.module for repo in bpy.context.preferences.extensions.repos]
+bpy.ops.extensions.package_uninstall(repo_index=names.index("user_default"), pkg_id="cloudrender")
+answer = str(job.folder.path)
 """
 
 PICK_UP = """
@@ -70,6 +78,22 @@ def test_it_does_so_when_the_extension_is_disabled(cloud: Cloud, scripting: Call
     assert not [*(blender.blender.extensions / ".local").rglob("boto3")], "Blender takes the packages away"
     wait_for_the_last(blender)
     assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+
+
+@pytest.mark.parametrize("version", (VERSIONS[0], VERSIONS[-1]))
+def test_it_does_so_when_the_extension_is_uninstalled(
+    cloud: Cloud, scripting: Callable[..., Scripting], version: str
+) -> None:
+    blender = scripting(version, own=True)
+    # Without the variable, records are in the extension's own user folder, which Blender deletes with it.
+    folder = blender.run(start(150) + UNINSTALL, CLOUDRENDER_HOME="")
+    assert not [*blender.blender.extensions.glob("*/cloudrender")], "it is uninstalled"
+    assert len(blender.pictures()) < 150, "it was let go of midway"
+    wait_for_the_last(blender)
+    assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+    # The next installation lists it.
+    assert JobFolder(Path(folder)).load().status.value == "succeeded"
+    assert Path(folder).is_relative_to(blender.blender.extensions / ".user" / "user_default" / "cloudrender")
 
 
 def test_it_cancels_the_job_if_that_is_wanted(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
