@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a job costs whoever goes on working: the timer's ticks, and how fast the viewport draws.
 
+Frames are put on the screen apart from the ticks: opening the window for the first one stalls Blender for a moment.
+
 A windowed Blender plays an animation as fast as it can draw, the panel open in the sidebar, while a project is uploaded
 and while its frames come back; before and after each job without one. The frame time is the time from one drawing of
 the viewport to the next: all that the main thread does is in it. Rounds alternate, the ratio is of each round to its
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
                 driver.open_tab("Cloud")
                 driver.evaluate((INSIDE / "stopwatch.py").read_text())
                 rounds = [_round(driver) for _ in range(options.rounds)]
-                _report(f"{speed:g} Mbit/s", rounds, driver.evaluate("TICKS"))
+                _report(f"{speed:g} Mbit/s", rounds, driver.evaluate("TICKS"), driver.evaluate("SHOWS"))
 
 
 def _make_project(folder: Path, options: argparse.Namespace) -> Path:
@@ -108,11 +110,14 @@ def _round(driver: Driver) -> Frames:
     return found
 
 
-def _report(title: str, rounds: Sequence[Frames], ticks: Sequence[tuple[str, float]]) -> None:
+def _report(
+    title: str, rounds: Sequence[Frames], ticks: Sequence[tuple[str, float]], shows: Sequence[tuple[bool, float]]
+) -> None:
     print(f"  line of {title}, {len(rounds)} jobs")
     heads = ("viewport, ms", "frames", "median", "ratio", "goal", "rounds", "mean", "waiting", "p95")
     show(heads, [_frames(phase, rounds) for phase in ("idle", *PHASES)])
     show(("ticks, ms", "count", "p50", "p99", "goal", "longest"), [_ticks(phase, ticks) for phase in PHASES])
+    show(("showing, ms", "count", "p50", "longest"), [_shows(opened, shows) for opened in (True, False)])
 
 
 def _frames(phase: str, rounds: Sequence[Frames]) -> tuple[str, ...]:
@@ -142,6 +147,12 @@ def _ticks(phase: str, ticks: Sequence[tuple[str, float]]) -> tuple[str, ...]:
     goal = against(p99, TICK_GOAL_MS, form="{:.0f}")
     longest = ", ".join(f"{each:.1f}" for each in times[-3:])
     return phase, str(len(times)), f"{_quantile(times, 0.5):.2f}", f"{p99:.2f}", goal, longest
+
+
+def _shows(opened: bool, shows: Sequence[tuple[bool, float]]) -> tuple[str, ...]:
+    times = [seconds * 1000 for window, seconds in shows if window is opened]
+    name = "in a new window" if opened else "in the same one"
+    return name, str(len(times)), *((f"{_quantile(times, 0.5):.1f}", f"{max(times):.1f}") if times else ("", ""))
 
 
 def _quantile(times: Sequence[float], part: float) -> float:

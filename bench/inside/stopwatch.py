@@ -2,8 +2,8 @@
 """Executed in the windowed Blender: note when the viewport was drawn and how long each tick took, and in which phase.
 
 `FRAMES` are (phase, seconds since the frame before, how many of them the main thread worked), `TICKS` are (phase,
-seconds); a phase is a job's status or "idle". The clock stands still while the main thread could run but other
-processes had the cores: Linux counts that.
+seconds), `SHOWS` (whether that opened a window, seconds) of putting a frame on the screen; a phase is a job's status
+or "idle". The clock stands still while the main thread could run but other processes had the cores: Linux counts that.
 """
 
 import importlib
@@ -15,11 +15,12 @@ import bpy
 
 EXTENSION = "bl_ext.user_default.cloudrender"
 monitor = importlib.import_module(f"{EXTENSION}.ui.monitor")
+results = importlib.import_module(f"{EXTENSION}.ui.results")
 SESSION = importlib.import_module(f"{EXTENSION}.ui.session").SESSION
-FRAMES, TICKS = [], []
+FRAMES, TICKS, SHOWS = [], [], []
 SCHEDULER = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").open("rb", buffering=0)  # noqa: SIM115
 drawn = [0.0, 0.0, ""]
-pump = monitor.pump
+pump, show_frames = monitor.pump, results.show_frames
 
 
 def clock():
@@ -47,6 +48,13 @@ def timed_pump():
     name, began = phase(), clock()
     pump()
     TICKS.append((name, clock() - began))
+
+
+def timed_show_frames(job, *, frame):
+    windows, began = bpy.context.window_manager.windows, clock()
+    before = len(windows)
+    show_frames(job, frame=frame)
+    SHOWS.append((len(windows) > before, clock() - began))
 
 
 def close_results():
@@ -77,4 +85,5 @@ def play():
 
 lighten()
 monitor.pump = timed_pump
+results.show_frames = timed_show_frames
 bpy.types.SpaceView3D.draw_handler_add(on_draw, (), "WINDOW", "POST_PIXEL")

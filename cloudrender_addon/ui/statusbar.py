@@ -23,7 +23,9 @@ def _draw(header: Any, _context: Context) -> None:
     row.label(text=texts.status_line(job.progress, time.time(), cancelling=job.cancelling), icon="RENDER_ANIMATION")
     button = row.row(align=True)
     button.enabled = not job.cancelling
+    button.separator()
     button.label(text="", icon="EVENT_ESC")
+    button.separator(factor=2)  # the sign is wider than the place an icon gets
     button.operator("cloudrender.cancel", text="", icon="CANCEL", emboss=False).job_id = job.spec.job_id
 
 

@@ -108,6 +108,36 @@ def test_escape_cancels_a_second_job(studio: Driver, cloud: Cloud, project: Path
     assert not cloud.leftovers()
 
 
+def test_closing_every_editor_that_shows_a_job_leaves_it_alone(studio: Driver, cloud: Cloud, project: Path) -> None:
+    start(studio, project, frames=40)
+    press_render(studio)
+    studio.wait_until(f"{JOB}.progress.done >= 1", 90)
+    studio.wait_until("len(bpy.context.window_manager.windows) == 2")  # the first frame's
+    studio.evaluate(
+        "with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):\n    bpy.ops.wm.window_close()"
+    )
+    studio.wait_until("len(bpy.context.window_manager.windows) == 1")
+    # The 3D Viewport is closed, and where the properties were is something else: no panel is left.
+    studio.evaluate(
+        "def close():\n"
+        "    window = bpy.context.window_manager.windows[0]\n"
+        "    areas = {area.type: area for area in window.screen.areas}\n"
+        "    areas['PROPERTIES'].type = 'TEXT_EDITOR'\n"
+        "    with bpy.context.temp_override(window=window, area=areas['VIEW_3D']):\n"
+        "        bpy.ops.screen.area_close()\n"
+        "bpy.app.timers.register(close, first_interval=0)"
+    )
+    kinds = "{area.type for area in bpy.context.window_manager.windows[0].screen.areas}"
+    studio.wait_until(f"not {kinds} & {{'VIEW_3D', 'PROPERTIES', 'IMAGE_EDITOR'}}")
+    assert studio.evaluate(f"{JOB}.ended is None"), "midway"
+    studio.screenshot("editors-closed")
+    studio.wait_until(f"{JOB}.ended is not None", 120)
+    assert studio.evaluate(f"{JOB}.ended.status.value") == "succeeded"
+    assert len(frames_of(project)) == 40
+    assert images(studio) == [], "who closed the result is left in peace"
+    assert not cloud.leftovers()
+
+
 @pytest.mark.parametrize("way", ["quit", "crash"])
 def test_the_next_start_picks_up_a_running_job(studio: Driver, cloud: Cloud, project: Path, way: str) -> None:
     start(studio, project, frames=80)
