@@ -7,6 +7,7 @@ Nothing is changed, neither in the file nor on disk, and no network is used.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import bpy
 from ..backend.errors import CloudrenderError
 from . import compat, lookups, properties
 from .preflight_files import Fault, Findings, examine, unsaved_images
+from .session import SESSION
 
 if TYPE_CHECKING:
     from bpy.types import Context
@@ -97,7 +99,9 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
         yield _error(lookups.OFFLINE.message, lookups.OFFLINE.hint, operator)
     if not has_picture(scene):
         yield _error("The scene has no camera", "Add one with Add > Camera, and make it active with View > Cameras")
+    yield from _machine_problems(properties.machine_type(context))
     yield from _engine_problems(scene.render.engine, properties.machine_type(context))
+    yield from _version_problems(bpy.app)
     try:
         properties.frame_numbers(scene, animation=animation)
     except CloudrenderError as error:
@@ -111,6 +115,29 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
         yield _warning(
             "Python scripts and drivers of this file are blocked, there as they are here",
             "If you trust the file, open it again and choose Allow Execution",
+        )
+
+
+def _machine_problems(names: str) -> Iterator[Problem]:
+    """Say of each type whether there can be such a machine, by its name and by the prices that were asked for."""
+    listed = any(quote.on_demand_usd is not None for quote in SESSION.quotes.values())
+    for name in filter(None, map(str.strip, names.split(","))):
+        quote = SESSION.quotes.get(name)
+        if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", name):
+            yield _error(f"{name} is not the name of a machine type", "Choose one in the Machine panel")
+        elif listed and quote is not None and quote.spot_usd is None and quote.on_demand_usd is None:
+            yield _error(
+                f"{name} is not to be had: Amazon has no price for it in this region",
+                "Choose another type in the Machine panel, or another region in the preferences",
+            )
+
+
+def _version_problems(app: Any) -> Iterator[Problem]:
+    if app.version_cycle != "release":
+        series = ".".join(map(str, app.version[:2]))
+        yield _warning(
+            f"This is Blender {app.version_string}: the machine renders with the newest release of {series}, if any",
+            "Use a released Blender, to be sure of the same picture",
         )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -144,6 +145,35 @@ def case_an_engine_that_needs_a_gpu(folder: Path) -> None:
                 assert found[0].level == "WARNING" and label in found[0].text and machine in found[0].text
     scene.render.engine = "CYCLES"
     assert problems() == []
+
+
+def case_a_machine_type_that_is_none(folder: Path) -> None:
+    save(folder)
+    quote = part("backend.farms.quotes").Quote
+    quotes = part("ui.session").SESSION.quotes
+    settings = bpy.context.scene.cloudrender
+    try:
+        for name in ("g5", "g5 xlarge", "g5.xlarge, gpu"):
+            settings.machine_type = name
+            assert only(problems()).text.endswith("is not the name of a machine type")
+        settings.machine_type = "g5.xlagre"
+        assert problems() == [], "nobody has asked Amazon yet"
+        quotes["g5.xlagre"] = quote(spot_usd=None, on_demand_usd=None, extras_usd=0.1)
+        assert problems() == [], "prices may be kept from this user"
+        quotes["g5.xlarge"] = quote(spot_usd=0.5, on_demand_usd=1.0, extras_usd=0.1)
+        found = only(problems())
+        assert found.level == "ERROR" and found.text.startswith("g5.xlagre is not to be had")
+        settings.machine_type = "g5.xlarge"
+        assert problems() == []
+    finally:
+        quotes.clear()
+
+
+def case_a_blender_that_is_no_release(folder: Path) -> None:
+    app = SimpleNamespace(version=(5, 3, 0), version_cycle="alpha", version_string="5.3.0 Alpha")
+    problem = only(list(preflight._version_problems(app)))
+    assert problem.level == "WARNING" and "5.3.0 Alpha" in problem.text and "newest release of 5.3" in problem.text
+    assert not list(preflight._version_problems(bpy.app))
 
 
 def case_an_engine_that_is_not_blenders(folder: Path) -> None:

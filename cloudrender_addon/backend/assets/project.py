@@ -117,7 +117,7 @@ class _Scan:
         if self._looked_at > _MAX_ENTRIES:
             raise ProjectError(
                 f"{self._root} has more than {_MAX_ENTRIES:,} files and folders",
-                hint="Run the command in a smaller folder, or name what is not needed in .cloudrenderignore.",
+                hint="Render from a folder with only what it uses, or name what is not needed in .cloudrenderignore.",
             )
         try:
             status = path.stat()

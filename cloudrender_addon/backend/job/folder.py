@@ -56,7 +56,7 @@ class JobFolder:
             if isinstance(error, filelock.Timeout):
                 raise RecordError(
                     f"Job {self.job_id} is being driven by another cloudrender",
-                    hint=f"Watch it there, or end it with: cloudrender cancel {self.job_id}",
+                    hint="Watch it there, or cancel it",
                 ) from error
             raise RecordError(
                 f"Job {self.job_id} cannot be locked in {self.path} ({error.strerror})",
@@ -82,7 +82,7 @@ class JobFolder:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise RecordError(
                 f"The record of job {self.job_id} cannot be read ({error})",
-                hint=f"cloudrender clean-up ends what it may have left running; then delete {self.path}",
+                hint=f"`cloudrender clean-up` or AWS's console tells if a machine is left; then delete {self.path}",
             ) from error
 
     def save(self, record: JobRecord) -> None:

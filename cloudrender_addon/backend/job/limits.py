@@ -45,7 +45,7 @@ def _by_time(record: JobRecord) -> float:
     if left <= 0:
         raise RenderError(
             f"The job reached its time limit of {hours:g} h",
-            hint="The finished frames are kept; allow more time with --max-hours",
+            hint="The finished frames are kept; to render the others, allow a new job more hours (max hours)",
         )
     return left
 
@@ -59,6 +59,6 @@ def _by_money(record: JobRecord, *, hourly_usd: float, least: float) -> float:
     if left <= least:
         raise RenderError(
             f"The job reached its cost limit of ${limit:.2f}",
-            hint="The finished frames are kept; allow more with --max-cost",
+            hint="The finished frames are kept; to render the others, allow a new job more (max cost)",
         )
     return left

@@ -138,8 +138,7 @@ class JobRunner:
         if ledger.record.launches >= ledger.spec.settings.max_launches:
             raise MachineGoneError(
                 f"{gone.message}; that was machine {ledger.record.launches} of this job, and no further one is tried",
-                hint=f"Choose other types with -c, allow more with --max-launches, or go on with: cloudrender attach "
-                f"{ledger.spec.job_id}",
+                hint="Resume the job for the missing frames, or allow more machines (max launches) or other types",
             ) from gone
 
     def _leave(self, error: Detached) -> ev.JobEnded:

@@ -56,7 +56,7 @@ def open_transport(
         if transport.get_remote_server_key().asbytes() != pinned:
             raise HostKeyError(
                 f"{address} is not the machine that was started: it shows another host key",
-                hint="Nothing was sent to it. End the machine with `cloudrender clean-up` and render again.",
+                hint="Nothing was sent to it, and it is ended; render again.",
             )
         event = threading.Event()
         transport.auth_publickey(user, key, event=event)
@@ -122,5 +122,5 @@ def _key_bytes(host_key: str) -> bytes:
     except (IndexError, binascii.Error) as error:
         raise RecordError(
             "The host key of the machine is damaged in the job's record",
-            hint="End the machine with `cloudrender clean-up` and render again.",
+            hint="The machine is ended; render again.",
         ) from error

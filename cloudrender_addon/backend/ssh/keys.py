@@ -84,7 +84,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise RecordError(
             f"The SSH key {path} cannot be read: {error.strerror}",
-            hint="Without it the machine cannot be reached: `cloudrender clean-up` ends the machine.",
+            hint="Without it the machine cannot be reached, so it is ended; resume the job for the missing frames.",
         ) from error
 
 
@@ -98,5 +98,5 @@ def _unwritable(path: Path, error: OSError) -> RecordError:
 def _damaged(path: Path) -> RecordError:
     return RecordError(
         f"The SSH key {path} is damaged",
-        hint="Without it the machine cannot be reached: `cloudrender clean-up` ends the machine.",
+        hint="Without it the machine cannot be reached, so it is ended; resume the job for the missing frames.",
     )
