@@ -9,7 +9,7 @@ from . import texts
 from .session import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bpy.types import Context
 
@@ -25,6 +25,8 @@ MACHINE_TYPE_DEFAULT = "g4dn.xlarge"
 PURCHASE_DEFAULT = "SPOT"
 MAX_COST_DEFAULT = 0.0
 MAX_HOURS_DEFAULT = 8.0
+WAIT_MINUTES_DEFAULT = 10.0
+MAX_LAUNCHES_DEFAULT = 4
 OUTPUT_DEFAULT = "//out/"
 
 
@@ -34,6 +36,14 @@ def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[str]:
     purchase = PURCHASES[getattr(owner, "purchase", None) or owner.default_purchase]
     for choice in CHOICES:
         yield texts.suggestion(choice.name, texts.in_list(choice, SESSION.quotes.get(choice.name), purchase))
+
+
+def _more_types(owner: Any, context: Context, typed: str) -> Iterator[str]:
+    """Suggest one more type after those that were typed, up to the last comma."""
+    names = texts.names(typed.rpartition(",")[0])
+    for entry in _machine_types(owner, context, typed):
+        if texts.chosen(entry) not in names:
+            yield ", ".join([*names, entry])
 
 
 def value_alone(name: str) -> Callable[[Any, Context], None]:
@@ -51,6 +61,15 @@ MACHINE_TYPE: dict[str, Any] = {
     "name": "Type",
     "description": "Machine to rent, by Amazon's name. Those with a GPU render fastest; any Intel or AMD type works",
     "search": _machine_types,
+    "search_options": {"SUGGESTION"},
+    "options": set(),
+}
+
+MORE_TYPES: dict[str, Any] = {
+    "name": "Or",
+    "description": "Further types that will do as well, with commas between them. The more there are, the sooner a "
+    "machine is found and the longer Amazon leaves it to you",
+    "search": _more_types,
     "search_options": {"SUGGESTION"},
     "options": set(),
 }
@@ -93,6 +112,24 @@ MAX_HOURS: dict[str, Any] = {
     "options": set(),
 }
 
+WAIT_MINUTES: dict[str, Any] = {
+    "name": "Wait for Machine",
+    "description": "Minutes to go on asking while Amazon has no such machine to give. Waiting costs nothing",
+    "min": 0.0,
+    "max": 1440.0,
+    "soft_max": 240.0,
+    "precision": 0,
+    "step": 500,
+}
+
+MAX_LAUNCHES: dict[str, Any] = {
+    "name": "Max Machines",
+    "description": "How many machines a job may have, one after another. A new one goes on with the missing frames "
+    "when Amazon has taken one back",
+    "min": 1,
+    "max": 50,
+}
+
 OUTPUT: dict[str, Any] = {
     "name": "Output",
     "description": "Folder on this computer the frames are saved in. Two slashes at the start stand for the folder "
@@ -101,11 +138,16 @@ OUTPUT: dict[str, Any] = {
 }
 
 
-def as_settings(*, machine_type: str, purchase: str, max_cost: float, max_hours: float) -> dict[str, object]:
+def types_of(*typed: str) -> tuple[str, ...]:
+    """Return the machine types that were typed into these fields; never empty."""
+    return texts.names(",".join(typed).lower()) or (MACHINE_TYPE_DEFAULT,)
+
+
+def as_settings(*, machine_types: Sequence[str], purchase: str, max_cost: float, max_hours: float) -> dict[str, object]:
     """Return these fields as `load_settings` takes them."""
     # RNA's numbers have 32 bits: 0.1 is 0.10000000149 there.
     return {
-        "instance_type": machine_type,
+        "instance_type": ",".join(machine_types),
         "purchase": PURCHASES[purchase],
         "max_cost": round(max_cost, 2) or "none",
         "max_hours": round(max_hours, 3),

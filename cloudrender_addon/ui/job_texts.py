@@ -89,7 +89,8 @@ def job_lines(job: JobSummary, live: Live | None, *, now: float) -> tuple[str, s
     started = "just now" if when == "now" else f"{when} ago"
     a_frame = job.cost_per_frame_usd
     cost = [] if a_frame is None else [f"{texts.money(a_frame)} a frame"]
-    return _standing(job, live, now=now), ", ".join([job.instance_type, started, *cost])
+    types = texts.any_of(texts.names(job.instance_type))
+    return _standing(job, live, now=now), ", ".join([types, started, *cost])
 
 
 def _standing(job: JobSummary, live: Live | None, *, now: float) -> str:

@@ -13,7 +13,7 @@ from ..backend.errors import CloudrenderError, ConfigError
 from . import announce, jobs_panel
 from .background import each_in_background, in_background
 from .preferences import jobs_home, preferences, settings_for
-from .properties import machine_type
+from .properties import machine_types
 from .pump import redraw
 from .session import SESSION
 
@@ -39,7 +39,7 @@ def refresh_quotes(context: Context) -> None:
     """Ask for today's prices of all recommended machines and the chosen one."""
     try:
         settings = settings_for(context)
-        chosen = machine_type(context)
+        chosen = machine_types(context)
         if not bpy.app.online_access:
             raise OFFLINE
     except CloudrenderError as error:
@@ -51,7 +51,7 @@ def refresh_quotes(context: Context) -> None:
         from ..backend.farms.factory import open_account  # noqa: PLC0415 - boto3 takes a second
         from ..backend.farms.quotes import quote  # noqa: PLC0415
 
-        names = dict.fromkeys([*(choice.name for choice in CHOICES), chosen])
+        names = dict.fromkeys([*(choice.name for choice in CHOICES), *chosen])
         return quote(open_account(settings), settings, tuple(names))
 
     in_background("quotes", ask, then=_take_quotes, failed=_no_quotes)

@@ -61,7 +61,7 @@ def _summary(rows: Any, context: Context) -> None:
         rows.label(text=error.message, icon="ERROR")
         rows.label(text=error.hint, icon="BLANK1")
         return
-    rows.label(text=f"{counted(frames)} on {properties.machine_type(context)}")
+    rows.label(text=f"{counted(frames)} on {texts.any_of(properties.machine_types(context))}")
     rows.label(text=panel_parts.estimate_text(context, frames=frames))
 
 
@@ -134,7 +134,7 @@ def _tall(layout: Any) -> Any:
 def _machine(job: DrivenJob) -> str:
     machine = job.progress.machine
     if machine is None:
-        return job.spec.settings.instance_type
+        return texts.any_of(job.spec.settings.instance_types)
     return f"{machine.offer.instance_type} in {machine.zone or machine.region}"
 
 

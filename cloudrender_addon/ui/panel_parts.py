@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 def machine_text(context: Context) -> str:
     """Write what will be rented: "g6.xlarge, spot, $0.214/h"."""
-    name, how = properties.machine_type(context), properties.purchase(context)
-    parts = [name, how.replace("-", " ").replace("on demand", "on-demand"), texts.price(SESSION.quotes.get(name), how)]
-    return ", ".join(filter(None, parts))
+    names, how = properties.machine_types(context), properties.purchase(context)
+    bought = how.replace("-", " ").replace("on demand", "on-demand")
+    price = texts.prices(map(SESSION.quotes.get, names), how)
+    return ", ".join(filter(None, [texts.any_of(names), bought, price]))
 
 
 def estimate_text(context: Context, *, frames: int) -> str:
@@ -41,12 +42,12 @@ def expectation(context: Context, *, frames: int) -> Estimate | None:
     """Return what a render of that many frames will probably take, None as long as the price is not known."""
     from ..backend.job.estimate import OVERHEAD_SECONDS, estimate  # noqa: PLC0415 - of no use before a price is known
 
-    name = properties.machine_type(context)
-    quote = SESSION.quotes.get(name)
+    names = properties.machine_types(context)
+    quote = SESSION.quotes.get(names[0])
     usd = quote.hourly_usd(properties.purchase(context)) if quote else None
     if usd is None:
         return None
-    return estimate(frames=frames, hourly_usd=usd, pace=_pace(name), overhead_seconds=OVERHEAD_SECONDS)
+    return estimate(frames=frames, hourly_usd=usd, pace=_pace(names), overhead_seconds=OVERHEAD_SECONDS)
 
 
 def frame_count(context: Context) -> int:
@@ -57,14 +58,14 @@ def frame_count(context: Context) -> int:
         return 0
 
 
-def _pace(machine_type: str) -> Pace | None:
-    """Return the pace of the latest job of the open file on such a machine, None without one."""
+def _pace(names: tuple[str, ...]) -> Pace | None:
+    """Return the pace of the latest job of the open file with the same choice of machines, None without one."""
     blend = Path(bpy.data.filepath)
     return next(
         (
             job.pace
             for job in SESSION.summaries
-            if job.instance_type == machine_type and job.blend == blend and job.pace is not None
+            if texts.names(job.instance_type) == names and job.blend == blend and job.pace is not None
         ),
         None,
     )

@@ -54,11 +54,12 @@ class _Machine(_Part):
         layout = drawing.split(self.layout)
         scene: Any = context.scene
         layout.prop(scene.cloudrender, "machine_type")
-        name = properties.machine_type(context)
+        name = properties.machine_types(context)[0]
         choice = _choice(name)
         about = layout.column(align=True)
         drawing.fact(about, "GPU", texts.gpu(choice) if choice else "Not in the list")
         drawing.fact(about, "Processor", texts.processor(choice) if choice else "Not in the list")
+        layout.prop(scene.cloudrender, "more_types", placeholder="Other Types")
         layout.prop(scene.cloudrender, "purchase")
         prices = layout.column(align=True)
         quote = SESSION.quotes.get(name)
@@ -109,6 +110,8 @@ class _Limits(_Part):
         scene: Any = context.scene
         layout.prop(scene.cloudrender, "max_cost")
         layout.prop(scene.cloudrender, "max_hours")
+        layout.prop(preferences(), "wait_minutes")
+        layout.prop(preferences(), "max_launches")
         layout.prop(preferences(), "on_quit")
 
 

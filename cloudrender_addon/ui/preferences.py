@@ -41,9 +41,12 @@ def _profiles(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
         yield texts.suggestion(profile.name, ", ".join(about))
 
 
-def _regions(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
+def _regions(_owner: object, _context: Context, typed: str) -> Iterator[str]:
+    """Suggest one more region after those that were typed, up to the last comma."""
+    names = texts.names(typed.rpartition(",")[0])
     for region, place in REGIONS.items():
-        yield texts.suggestion(region, place)
+        if region not in names:
+            yield ", ".join([*names, texts.suggestion(region, place)])
 
 
 class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Blender's naming rule
@@ -60,7 +63,8 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
     )
     region: StringProperty(  # type: ignore[valid-type]
         name="Region",
-        description="Where machines are rented: near you is faster, elsewhere may be cheaper. Empty: the profile's own",
+        description="Where machines are rented: near you is faster, elsewhere may be cheaper. Of several, with commas "
+        "between them, the next is asked when there is no machine in the first. Empty: the profile's own",
         search=_regions,
         update=fields.value_alone("region"),
         search_options={"SUGGESTION"},
@@ -100,6 +104,8 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
     default_output: StringProperty(  # type: ignore[valid-type]
         default=fields.OUTPUT_DEFAULT, options=set(compat.BLEND_RELATIVE), **fields.OUTPUT
     )
+    wait_minutes: FloatProperty(default=fields.WAIT_MINUTES_DEFAULT, **fields.WAIT_MINUTES)  # type: ignore[valid-type]
+    max_launches: IntProperty(default=fields.MAX_LAUNCHES_DEFAULT, **fields.MAX_LAUNCHES)  # type: ignore[valid-type]
     on_quit: EnumProperty(  # type: ignore[valid-type]
         name="On Quit",
         description="What becomes of a running render when you quit Blender",
@@ -143,11 +149,13 @@ def preset() -> dict[str, object]:
     return {
         **given,
         **fields.as_settings(
-            machine_type=own.default_machine_type,
+            machine_types=fields.types_of(own.default_machine_type),
             purchase=own.default_purchase,
             max_cost=own.default_max_cost,
             max_hours=own.default_max_hours,
         ),
+        "wait_minutes": round(own.wait_minutes, 2),
+        "max_launches": own.max_launches,
         "home": str(jobs_home()),
     }
 
@@ -158,7 +166,7 @@ def settings_for(context: Context) -> Settings:
 
     scene: Any = context.scene.cloudrender  # type: ignore[union-attr]
     shown = fields.as_settings(
-        machine_type=scene.machine_type,
+        machine_types=fields.types_of(scene.machine_type, scene.more_types),
         purchase=scene.purchase,
         max_cost=scene.max_cost,
         max_hours=scene.max_hours,

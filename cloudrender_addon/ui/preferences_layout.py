@@ -34,6 +34,8 @@ def draw(layout: Any, context: Context, own: Any) -> None:
     column = _section(layout, "Machine", "SYSTEM")
     for name in ("image", "ssh_user", "ssh_port"):
         column.prop(own, name)
+    column.prop(own, "wait_minutes")
+    column.prop(own, "max_launches")
     column.prop(own, "subnet", placeholder="Automatic")
     column.prop(own, "security_group", placeholder="Automatic")
     column = _section(layout, "Defaults for New Files", "FILE_BLEND")

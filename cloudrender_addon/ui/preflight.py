@@ -99,8 +99,8 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
         yield _error(lookups.OFFLINE.message, lookups.OFFLINE.hint, operator)
     if not has_picture(scene):
         yield _error("The scene has no camera", "Add one with Add > Camera, and make it active with View > Cameras")
-    yield from _machine_problems(properties.machine_type(context))
-    yield from _engine_problems(scene.render.engine, properties.machine_type(context))
+    yield from _machine_problems(properties.machine_types(context))
+    yield from _engine_problems(scene.render.engine, properties.machine_types(context))
     yield from _version_problems(bpy.app)
     try:
         properties.frame_numbers(scene, animation=animation)
@@ -118,10 +118,10 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
         )
 
 
-def _machine_problems(names: str) -> Iterator[Problem]:
+def _machine_problems(names: tuple[str, ...]) -> Iterator[Problem]:
     """Say of each type whether there can be such a machine, by its name and by the prices that were asked for."""
     listed = any(quote.on_demand_usd is not None for quote in SESSION.quotes.values())
-    for name in filter(None, map(str.strip, names.split(","))):
+    for name in names:
         quote = SESSION.quotes.get(name)
         if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", name):
             yield _error(f"{name} is not the name of a machine type", "Choose one in the Machine panel")
@@ -141,16 +141,17 @@ def _version_problems(app: Any) -> Iterator[Problem]:
         )
 
 
-def _engine_problems(engine: str, machine_type: str) -> Iterator[Problem]:
+def _engine_problems(engine: str, machine_types: tuple[str, ...]) -> Iterator[Problem]:
     label = _ENGINE_LABELS.get(engine)
+    without = [name for name in machine_types if not _has_gpu(name)]
     if label is None:
         yield _error(
             f"The render engine {engine} is not part of Blender, and not on the machine",
             "Choose Cycles, EEVEE or Workbench in the Render properties",
         )
-    elif engine != "CYCLES" and not _has_gpu(machine_type):
+    elif engine != "CYCLES" and without:
         yield _warning(
-            f"{label} needs a GPU, which {machine_type} does not have: it is slow there or fails",
+            f"{label} needs a GPU, which {without[0]} does not have: it is slow there or fails",
             "Choose a machine with a GPU, such as g4dn.xlarge, or render with Cycles",
         )
 

@@ -77,6 +77,7 @@ class CLOUDRENDER_PG_scene(bpy.types.PropertyGroup):  # noqa: N801 - Blender's n
     own_max_hours: FloatProperty(**_own(default=_UNSET))  # type: ignore[valid-type]
 
     machine_type: StringProperty(**fields.MACHINE_TYPE, **_text("machine_type"))  # type: ignore[valid-type]
+    more_types: StringProperty(update=fields.value_alone("more_types"), **fields.MORE_TYPES)  # type: ignore[valid-type]
     purchase: EnumProperty(**fields.PURCHASE, **_choice("purchase", _PURCHASES))  # type: ignore[valid-type]
     output: StringProperty(**fields.OUTPUT, options=set(compat.BLEND_RELATIVE), **_text("output"))  # type: ignore[valid-type]
     max_cost: FloatProperty(**fields.MAX_COST, **_number("max_cost"))  # type: ignore[valid-type]
@@ -99,9 +100,9 @@ class CLOUDRENDER_PG_scene(bpy.types.PropertyGroup):  # noqa: N801 - Blender's n
     )
 
 
-def machine_type(context: Context) -> str:
-    """Return the name of the machine type to rent."""
-    return str(_of(context).machine_type)
+def machine_types(context: Context) -> tuple[str, ...]:
+    """Return the names of the machine types of which one is rented, the user's favorite first; never empty."""
+    return fields.types_of(_of(context).machine_type, _of(context).more_types)
 
 
 def purchase(context: Context) -> Purchase:

@@ -11,6 +11,8 @@ from ..backend.job.status import Status
 from ..backend.job.words import clock, format_seconds, fraction_done, worth_a_word
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from ..backend.aws.choices import MachineChoice
     from ..backend.farms.quotes import Quote
     from ..backend.job import events as ev
@@ -197,6 +199,31 @@ def suggestion(name: str, about: str) -> str:
 def chosen(text: str) -> str:
     """Return the value that was typed or chosen from suggestions."""
     return text.strip().partition(_GAP)[0].strip()
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names in a text with commas between them, each once.
+
+    >>> names("g6.xlarge, g5.xlarge,, g6.xlarge")
+    ('g6.xlarge', 'g5.xlarge')
+    """
+    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+
+
+def any_of(machine_types: Sequence[str]) -> str:
+    """Write which machine type is rented, or which ones will do: "g6.xlarge or g5.xlarge", "g6.xlarge or 2 others"."""
+    first, *others = machine_types
+    if len(others) > 1:
+        return f"{first} or {len(others)} others"
+    return " or ".join(machine_types)
+
+
+def prices(quotes: Iterable[Quote | None], purchase: Purchase) -> str:
+    """Write what a machine costs that is one of these, as far as somebody knows: "$0.214/h", "$0.214 to $0.356/h"."""
+    known = sorted(usd for quote in quotes if quote and (usd := quote.hourly_usd(purchase)) is not None)
+    if not known or f"{known[0]:.3f}" == f"{known[-1]:.3f}":
+        return hourly(known[0]) if known else ""
+    return f"${known[0]:.3f} to {hourly(known[-1])}"
 
 
 def in_list(choice: MachineChoice, quote: Quote | None, purchase: Purchase) -> str:

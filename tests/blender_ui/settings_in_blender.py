@@ -63,7 +63,7 @@ def case_what_a_file_says_prevails_and_is_saved(folder: Path) -> None:
     bpy.ops.wm.read_homefile(use_factory_startup=True)
     assert scene().machine_type == "g6.xlarge"
     bpy.ops.wm.open_mainfile(filepath=str(folder / "a.blend"))
-    assert (properties.machine_type(bpy.context), properties.purchase(bpy.context)) == ("g5.xlarge", "on-demand")
+    assert (properties.machine_types(bpy.context)[0], properties.purchase(bpy.context)) == ("g5.xlarge", "on-demand")
     assert (properties.max_cost(bpy.context), properties.max_hours(bpy.context)) == (0.1, 0.5)
 
 
@@ -87,6 +87,32 @@ def case_of_a_suggestion_only_the_value_stays(_folder: Path) -> None:
         assert getattr(owner, name) == "g6.xlarge"
     own.region, own.profile = "eu-central-1    Frankfurt", "my studio    Access keys, eu-west-1"
     assert (own.region, own.profile) == ("eu-central-1", "my studio")
+
+
+def case_several_machine_types_and_regions(_folder: Path) -> None:
+    own = preferences()
+    scene().machine_type, scene().more_types = "g6.xlarge", "G5.xlarge , g6e.xlarge,g6.xlarge,"
+    assert properties.machine_types(bpy.context) == ("g6.xlarge", "g5.xlarge", "g6e.xlarge")
+    own.region, own.wait_minutes, own.max_launches = "eu-central-1, us-east-1", 0.5, 7
+    settings = preferences_room.settings_for(bpy.context)
+    assert settings.instance_types == ("g6.xlarge", "g5.xlarge", "g6e.xlarge")
+    assert settings.regions == ("eu-central-1", "us-east-1")
+    assert (settings.wait_minutes, settings.max_launches) == (0.5, 7)
+    scene().machine_type, scene().more_types = "g6.xlarge, g5.xlarge", ""
+    assert properties.machine_types(bpy.context) == ("g6.xlarge", "g5.xlarge")
+
+
+def case_a_suggestion_adds_one_more(_folder: Path) -> None:
+    fields = part("ui.fields")
+    first = next(fields._more_types(scene(), bpy.context, ""))
+    assert first.startswith("g4dn.xlarge    ")
+    added = list(fields._more_types(scene(), bpy.context, "g5.xlarge, g6"))
+    assert all(entry.startswith("g5.xlarge, ") for entry in added)
+    assert not any(entry.startswith("g5.xlarge, g5.xlarge ") for entry in added)
+    scene().more_types = next(entry for entry in added if entry.startswith("g5.xlarge, g6.xlarge "))
+    assert scene().more_types == "g5.xlarge, g6.xlarge"
+    entries = list(preferences_room._regions(None, bpy.context, "eu-central-1, us"))
+    assert "eu-central-1, us-east-1    North Virginia" in entries, entries[:3]
 
 
 def case_the_frames_of_an_image_and_of_an_animation(_folder: Path) -> None:

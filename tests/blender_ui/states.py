@@ -61,7 +61,7 @@ def reset() -> None:
     SESSION.summaries = SUMMARIES
     choose("j1")
     settings = bpy.context.scene.cloudrender
-    settings.frames, settings.custom_frames, settings.machine_type = "SCENE", "", ""
+    settings.frames, settings.custom_frames, settings.machine_type, settings.more_types = "SCENE", "", "", ""
     bpy.context.scene.frame_end = 24
     part("ui.preferences").preferences().setup_done = True
     bpy.context.preferences.system.use_online_access = True
@@ -78,7 +78,7 @@ def drive(progress: Any, *, notices: tuple[str, ...] = ()) -> Any:
         job_id="j3",
         frames=tuple(range(1, 25)),
         output=Path("/p/out"),
-        settings=SimpleNamespace(instance_type="g4dn.xlarge"),
+        settings=SimpleNamespace(instance_types=("g4dn.xlarge", "g5.xlarge")),
     )
     job = session.DrivenJob(
         folder=SimpleNamespace(), spec=spec, progress=progress, cancel=CancelToken(), notices=list(notices)
@@ -165,6 +165,7 @@ STATES: dict[str, Callable[[], Any]] = {
     "checking": checking,
     "a machine of the user's own choice": set_scene(machine_type="x2iedn.xlarge"),
     "on demand": set_scene(machine_type="g6.xlarge", purchase="SPOT_THEN_ON_DEMAND"),
+    "any of several machines": set_scene(machine_type="g6.xlarge", more_types="g5.xlarge, x2iedn.xlarge"),
     "custom frames": set_scene(frames="CUSTOM", custom_frames="1-50, 60, 70-90x2"),
     "unusable frames": set_scene(frames="CUSTOM", custom_frames="10-1"),
     **{status.value: phase(status) for status in Status if not status.terminal},

@@ -142,6 +142,30 @@ def test_a_price_is_all_that_is_billed(quote: Quote | None, purchase: str, text:
     assert texts.price(quote, purchase) == text
 
 
+@pytest.mark.parametrize(
+    ("types", "text"),
+    [
+        (("g6.xlarge",), "g6.xlarge"),
+        (("g6.xlarge", "g5.xlarge"), "g6.xlarge or g5.xlarge"),
+        (("g6.xlarge", "g5.xlarge", "g4dn.xlarge"), "g6.xlarge or 2 others"),
+    ],
+)
+def test_any_of_several_machines_will_do(types: tuple[str, ...], text: str) -> None:
+    assert texts.any_of(types) == text
+
+
+def test_several_machines_have_the_prices_that_are_known() -> None:
+    dearer = replace(QUOTE, spot_usd=0.3)
+    assert texts.prices([QUOTE], "spot") == texts.prices([QUOTE, None, QUOTE], "spot") == "$0.214/h"
+    assert texts.prices([dearer, QUOTE, replace(QUOTE, spot_usd=None)], "spot") == "$0.214 to $0.314/h"
+    assert texts.prices([None], "spot") == ""
+
+
+def test_names_with_commas_between_them() -> None:
+    assert texts.names(" g6.xlarge,g5.xlarge ,, g6.xlarge") == ("g6.xlarge", "g5.xlarge")
+    assert texts.names(" , ") == ()
+
+
 def test_an_estimate_or_what_will_tell() -> None:
     known = Estimate(hourly_usd=0.2, seconds=1500.0, usd=0.123)
     assert (texts.estimated(known), texts.short_estimate(known)) == ("About $0.12 in 25 min", "$0.12, 25 min")

@@ -105,7 +105,7 @@ class Collector:
         except OSError as error:
             raise CloudrenderError(
                 f"{file.name} cannot be written to {self.output} ({error.strerror})",
-                hint="Make room or choose another folder with -o, then render the missing frames again",
+                hint="Make room there and resume the job, or start one with another output folder",
             ) from error
 
 
