@@ -66,7 +66,7 @@ MACHINE_TYPE: dict[str, Any] = {
 }
 
 MORE_TYPES: dict[str, Any] = {
-    "name": "Or",
+    "name": "Alternatives",
     "description": "Further types that will do as well, with commas between them. The more there are, the sooner a "
     "machine is found and the longer Amazon leaves it to you",
     "search": _more_types,

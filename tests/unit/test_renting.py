@@ -186,7 +186,7 @@ def test_no_more_machines_than_allowed(folder: JobFolder) -> None:
     ended, _ = run(folder, farm)
     assert ended.status is Status.FAILED and len(farm.launched) == 2
     assert ended.frames == (1, 2) and ended.missing == (3,)
-    assert "--max-launches" in (ended.error.hint if ended.error else "")
+    assert "max launches" in (ended.error.hint if ended.error else "")
 
 
 def test_last_machine_is_on_demand_where_that_is_allowed(folder: JobFolder) -> None:
