@@ -113,8 +113,8 @@ MAX_HOURS: dict[str, Any] = {
 }
 
 WAIT_MINUTES: dict[str, Any] = {
-    "name": "Wait for Machine",
-    "description": "Minutes to go on asking while Amazon has no such machine to give. Waiting costs nothing",
+    "name": "Wait Minutes",
+    "description": "How many minutes to go on asking while Amazon has no such machine to give. Waiting costs nothing",
     "min": 0.0,
     "max": 1440.0,
     "soft_max": 240.0,

@@ -64,6 +64,19 @@ def test_the_menu_and_the_search_know_it(studio: Driver, project: Path) -> None:
     assert not complaints(studio)
 
 
+def test_alternatives_are_suggested_one_after_the_other(studio: Driver, project: Path) -> None:
+    studio.blender.start("--online-mode", str(project))
+    studio.open_tab("Cloud")
+    studio.click(*studio.find_button("more_types", "VIEW_3D", "UI", across=0.7))
+    studio.type("g5.xlarge, l40s")
+    studio.screenshot("alternatives")
+    studio.key("Down", "Return")
+    studio.settle()
+    found = studio.evaluate("bpy.context.scene.cloudrender.more_types")
+    assert found in ("g5.xlarge, g6e.xlarge", "g5.xlarge, g6e.2xlarge"), found
+    assert not complaints(studio)
+
+
 def test_preferences(studio: Driver) -> None:
     studio.blender.start("--online-mode")
     studio.evaluate(
