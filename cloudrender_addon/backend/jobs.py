@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 
 from .assets.bundle import Bundle
 from .assets.project import scan_project
+from .clock import now
 from .errors import ProjectError
 from .farms.base import Farm
 from .farms.factory import open_account, open_farm
@@ -60,7 +60,7 @@ def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:
     if not record.open:
         if len(folder.saved_frames(record.spec.output)) == len(record.spec.frames):
             return False
-        fresh = replace(record, status=Status.PENDING, started=time.time(), ended=None, launches=0)
+        fresh = replace(record, status=Status.PENDING, started=now(), ended=None, launches=0)
         folder.save(replace(fresh, failed_frames={}, suspects=()))
     folder.answer(keeper=keeper)
     return True

@@ -8,7 +8,6 @@ import contextlib
 import difflib
 import os
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ..backend.assets.concerns import preliminary_concerns
 from ..backend.atonce import Answer
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
+from ..backend.clock import now
 from ..backend.errors import CapacityError, ConfigError, ProjectError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.estimate import remembered_pace
@@ -70,7 +70,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     known.get()
     _scan(spec, ask=not arguments.yes)
     tidy_open_jobs(store, display)
-    folder = store.create(JobRecord(spec=spec, started=time.time()))
+    folder = store.create(JobRecord(spec=spec, started=now()))
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
     with folder.lock(wait_seconds=_LOCK_SECONDS):
         farm = open_farm(settings, account=account, keys=folder.keys)

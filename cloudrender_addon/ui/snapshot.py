@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
 
+from ..backend.clock import now
 from ..backend.errors import ConfigError, ProjectError
 from . import properties
 from .preferences import settings_for
@@ -53,7 +53,7 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
         settings=settings,
         snapshot=place if original else None,
     )
-    record = JobRecord(spec=spec, started=time.time())
+    record = JobRecord(spec=spec, started=now())
     folder = store.create(record)
     try:
         place.parent.mkdir(mode=0o700)

@@ -101,3 +101,24 @@ def test_a_spot_price_out_of_reach_is_no_reason_to_buy_otherwise(folder: JobFold
     farm = FakeFarm([render_all], launch_error=CloudrenderError("something else"))
     ended, _ = run(folder, farm)
     assert str(ended.error) == "something else" and not farm.launched
+
+
+@pytest.mark.parametrize("jump", [-90_000.0, 90_000.0])
+@pytest.mark.parametrize("limit", [{"max_hours": 1.0}, {"max_cost": HOURLY}])
+def test_setting_the_clock_of_this_computer_neither_ends_a_job_nor_bills_it(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch, limit: dict[str, float], jump: float
+) -> None:
+    having(folder, **limit)
+    real = time.time
+
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        monkeypatch.setattr(time, "time", lambda: real() + jump)
+        yield None
+        yield frame_event(2)
+        yield frame_event(3)
+        yield {"event": "finished"}
+
+    ended, _ = run(folder, FakeFarm([script]))
+    assert ended.status is Status.SUCCEEDED, ended.error
+    assert ended.cost_usd == pytest.approx(HOURLY / 60)

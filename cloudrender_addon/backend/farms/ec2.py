@@ -24,6 +24,7 @@ from ..aws.tags import launch_name
 from ..aws.templates import Build
 from ..aws.user_data import user_data
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import CloudError, ConfigError
 from ..ssh.keys import create_key, load_key
 from .base import Link, Machine, MachineRequest, MachineStatus, Offer
@@ -136,7 +137,7 @@ class Ec2Farm:
             group_id=None if given_group else group_id,
             instance_id=rented.id,
             zone=rented.zone,
-            launched_at=time.time(),
+            launched_at=now(),
         )
 
     def status(self, machine: Machine) -> MachineStatus:

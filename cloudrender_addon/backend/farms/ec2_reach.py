@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .. import clock
 from ..aws import instances, network
 from ..aws.instances import Instance
 from ..aws.network import INTO_PRIVATE
@@ -39,7 +40,7 @@ def look(account: Account, machine: Machine) -> Instance | None:
 def status_of(machine: Machine, instance: Instance | None) -> MachineStatus:
     """Say what a look at the machine means. EC2 may not know a new machine yet: that is STARTING, not GONE."""
     if instance is None:
-        new = time.time() - (machine.launched_at or 0.0) < _NEW_SECONDS
+        new = clock.now() - (machine.launched_at or 0.0) < _NEW_SECONDS
         return MachineStatus(state=MachineState.STARTING if new else MachineState.GONE)
     return MachineStatus(
         state=_STATES.get(instance.state, MachineState.GONE),

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
+from ..clock import now
 from ..errors import RenderError
 from ..farms.base import Offer
 from .cost import MINIMUM_BILLED_SECONDS, machine_cost
@@ -41,7 +41,7 @@ def affordable(record: JobRecord, offers: tuple[Offer, ...]) -> tuple[Offer, ...
 
 def _by_time(record: JobRecord) -> float:
     hours = record.spec.settings.max_hours
-    left: float = record.started + hours * 3600 - time.time()
+    left: float = record.started + hours * 3600 - now()
     if left <= 0:
         raise RenderError(
             f"The job reached its time limit of {hours:g} h",
@@ -54,7 +54,7 @@ def _by_money(record: JobRecord, *, hourly_usd: float, least: float) -> float:
     limit = record.spec.settings.max_cost
     if limit is None:
         return float("inf")
-    spent = record.spent_usd + (machine_cost(record.machine, until=time.time()) if record.machine else 0.0)
+    spent = record.spent_usd + (machine_cost(record.machine, until=now()) if record.machine else 0.0)
     left = (limit - spent) / hourly_usd * 3600 if hourly_usd > 0 else float("inf")
     if left <= least:
         raise RenderError(

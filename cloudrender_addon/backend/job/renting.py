@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from ..assets.bundle import Bundle
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import (
     CapacityError,
     CleanupError,
@@ -154,6 +155,6 @@ class Renting:
                 resources=(machine.instance_id or machine.request.token,),
                 hint=error.hint,
             ) from error
-        spent = ledger.record.spent_usd + machine_cost(machine, until=time.time())
+        spent = ledger.record.spent_usd + machine_cost(machine, until=now())
         ledger.save(machine=None, spent_usd=spent)
         ledger.report(ev.MachineReleased(at=time.time(), machine=machine))
