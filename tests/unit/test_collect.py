@@ -66,7 +66,7 @@ def test_a_frame_that_is_none_on_the_machine_is_set_aside_and_the_others_come(
     assert [event.frame for event in events if isinstance(event, ev.FrameFailed)] == [2]
     assert list(folder.load().failed_frames) == [2]
     assert (out / "0002.png").read_bytes() == b"of an earlier render", "it was replaced by less"
-    assert not list(out.glob("*.unchecked"))
+    assert not list(out.glob("*.cloudrender*"))
 
 
 def test_no_file_of_a_frame_gets_its_name_before_all_are_here(

@@ -16,6 +16,7 @@ from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, RecordError
 from cloudrender_addon.backend.farms.base import MachineRequest
 from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.collect import Collector
 from cloudrender_addon.backend.job.cost import machine_cost
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.frames import belongs_to_frame, format_frames, frame_stem
@@ -94,6 +95,17 @@ def test_a_frame_counts_as_saved_only_with_its_files(tmp_path: Path) -> None:
     with (folder.path / "frames.jsonl").open("a") as file:
         file.write(json.dumps({"frame": 4})[:-3])  # a line cut short by a crash
     assert sorted(folder.saved_frames(out)) == [1, 3]
+
+
+def test_what_a_killed_client_had_fetched_half_is_deleted_by_the_next(tmp_path: Path) -> None:
+    _, folder = make(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    others = ("0001.png", "setup-1.zip.part", "0009.png.cloudrender")
+    for name in (*others, "0001.png.cloudrender", "0002.png.cloudrender.part"):
+        (out / name).touch()
+    Collector(folder, frames=(1, 2), output=out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(others)
 
 
 def test_one_client_at_a_time(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from .record import SavedFrame
 
 _FETCH_TRIES = 3
 
+_UNFINISHED = ".cloudrender"
+"""What a file's name ends in until it is here and complete; ".part" follows while it is being fetched."""
+
 
 class Collector:
     """Fetches frames into one output folder, each once; knows what is already there.
@@ -32,6 +35,7 @@ class Collector:
         self._wanted = frozenset(frames)
         self.output = output
         self.saved = {n: s for n, s in folder.saved_frames(output).items() if n in self._wanted}
+        self._forget_unfinished()
         self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
         self._broken: set[int] = set()
 
@@ -78,6 +82,16 @@ class Collector:
         self._owners.update({file.name.casefold(): frame for file in files})
         return saved
 
+    def _forget_unfinished(self) -> None:
+        """Delete what clients before this one had half here when they died."""
+        missing = self._wanted - self.saved.keys()
+        for path in self.output.glob(f"*{_UNFINISHED}*"):
+            name = path.name.removesuffix(".part").removesuffix(_UNFINISHED)
+            if any(belongs_to_frame(name, frame) for frame in missing):
+                # Not worth an error: whoever fetches this frame writes it anew.
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def _fetch(self, link: Link, file: RemoteFile, *, cancel: CancelToken) -> None:
         """Bring a file here and look at it; one that is damaged is fetched again, as that may be the way's fault."""
         for attempt in range(1, _FETCH_TRIES + 1):
@@ -96,7 +110,7 @@ class Collector:
                 return
 
     def _unchecked(self, file: RemoteFile) -> Path:
-        return self.output / f"{file.name}.unchecked"
+        return self.output / f"{file.name}{_UNFINISHED}"
 
     @contextlib.contextmanager
     def _disk(self, file: RemoteFile) -> Iterator[None]:
