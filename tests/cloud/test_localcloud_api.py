@@ -272,6 +272,30 @@ def test_throttling_is_overcome_by_retries_and_counted(cloud: Cloud) -> None:
     assert cloud.calls == [("ec2", "DescribeRegions")] * 3
 
 
+@pytest.mark.parametrize(("answered", "made"), [(False, 0), (True, 1)])
+def test_a_client_can_be_killed_at_a_call_before_or_after_it_is_done(cloud: Cloud, answered: bool, made: int) -> None:
+    ec2 = cloud.client("ec2", config=NO_RETRIES)
+    seen: list[int] = []
+
+    def act() -> bool:
+        seen.append(len(ec2.describe_key_pairs()["KeyPairs"]))
+        return True
+
+    cloud.faults.at_call("ImportKeyPair", act, answered=answered)
+    if answered:
+        ec2.import_key_pair(KeyName="a", PublicKeyMaterial=new_key()[1].encode())
+    else:
+        with pytest.raises(ClientError):
+            ec2.import_key_pair(KeyName="a", PublicKeyMaterial=new_key()[1].encode())
+    assert seen == [made] and len(ec2.describe_key_pairs()["KeyPairs"]) == made
+    cloud.faults.at_call("*", act, nth=2)
+    ec2.describe_volumes()
+    with pytest.raises(ClientError):
+        ec2.describe_volumes()
+    if made:
+        ec2.delete_key_pair(KeyName="a")
+
+
 def test_a_call_can_be_slow(cloud: Cloud) -> None:
     spec.parse("delay=DescribeRegions:0.3")(cloud)
     began = time.monotonic()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.localcloud.cloud import Cloud
-from tests.localcloud.mirror import Mirror, installed_blenders
+from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
 
 VERSIONS = ("4.2.23", "5.0.1")
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -39,7 +39,9 @@ def blender(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param not in installed_blenders():
         pytest.skip(f"scripts/get-blender.sh {request.param} has not been run")
     series = request.param.rpartition(".")[0]
-    archive = Mirror(installed_blenders()).get(f"/Blender{series}/blender-{request.param}-linux-x64.tar.xz")[2]
+    archive = Mirror(launcher_scripts(installed_blenders())).get(
+        f"/Blender{series}/blender-{request.param}-linux-x64.tar.xz"
+    )[2]
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path / "release")  # noqa: S202 - our own archive; Python 3.11.2 has no `filter`
     return tmp_path / "release" / f"blender-{request.param}-linux-x64" / "blender"
@@ -84,7 +86,7 @@ def test_only_complete_blenders_are_offered(tmp_path: Path) -> None:
     (cache / "bpy-5.0.1").mkdir()
     (cache / "bpy-5.0.1" / ".complete").touch()
     assert installed_blenders({"XDG_CACHE_HOME": str(tmp_path)}) == {"5.0.1": cache / "bpy-5.0.1"}
-    assert Mirror(installed_blenders({"XDG_CACHE_HOME": str(tmp_path)})).get("/Blender4.2/")[0] == 404
+    assert Mirror(launcher_scripts(installed_blenders({"XDG_CACHE_HOME": str(tmp_path)}))).get("/Blender4.2/")[0] == 404
 
 
 def test_the_wheel_of_4_3_0_stands_for_the_blender_with_a_window(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_the_wheel_of_4_3_0_stands_for_the_blender_with_a_window(tmp_path: Path)
     (wheel / ".complete").touch()
     blenders = installed_blenders({"XDG_CACHE_HOME": str(tmp_path)})
     assert blenders == {"4.3.0": wheel, "4.3.2": wheel}
-    archive = Mirror(blenders).get("/Blender4.3/blender-4.3.2-linux-x64.tar.xz")[2]
+    archive = Mirror(launcher_scripts(blenders)).get("/Blender4.3/blender-4.3.2-linux-x64.tar.xz")[2]
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path)  # noqa: S202 - our own archive
     (wheel / "bin").mkdir()

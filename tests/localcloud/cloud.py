@@ -19,7 +19,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.localcloud.frames import FrameWatch
 from tests.localcloud.front import Action, Front
 from tests.localcloud.lifecycle import Lifecycle
 from tests.localcloud.machine import Machine, Order
-from tests.localcloud.mirror import Mirror, installed_blenders
+from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
 from tests.localcloud.moto_import import import_moto, without_aws_settings
 from tests.localcloud.quotas import Quotas
 from tests.localcloud.rights import Rights
@@ -46,9 +46,17 @@ class Cloud:
     (seconds). `ssh_delay` (seconds from boot until the SSH port opens), `disk_mb` (None, or the size of a disk that
     can be filled: see small_disk.py) and `gpu` (False: GPU types come without a working driver) may be changed at any
     time, and hold for machines launched from then on. `keep` leaves the machines' folders on disk.
+    `blenders` are offered for download (see `Mirror`); None: those that are installed.
     """
 
-    def __init__(self, *, boot_delay: float = 0.0, visible_after: float = 0.0, keep: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        boot_delay: float = 0.0,
+        visible_after: float = 0.0,
+        keep: bool = False,
+        blenders: Mapping[str, str] | None = None,
+    ) -> None:
         self.ssh_delay = 0.0
         self.disk_mb: int | None = None
         self.gpu = True
@@ -59,6 +67,7 @@ class Cloud:
         self._boot_delay = boot_delay
         self._visible_after = visible_after
         self._keep = keep
+        self._blenders = blenders
         self._watches: list[FrameWatch] = []
         self._undo = contextlib.ExitStack()
 
@@ -75,7 +84,7 @@ class Cloud:
             self._lifecycle = Lifecycle(build=self._build, release=Instance.terminate, boot_delay=self._boot_delay)
             undo.enter_context(behaviour.installed(self._lifecycle, visible_after=self._visible_after))
             undo.callback(self._lifecycle.close)
-            mirror = Mirror(installed_blenders())
+            mirror = Mirror(launcher_scripts(installed_blenders()) if self._blenders is None else self._blenders)
             self._front = Front(faults=self.faults, rights=self.rights, quotas=self.quotas, mirror=mirror)
             undo.callback(self._front.close)
             undo.callback(lambda: [watch.stop() for watch in self._watches])

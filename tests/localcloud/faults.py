@@ -110,12 +110,23 @@ class _Rule:
     when: Callable[[Call], bool] = lambda call: True
 
 
+@dataclass(kw_only=True)
+class _Mark:
+    action: str
+    act: Callable[[], bool]
+    left: int
+    answered: bool
+
+
 class Faults:
     """The faults that wait for their call. Safe to add to while calls come in."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
+        self._marks: list[_Mark] = []
         self._lock = threading.Lock()
+        self.given = 0
+        """How many calls were answered with an error so far."""
 
     def api(self, action: str, code: str, *, times: int = 1, message: str | None = None) -> None:
         """Answer the next `times` calls of `action` ("RunInstances", or "*" for every call) with this error.
@@ -148,10 +159,31 @@ class Faults:
         rule.when = there
         self._add(rule)
 
+    def at_call(self, action: str, act: Callable[[], bool], *, nth: int = 1, answered: bool = False) -> None:
+        """Call `act` once, at the n-th call of `action` from now on ("*": of any action).
+
+        It happens as the call arrives, which is lost (nothing is done about it) if `act` returns True. Or, `answered`,
+        when it has been done and the caller waits for the answer.
+        """
+        with self._lock:
+            self._marks.append(_Mark(action=action, act=act, left=nth, answered=answered))
+
     def clear(self) -> None:
         """Forget all faults that have not happened yet."""
         with self._lock:
             self._rules.clear()
+            self._marks.clear()
+
+    def passing(self, call: Call, *, answered: bool) -> bool:
+        """Do what was to be done at this call; tell whether the call is lost by it."""
+        with self._lock:
+            mine = [m for m in self._marks if m.answered == answered and m.action in (ANY, call.action)]
+            for mark in mine:
+                mark.left -= 1
+            self._marks = [mark for mark in self._marks if mark.left > 0]
+        due = [mark for mark in mine if mark.left == 0]
+        lost = [mark.act() for mark in due]
+        return any(lost)
 
     def answer(self, call: Call) -> tuple[int, str, bytes] | None:
         """Return status, content type and body if a fault answers this call, None if it may pass."""
@@ -161,6 +193,7 @@ class Faults:
         time.sleep(rule.delay)
         if rule.code is None:
             return None
+        self.given += 1
         code = rule.code or _THROTTLE[call.protocol]
         if rule.action == ANY:
             code = _SPOKEN[call.protocol].get(code, code)

@@ -47,6 +47,7 @@ class Front:
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.calls: list[Action] = []
+        self._faults = faults
         self._answerers = (faults.answer, rights.answer, quotas.answer)
 
         def refuse(launches: Sequence[Call]) -> list[Answer | None]:
@@ -84,6 +85,13 @@ class Front:
         if call is None:
             return self._moto(environ, start)
         self.calls.append(Action(call.service, call.action))
+        if self._faults.passing(call, answered=False):
+            return _send(start, HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"")
+        body = self._answer_call(call, environ, start)
+        self._faults.passing(call, answered=True)
+        return body
+
+    def _answer_call(self, call: Call, environ: Environ, start: Start) -> Iterable[bytes]:
         for answerer in self._answerers:
             if answer := answerer(call):
                 return _send(start, *answer)

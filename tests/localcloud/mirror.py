@@ -43,10 +43,18 @@ def launcher_script(version: str, environment: Path) -> str:
     return f'#!/bin/sh\nexec {python} -I {shlex.quote(str(_LAUNCHER))} {version} "$0" "$@"\n'
 
 
-class Mirror:
-    """Answers with what is at a path of the release site. Archives are made when first asked for."""
+def launcher_scripts(blenders: Mapping[str, Path]) -> dict[str, str]:
+    """Return what a `Mirror` offers of these Blenders: version → its `blender` script."""
+    return {version: launcher_script(version, environment) for version, environment in blenders.items()}
 
-    def __init__(self, blenders: Mapping[str, Path]) -> None:
+
+class Mirror:
+    """Answers with what is at a path of the release site. Archives are made when first asked for.
+
+    `blenders` are those there are: version → the text of the script that is `blender` in its archive.
+    """
+
+    def __init__(self, blenders: Mapping[str, str]) -> None:
         self._blenders = dict(blenders)
         self._archives: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -70,7 +78,7 @@ class Mirror:
     def _archive(self, version: str) -> bytes:
         with self._lock:
             if version not in self._archives:
-                self._archives[version] = _pack(version, launcher_script(version, self._blenders[version]))
+                self._archives[version] = _pack(version, self._blenders[version])
             return self._archives[version]
 
     def _checksums(self, version: str) -> bytes:
