@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets.
 PYTHON ?=
+N ?= 100
+SEED ?= 1
 BIN := .venv/bin
 export PYTHON
 
@@ -21,6 +23,9 @@ test-unit: setup ## run the quick tests only
 
 test-gui: setup blenders blender-gui ## run the tests by mouse and keyboard in a Blender with a window (needs root, Debian)
 	@$(BIN)/pytest tests/gui
+
+campaign: setup ## run N jobs through random faults, from seed SEED on (make campaign N=500 SEED=1)
+	@$(BIN)/python -m tests.campaign $(N) $(SEED)
 
 lint: setup ## check style: Python, shell, formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -60,5 +65,5 @@ blenders:
 blender-gui:
 	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
 
-.PHONY: help setup demo test test-unit test-gui lint types bench build repo smoke-aws lock clean blender blenders blender-gui
+.PHONY: help setup demo campaign test test-unit test-gui lint types bench build repo smoke-aws lock clean blender blenders blender-gui
 .DEFAULT_GOAL := help

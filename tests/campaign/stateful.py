@@ -1,0 +1,499 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may befall a job, as the rules of a hypothesis state machine: one machine is one job from its start to its end.
+
+Which rules apply follows from what was done, never from how far the job happens to be: so a seed always gives the same
+sequence of faults, whatever the computer is busy with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from cloudrender_addon.backend.aws.codes import CODES
+from cloudrender_addon.backend.job.status import Status
+from tests.campaign import verdict
+from tests.campaign.fast_blender import Misbehaviour
+from tests.campaign.one_job import Death, OneJob, Order, Violation, one_job
+from tests.localcloud.machine import Machine
+
+MOST_STEPS = 6
+LAUNCH = ("RunInstances", "CreateFleet")
+_OTHER_CALLS = (
+    *("AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "DeleteKeyPair", "DeleteSecurityGroup"),
+    *("DescribeImages", "DescribeInstances", "DescribeInstanceTypes", "DescribeKeyPairs", "DescribeSecurityGroups"),
+    *("DescribeSpotPriceHistory", "DescribeSubnets", "DescribeVolumes", "GetParameter", "ImportKeyPair"),
+    "TerminateInstances",
+)
+_PASSING = ("InternalError", "RequestLimitExceeded", "Unavailable")
+"""Errors after which botocore repeats the call by itself: three times are not to be noticed."""
+
+_GONE_SECONDS = 75.0
+
+
+_statuses = st.sampled_from([status.value for status in Status])
+_deaths = st.one_of(
+    st.builds(Death, kind=st.sampled_from(["call", "answer"]), value=st.integers(1, 16)),
+    st.builds(Death, kind=st.sampled_from(["before", "after"]), value=_statuses),
+    st.builds(Death, kind=st.just("frames"), value=st.integers(1, 5)),
+    st.builds(Death, kind=st.just("seconds"), value=st.floats(0.1, 4.0).map(lambda s: round(s, 1))),
+)
+_clocks = st.sampled_from([*[None] * 9, -90000.0, -3600.0, 600.0, 40000.0])
+
+
+@st.composite
+def _orders(draw: st.DrawFn) -> Order:
+    count = draw(st.integers(3, 12))
+    first = draw(st.integers(1, 300))
+    bad = {}
+    if draw(st.integers(0, 3)) == 3:
+        frame = st.integers(first, first + count - 1)
+        bad = draw(st.dictionaries(frame, st.sampled_from(list(Misbehaviour)), min_size=1, max_size=2))
+    return Order(
+        first=first,
+        count=count,
+        seconds=draw(st.sampled_from([0.02, 0.2, 0.5])),
+        misbehaviours=bad,
+        boot_delay=draw(st.sampled_from([0.0, 0.0, 0.5])),
+        visible_after=draw(st.sampled_from([0.0, 0.0, 1.5])),
+        ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
+        max_cost=draw(st.sampled_from([None, None, 0.01])),
+        purchase=draw(st.sampled_from(["spot", "spot", "spot-then-on-demand", "on-demand"])),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one job. `lost` frames are neither here nor named by an error; `left` machines still run."""
+
+    seed: int
+    violation: str
+    story: tuple[str, ...]
+    faults: Counter[str]
+    asked: int
+    here: int
+    lost: int
+    rendered: int
+    machines: int
+    left: int
+    seconds: float
+
+
+class Campaign(RuleBasedStateMachine):
+    """One job. What is found is kept in `violation`: nothing is raised, as hypothesis would run the job once more."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.violation = ""
+        self.driving = False
+        self._stack = contextlib.ExitStack()
+        self._job: OneJob | None = None
+        self._steps = 0
+        self._ending = ""
+        self._insist = False
+        self._hung = False
+        self._launch_faults: Counter[str] = Counter()
+
+    @property
+    def job(self) -> OneJob:
+        assert self._job is not None
+        return self._job
+
+    # -- the start -----------------------------------------------------------------------------------------
+
+    @initialize(
+        begin=st.integers(0, 99),
+        order=_orders(),
+        death=st.none() | st.none() | _deaths,
+        clock=_clocks,
+        steps=st.integers(0, MOST_STEPS),
+        ending=st.sampled_from(["attach", "attach", "never again", "cancel", "another render"]),
+        insist=st.booleans(),
+    )
+    def start(
+        self,
+        *,
+        begin: int,
+        order: Order,
+        death: Death | None,
+        clock: float | None,
+        steps: int,
+        ending: str,
+        insist: bool,
+    ) -> None:
+        """Render; the client may be killed at some moment."""
+        # Hypothesis tries the plainest sequence first, and some more than it is asked for: not worth a job each.
+        if not begin or self.finished:
+            return
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
+        self._steps, self._ending, self._insist = steps, ending, insist
+
+        def act() -> None:
+            self._job = self._stack.enter_context(one_job(order, folder))
+            self.job.tell(f"{order}")
+            self._count_day(order)
+            self._drive(*self._render_words(), death=death, clock=clock)
+
+        self._try(act)
+
+    def _count_day(self, order: Order) -> None:
+        job = self.job
+        if order.visible_after:
+            job.faults["eventual consistency"] += 1
+        if order.ssh_delay:
+            job.faults["refused connections"] += 1
+        for how in order.misbehaviours.values():
+            job.faults[f"frame: {how}"] += 1
+        if any(how is not Misbehaviour.CRASH_ONCE for how in order.misbehaviours.values()):
+            job.excuses.add("frames")
+        if order.max_cost:
+            job.excuses.add("cost")
+
+    def _render_words(self) -> list[str]:
+        frames = self.job.order.frames
+        return ["--json", "-a", "-s", str(frames[0]), "-e", str(frames[-1])]
+
+    # -- what the user does --------------------------------------------------------------------------------
+
+    @precondition(lambda self: self._steps and not self.driving)
+    @rule(death=st.none() | _deaths, clock=_clocks)
+    def attach(self, death: Death | None, clock: float | None) -> None:
+        """The next start goes on with the job."""
+
+        def act() -> None:
+            if self.job.job is None:
+                self._drive(*self._render_words(), death=death, clock=clock)
+            else:
+                self._drive("attach", self.job.job, "--json", death=death, clock=clock)
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps and not self.driving)
+    @rule(words=st.sampled_from(["jobs", "fetch"]))
+    def look(self, words: str) -> None:
+        """Somebody only looks."""
+
+        def act() -> None:
+            if self.job.job:
+                self.job.run(words, *([self.job.job] if words == "fetch" else []))
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps and not self.driving)
+    @rule()
+    def another_render(self) -> None:
+        """Another job is rendered from the same computer."""
+        self._try(self._another_render)
+
+    @precondition(lambda self: self._steps and self.driving)
+    @rule(words=st.sampled_from(["attach", "fetch", "clean-up", "jobs"]))
+    def second_client(self, words: str) -> None:
+        """A second client is refused, and disturbs nothing."""
+
+        def act() -> None:
+            job, driver = self.job, self.job.driver
+            job.await_(lambda: job.job)
+            if driver is None or not driver.alive or job.job is None:
+                return
+            job.inject("second client", f"a second client comes: {words}")
+            other = job.run(words, *{"clean-up": ["-y"], "jobs": []}.get(words, [job.job]))
+            # A driver that has let go of the job only tells of its end.
+            refused = "another cloudrender" in other.said or "is complete" in other.said
+            if words in ("attach", "fetch") and driver.alive and not refused:
+                raise Violation(f"the second client was not refused: {other.said}")
+            if words in ("clean-up", "jobs") and other.process.returncode != 0 and not job.excuses:
+                raise Violation(f"{words} beside the driver failed: {other.said}")
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps and self.driving)
+    @rule(how=st.sampled_from(["Ctrl-C", "cancel"]), after=st.floats(0.0, 3.0))
+    def cancel(self, how: str, after: float) -> None:
+        """The user wants the job ended."""
+
+        def act() -> None:
+            job, driver = self.job, self.job.driver
+            job.await_(lambda: False, seconds=after)
+            if driver is None or not driver.alive or job.job is None:
+                return
+            job.excuses.add("cancelled")
+            job.inject("cancelled", f"the user ends the job: {how}")
+            if how == "Ctrl-C":
+                driver.process.send_signal(2)
+            else:
+                job.run("cancel", job.job)
+            job.tell(f"  the client's exit code {driver.wait()}")
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps and self.driving)
+    @rule(death=_deaths.filter(lambda death: death.kind in ("frames", "seconds")))
+    def kill(self, death: Death) -> None:
+        """The client is killed."""
+
+        def act() -> None:
+            self.driving = False
+            if self.job.driver and self.job.driver.alive:
+                self.job.die(self.job.driver, death)
+
+        self._try(act)
+
+    # -- what the cloud does -------------------------------------------------------------------------------
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5), seconds=st.sampled_from([3.0, 8.0, 120.0]))
+    def notice(self, frames: int, seconds: float) -> None:
+        """A spot machine is taken back with a notice."""
+        self._befall("notice", frames, f"gets the notice of {seconds:g} s", lambda m: self._interrupt(m, seconds))
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5))
+    def machine_killed(self, frames: int) -> None:
+        """A spot machine is gone without notice."""
+        self._befall("machine killed", frames, "is gone without notice", self._kill_machine)
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5))
+    def cut(self, frames: int) -> None:
+        """The connections to a machine break."""
+        self._befall("cut connections", frames, "loses its connections", Machine.cut_links)
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5))
+    def hang(self, frames: int) -> None:
+        """A machine freezes."""
+
+        def freeze(machine: Machine) -> None:
+            self._hung = True
+            machine.hang()
+
+        self._befall("hung machine", frames, "freezes", freeze)
+
+    def _befall(self, kind: str, frames: int, what: str, act: Callable[[Machine], object]) -> None:
+        """Do something to the newest machine once it has finished that many frames."""
+
+        def wait_and_act() -> None:
+            job = self.job
+            job.await_(lambda: (m := job.newest_machine()) and m.running_at and m.frames >= frames)
+            machine = job.newest_machine()
+            if machine and machine.running_at and not machine.ended_at:
+                if kind in ("notice", "machine killed") and not machine.order.spot:
+                    return
+                job.inject(kind, f"the machine {machine.id} with {machine.frames} frames {what}")
+                act(machine)
+
+        self._try(wait_and_act)
+
+    def _interrupt(self, machine: Machine, seconds: float) -> None:
+        self.job.cloud.interrupt(machine, notice=seconds)
+
+    def _kill_machine(self, machine: Machine) -> None:
+        self.job.cloud.kill(machine)
+
+    @precondition(lambda self: self._steps)
+    @rule(code=st.sampled_from(sorted(CODES)), times=st.integers(1, 9))
+    def launch_error(self, code: str, times: int) -> None:
+        """The next launches are refused."""
+
+        def act() -> None:
+            self.job.inject("launch error", f"the next {times} launches are answered {code}")
+            for action in LAUNCH:
+                self.job.cloud.faults.api(action, code, times=times)
+            self._excuse_error("launch", code, times)
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps)
+    @rule(action=st.sampled_from(_OTHER_CALLS), code=st.sampled_from(_PASSING), times=st.integers(1, 6))
+    def api_error(self, action: str, code: str, times: int) -> None:
+        """The API is out of order for a while, or finds that it is asked too much."""
+
+        def act() -> None:
+            kind = "throttling" if code == "RequestLimitExceeded" else "API error"
+            self.job.inject(kind, f"the next {times} calls of {action} are answered {code}")
+            if kind == "throttling":
+                self.job.cloud.faults.throttle(action, times=times)
+            else:
+                self.job.cloud.faults.api(action, code, times=times)
+            self._excuse_error(action, code, times)
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps)
+    @rule(action=st.sampled_from((*LAUNCH, *_OTHER_CALLS)), seconds=st.sampled_from([0.5, 2.0]))
+    def slow_answer(self, action: str, seconds: float) -> None:
+        """A call takes its time."""
+
+        def act() -> None:
+            self.job.inject("slow answer", f"the next call of {action} takes {seconds:g} s longer")
+            self.job.cloud.faults.delay(action, seconds)
+
+        self._try(act)
+
+    @rule(seconds=st.sampled_from([0.0, 0.2, 1.0]))
+    def time_passes(self, seconds: float) -> None:
+        """Nothing happens."""
+        if self._steps:
+            self._try(lambda: time.sleep(seconds))
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Let the job come to its end in the way that was drawn, and judge it."""
+        try:
+            if self._job is not None and not self.violation:
+                self._steps = 1
+                self._try(self._end)
+        finally:
+            self.outcome = self._outcome() if self._job is not None else None
+            self._stack.close()
+
+    def _end(self) -> None:
+        job = self.job
+        if self.driving and job.driver:
+            job.tell(f"the client ends with exit code {job.driver.wait()}")
+        elif self._ending == "never again":
+            self._never_again()
+        elif self._ending == "another render":
+            self._another_render()
+        elif self._ending == "cancel" and job.job:
+            job.excuses.add("cancelled")
+            job.run("cancel", job.job)
+        elif job.job:
+            job.run("attach", job.job, "--json")
+        job.cloud.faults.clear()
+        job.tell("no more faults")
+        if any(record["machine"] or record["status"] == "cleaning up" for record in job.records().values()):
+            job.excuses.add("cancelled")
+            job.run("clean-up", "-y")
+        for name, record in job.records().items():
+            if record["status"] not in ("succeeded", "failed", "cancelled"):
+                self._conclude(name)
+        if self._insist and job.job:
+            self._conclude(job.job)
+        if job.job is None:
+            job.tell("the client was killed before there was a job")
+            return
+        self._judge()
+
+    def _conclude(self, name: str) -> None:
+        """Go on with a job when all faults are over: nothing but its frames and the limits can stop it then."""
+        self.job.excuses -= {"aws", "cancelled", "machines"}
+        self._hung = False
+        ended = self.job.run("attach", name, "--json")
+        if self.job.records()[name]["launches"] >= 4:
+            self.job.excuses.add("machines")
+        if ended.process.returncode != 0 and not self.job.excuses:
+            raise Violation(f"without any fault the job did not come to a good end: {ended.said[-2000:]}")
+
+    def _judge(self) -> None:
+        job = self.job
+        first = job.records()[str(job.job)]
+        if first["launches"] >= 4:
+            job.excuses.add("machines")
+        found = verdict.check_frames(job)
+        here = f"{len(found)} of {job.order.count} frames are here"
+        job.tell(f"{here}; {first['status']}: {first['error'] or 'no error'}")
+        verdict.check_records_are_closed(job)
+        verdict.check_nothing_is_left(job)
+        verdict.check_missing_are_named(job, found)
+        verdict.check_cost(job)
+
+    def _never_again(self) -> None:
+        job = self.job
+        job.inject("client never started again", "nobody starts the client again")
+        deadline = time.monotonic() + _GONE_SECONDS
+        while alive := [machine.id for machine in job.cloud.machines if machine.ended_at is None]:
+            if self._hung:  # its own switch is frozen as well: only a client can end it
+                break
+            if time.monotonic() > deadline:
+                raise Violation(f"with no client the machine {', '.join(alive)} still runs after {_GONE_SECONDS:g} s")
+            time.sleep(0.1)
+
+    def _another_render(self) -> None:
+        job = self.job
+        job.faults["another render"] += 1
+        other = job.run("--json", "-f", "9", "-o", "elsewhere")
+        if other.process.returncode != 0 and not job.excuses:
+            raise Violation(f"another render failed: {other.said[-2000:]}")
+
+    # -- helpers -------------------------------------------------------------------------------------------
+
+    def _drive(self, *words: str, death: Death | None, clock: float | None) -> None:
+        self.driving = death is None
+        if self.job.clock:  # a client that did not see the clock being set has nothing but it to go by
+            self.job.excuses.add("clock")
+        client = self.job.start(*words, death=death, clock=clock)
+        self.job.driver = client if death is None else None
+
+    def _excuse_error(self, action: str, code: str, times: int) -> None:
+        self._launch_faults[action] += times
+        if code not in _PASSING or self._launch_faults[action] > 3:
+            self.job.excuses.add("aws")
+
+    def _try(self, act: Callable[[], None]) -> None:
+        if self.violation or (self._job is not None and not self._steps):
+            return
+        self._steps -= self._job is not None
+        try:
+            act()
+        except Violation as found:
+            self.violation = str(found)
+        except Exception:  # noqa: BLE001  whatever it is, the seed and the story must be told
+            self.violation = traceback.format_exc()
+
+    def _outcome(self) -> Outcome:
+        job = self.job
+        here = len(set(job.order.frames) & {int(path.stem) for path in job.out.glob("*.png") if path.stem.isdigit()})
+        record: dict[str, Any] = job.records().get(str(job.job), {})
+        named = job.order.count - here if record.get("error") or not record else 0
+        return Outcome(
+            seed=0,
+            violation=self.violation,
+            story=tuple(job.story),
+            faults=job.faults,
+            asked=job.order.count,
+            here=here,
+            lost=job.order.count - here - named,
+            rendered=sum(machine.frames for machine in job.cloud.machines),
+            machines=len(job.cloud.machines),
+            left=sum(machine.ended_at is None for machine in job.cloud.machines),
+            seconds=time.monotonic() - job.began,
+        )
+
+
+def run_job(number: int) -> Outcome:
+    """Run the job of this seed."""
+    outcomes: list[Outcome] = []
+
+    class Once(Campaign):
+        def teardown(self) -> None:
+            super().teardown()
+            if self.outcome is not None:
+                outcomes.append(self.outcome)
+                Once.finished = True
+
+    plain = settings(
+        max_examples=9,  # one of them is a job; from ten on hypothesis would prefer short sequences
+        stateful_step_count=MOST_STEPS,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(number)(Once), settings=plain)
+    (outcome,) = outcomes
+    return Outcome(**{**vars(outcome), "seed": number})
