@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudrender-bench-")))
         for frames in options.frames:
             project = folder / f"project-{frames}"
-            _make_scene(project, frames=frames, samples=options.samples)
+            make_scene(project, frames=frames, samples=options.samples)
             plain, cloud = [], []
             for _ in range(options.runs):
                 plain.append(_plain(project, folder / "plain", frames=frames))
@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> None:
             _report(frames, plain, cloud)
 
 
-def _make_scene(project: Path, *, frames: int, samples: int) -> None:
+def make_scene(project: Path, *, frames: int, samples: int) -> None:
+    """Make a project with sample.blend in it."""
     command = [BLENDER_PYTHON, ROOT / "samples" / "make_sample.py", project, "--frames", frames, "--samples", samples]
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
 
