@@ -17,8 +17,10 @@ from typing import Any
 
 from tests.campaign.fast_blender import VERSION, Misbehaviour, script
 from tests.cloud.command import ROOT, project_in
+from tests.localcloud import small_disk
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
+from tests.localcloud.spec import FILLABLE_MB
 
 CLIENT = Path(__file__).resolve().parent / "client.py"
 HANG_HOURS = 0.006
@@ -38,8 +40,8 @@ class Violation(Exception):
 class Order:
     """What the user asks for and what kind of day it is. `frames` misbehave as told; `seconds` is for each frame.
 
-    `boot_delay`, `visible_after`, `ssh_delay`: see `Cloud`. `max_cost` is in USD. A machine lives
-    `lease_seconds` without work and client.
+    `boot_delay`, `visible_after`, `ssh_delay`: see `Cloud`; with a `small_disk` machines have
+    one that can be filled. `max_cost` is in USD. A machine lives `lease_seconds` without work and client.
     """
 
     first: int
@@ -51,6 +53,7 @@ class Order:
     ssh_delay: float = 0.0
     max_cost: float | None = None
     purchase: str = "spot"
+    small_disk: bool = False
     lease_seconds: float = 9.0
 
     @property
@@ -269,6 +272,8 @@ def one_job(order: Order, folder: Path) -> Iterator[OneJob]:
         project_in(folder) as project,
     ):
         cloud.ssh_delay = order.ssh_delay
+        if order.small_disk and small_disk.available():
+            cloud.disk_mb = FILLABLE_MB
         plan = {"seconds": order.seconds, "frames": {str(frame): how for frame, how in order.misbehaviours.items()}}
         (project.path / "renderer.json").write_text(json.dumps(plan), encoding="utf-8")
         job = OneJob(order=order, folder=folder, cloud=cloud, project=project.path)

@@ -26,6 +26,7 @@ from cloudrender_addon.backend.job.status import Status
 from tests.campaign import verdict
 from tests.campaign.fast_blender import Misbehaviour
 from tests.campaign.one_job import Death, OneJob, Order, Violation, one_job
+from tests.localcloud import small_disk
 from tests.localcloud.machine import Machine
 
 MOST_STEPS = 6
@@ -69,6 +70,7 @@ def _orders(draw: st.DrawFn) -> Order:
         visible_after=draw(st.sampled_from([0.0, 0.0, 1.5])),
         ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
         max_cost=draw(st.sampled_from([None, None, 0.01])),
+        small_disk=draw(st.sampled_from([False, False, True])),
         purchase=draw(st.sampled_from(["spot", "spot", "spot-then-on-demand", "on-demand"])),
     )
 
@@ -105,6 +107,8 @@ class Campaign(RuleBasedStateMachine):
         self._ending = ""
         self._insist = False
         self._hung = False
+        self._damaged = 0
+        self.small_disk = False
         self._launch_faults: Counter[str] = Counter()
 
     @property
@@ -121,7 +125,7 @@ class Campaign(RuleBasedStateMachine):
         clock=_clocks,
         steps=st.integers(0, MOST_STEPS),
         ending=st.sampled_from(["attach", "attach", "never again", "cancel", "another render"]),
-        insist=st.booleans(),
+        insist=st.sampled_from([True, True, True, False]),
     )
     def start(
         self,
@@ -140,6 +144,7 @@ class Campaign(RuleBasedStateMachine):
             return
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-")))
         self._steps, self._ending, self._insist = steps, ending, insist
+        self.small_disk = order.small_disk and small_disk.available()
 
         def act() -> None:
             self._job = self._stack.enter_context(one_job(order, folder))
@@ -282,6 +287,42 @@ class Campaign(RuleBasedStateMachine):
 
         self._befall("hung machine", frames, "freezes", freeze)
 
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5))
+    def rebalance(self, frames: int) -> None:
+        """A spot machine is told that it is likely to be taken back; nothing follows."""
+        self._befall("rebalance", frames, "is told that it may be taken back", self.job.cloud.recommend)
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5), files=st.integers(1, 2))
+    def corrupt(self, frames: int, files: int) -> None:
+        """Files arrive with other bytes than they have; a file is tried three times."""
+
+        def damage(machine: Machine) -> None:
+            self._damaged += files
+            if self._damaged >= 3:
+                self.job.excuses.add("transfer")
+            machine.damage_transfers(files)
+
+        self._befall("corrupted transfer", frames, f"sends the next {files} files with other bytes", damage)
+
+    @precondition(lambda self: self._steps)
+    @rule(frames=st.integers(0, 5), seconds=st.sampled_from([-90000.0, -600.0, 3600.0, 40000.0]))
+    def machine_clock(self, frames: int, seconds: float) -> None:
+        """The clock of a machine is set."""
+        self._befall("clock jump", frames, f"has its clock set by {seconds:+.0f} s", lambda m: m.jump_clock(seconds))
+
+    @precondition(lambda self: self._steps and self.small_disk)
+    @rule(frames=st.integers(0, 5))
+    def full_disk(self, frames: int) -> None:
+        """The disk of a machine is full."""
+
+        def fill(machine: Machine) -> None:
+            self.job.excuses.add("disk")
+            machine.fill_disk()
+
+        self._befall("full disk", frames, "has no byte left on its disk", fill)
+
     def _befall(self, kind: str, frames: int, what: str, act: Callable[[Machine], object]) -> None:
         """Do something to the newest machine once it has finished that many frames."""
 
@@ -290,7 +331,7 @@ class Campaign(RuleBasedStateMachine):
             job.await_(lambda: (m := job.newest_machine()) and m.running_at and m.frames >= frames)
             machine = job.newest_machine()
             if machine and machine.running_at and not machine.ended_at:
-                if kind in ("notice", "machine killed") and not machine.order.spot:
+                if kind in ("notice", "machine killed", "rebalance") and not machine.order.spot:
                     return
                 job.inject(kind, f"the machine {machine.id} with {machine.frames} frames {what}")
                 act(machine)
@@ -391,8 +432,9 @@ class Campaign(RuleBasedStateMachine):
 
     def _conclude(self, name: str) -> None:
         """Go on with a job when all faults are over: nothing but its frames and the limits can stop it then."""
-        self.job.excuses -= {"aws", "cancelled", "machines"}
-        self._hung = False
+        self.job.excuses -= {"aws", "cancelled", "machines", "transfer"}
+        if not self.job.records()[name]["machine"]:
+            self.job.excuses -= {"disk"}
         ended = self.job.run("attach", name, "--json")
         if self.job.records()[name]["launches"] >= 4:
             self.job.excuses.add("machines")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,19 @@ _MINIMUM_SECONDS = 60  # EC2 bills a minute at least
 _ENDING_SECONDS = 15.0  # for a machine past its limit: to hear of it, be ended, and be seen gone, on a busy computer
 _VANISHING_SECONDS = 20.0
 _HOPEFUL = {Misbehaviour.CRASH_ONCE}
+
+
+_WORDS = {
+    "aws": ".",  # each of AWS's errors has words of its own
+    "cancelled": "Cancelled",
+    "clock": "time limit|cost limit",
+    "cost": "cost limit",
+    "disk": "disk|space",
+    "frames": "could not be rendered|No frame can be rendered|time limit",
+    "machines": "no further one is tried",
+    "transfer": "damaged",
+}
+"""What a job's error says that ended for one of these reasons."""
 
 
 def check_nothing_is_left(job: OneJob) -> None:
@@ -76,9 +90,13 @@ def check_missing_are_named(job: OneJob, found: set[int]) -> None:
         raise Violation(f"frames {missing} are missing, and the command named {ends[-1]['missing']}")
     if not job.excuses:
         raise Violation(f"frames {missing} are missing, and nothing that happened warrants it: {record['error']}")
+    if not any(re.search(_WORDS[excuse], record["error"]) for excuse in job.excuses):
+        raise Violation(f"the error tells of nothing that happened ({', '.join(job.excuses)}): {record['error']}")
     if job.excuses == {"frames"}:
         hopeless = [f for f, how in job.order.misbehaviours.items() if how not in _HOPEFUL]
-        given_up = len(missing) == job.order.count  # the agent does so after three bad frames and not one good
+        # A frame that never ends keeps the rest from being rendered; after three bad ones and not one good, so does the
+        # agent.
+        given_up = Misbehaviour.HANG in job.order.misbehaviours.values() or len(missing) == job.order.count
         if missing != sorted(hopeless) and not given_up:
             raise Violation(f"frames {missing} are missing, but only {hopeless} cannot be rendered: {record['error']}")
 
