@@ -22,7 +22,7 @@ from typing import Any
 
 from cloudrender_addon.backend.aws import instances
 from cloudrender_addon.backend.farms import agent_link, ec2, ec2_reach
-from cloudrender_addon.backend.job import tending
+from cloudrender_addon.backend.job import renting, tending
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.status import Status
@@ -33,6 +33,7 @@ HURRY: Mapping[ModuleType, Mapping[str, float]] = {
     agent_link: {"_HEARTBEAT_SILENCE": 5.0, "_ANSWER_SILENCE": 7.0},
     ec2_reach: {"_OPEN_SECONDS": 4.0, "_LOOK_EVERY": 1.0},
     instances: {"APPEAR_SECONDS": 3.0},
+    renting: {"_FIRST_PAUSE": 1.0, "_LONGEST_PAUSE": 3.0},
 }
 
 _ON_THE_MACHINE = {"interruption.py": (b"_POLL_SECONDS = 5.0", b"_POLL_SECONDS = 0.3")}

@@ -18,7 +18,7 @@ from typing import Any
 from tests.campaign.fast_blender import VERSION, Misbehaviour, script
 from tests.cloud.command import ROOT, project_in
 from tests.localcloud import small_disk
-from tests.localcloud.cloud import Cloud
+from tests.localcloud.cloud import REGION, Cloud
 from tests.localcloud.machine import Machine
 from tests.localcloud.spec import FILLABLE_MB
 
@@ -52,6 +52,8 @@ class Order:
     visible_after: float = 0.0
     ssh_delay: float = 0.0
     max_cost: float | None = None
+    types: tuple[str, ...] = ("g4dn.xlarge",)
+    regions: tuple[str, ...] = (REGION,)
     purchase: str = "spot"
     small_disk: bool = False
     lease_seconds: float = 9.0
@@ -258,6 +260,9 @@ class OneJob:
             "CLOUDRENDER_BOOT_MINUTES": "0.25",
             "CLOUDRENDER_MAX_HOURS": str(HANG_HOURS if hangs else 1.0),
             "CLOUDRENDER_PURCHASE": self.order.purchase,
+            "CLOUDRENDER_INSTANCE_TYPE": ",".join(self.order.types),
+            "CLOUDRENDER_REGION": ",".join(self.order.regions),
+            "CLOUDRENDER_WAIT_MINUTES": "0.15",
         }
         if self.order.max_cost:
             settings["CLOUDRENDER_MAX_COST"] = str(self.order.max_cost)

@@ -30,9 +30,11 @@ from tests.localcloud import small_disk
 from tests.localcloud.machine import Machine
 
 MOST_STEPS = 6
-LAUNCH = ("RunInstances", "CreateFleet")
+_LAUNCH = "CreateFleet"
+_TYPES = ("g4dn.xlarge", "g5.xlarge")
 _OTHER_CALLS = (
     *("AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "DeleteKeyPair", "DeleteSecurityGroup"),
+    *("CreateLaunchTemplate", "DeleteLaunchTemplate", "DescribeLaunchTemplates"),
     *("DescribeImages", "DescribeInstances", "DescribeInstanceTypes", "DescribeKeyPairs", "DescribeSecurityGroups"),
     *("DescribeSpotPriceHistory", "DescribeSubnets", "DescribeVolumes", "GetParameter", "ImportKeyPair"),
     "TerminateInstances",
@@ -71,6 +73,8 @@ def _orders(draw: st.DrawFn) -> Order:
         ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
         max_cost=draw(st.sampled_from([None, None, 0.01])),
         small_disk=draw(st.sampled_from([False, False, True])),
+        types=draw(st.sampled_from([_TYPES[:1], _TYPES, _TYPES[::-1]])),
+        regions=draw(st.sampled_from([("us-east-1",), ("us-east-1",), ("us-east-1", "eu-west-1")])),
         purchase=draw(st.sampled_from(["spot", "spot", "spot-then-on-demand", "on-demand"])),
     )
 
@@ -108,6 +112,7 @@ class Campaign(RuleBasedStateMachine):
         self._insist = False
         self._hung = False
         self._damaged = 0
+        self._sold_out: set[str] = set()
         self.small_disk = False
         self._launch_faults: Counter[str] = Counter()
 
@@ -345,15 +350,29 @@ class Campaign(RuleBasedStateMachine):
         self.job.cloud.kill(machine)
 
     @precondition(lambda self: self._steps)
-    @rule(code=st.sampled_from(sorted(CODES)), times=st.integers(1, 9))
-    def launch_error(self, code: str, times: int) -> None:
-        """The next launches are refused."""
+    @rule(code=st.sampled_from(sorted(CODES)), times=st.integers(1, 9), whole=st.booleans())
+    def launch_error(self, code: str, times: int, whole: bool) -> None:
+        """The next launches are refused: the call, or each of the machines it asks for."""
 
         def act() -> None:
-            self.job.inject("launch error", f"the next {times} launches are answered {code}")
-            for action in LAUNCH:
-                self.job.cloud.faults.api(action, code, times=times)
-            self._excuse_error("launch", code, times)
+            what = "calls for a launch" if whole else "launches"
+            self.job.inject("launch error", f"the next {times} {what} are answered {code}")
+            self.job.cloud.faults.api(_LAUNCH if whole else "RunInstances", code, times=times)
+            self._excuse_error("launch", code, times if whole else 9)
+
+        self._try(act)
+
+    @precondition(lambda self: self._steps)
+    @rule(kind=st.sampled_from(_TYPES))
+    def sold_out(self, kind: str) -> None:
+        """There are no spot machines of a type any more."""
+
+        def act() -> None:
+            self.job.inject("sold out", f"there is no spot machine of type {kind} any more")
+            self.job.cloud.faults.no_spot(instance_type=kind)
+            self._sold_out.add(kind)
+            if self._sold_out.issuperset(self.job.order.types) and self.job.order.purchase == "spot":
+                self.job.excuses.add("aws")
 
         self._try(act)
 
@@ -374,7 +393,7 @@ class Campaign(RuleBasedStateMachine):
         self._try(act)
 
     @precondition(lambda self: self._steps)
-    @rule(action=st.sampled_from((*LAUNCH, *_OTHER_CALLS)), seconds=st.sampled_from([0.5, 2.0]))
+    @rule(action=st.sampled_from((_LAUNCH, *_OTHER_CALLS)), seconds=st.sampled_from([0.5, 2.0]))
     def slow_answer(self, action: str, seconds: float) -> None:
         """A call takes its time."""
 

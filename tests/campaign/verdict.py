@@ -102,37 +102,44 @@ def check_missing_are_named(job: OneJob, found: set[int]) -> None:
 
 
 def check_cost(job: OneJob) -> None:
-    """No machine lived longer, and all together cost no more, than the limits allow; the record tells no less."""
+    """No machine lived longer, and all together cost no more, than the limits allow."""
     settings = job.records()[str(job.job)]["spec"]["settings"]
-    rented = _rented(job)
-    machines = [machine for machine in job.cloud.machines if machine.id in rented]
-    seconds = [machine.ended_at - machine.launched_at for machine in machines if machine.ended_at]
-    allowed = settings["max_hours"] * 3600 + _ENDING_SECONDS
-    if seconds and max(seconds) > allowed:
-        raise Violation(f"a machine lived {max(seconds):.0f} s of the {allowed:.0f} s that the time limit allows")
-    hourly = _hourly(job)
-    cost = sum(max(each, _MINIMUM_SECONDS) for each in seconds) * hourly / 3600
-    slack = _ENDING_SECONDS * hourly / 3600
-    if job.order.max_cost and cost > job.order.max_cost + slack:
+    rented, prices = _rented(job), _prices(job)
+    cost = spare = 0.0
+    for machine in job.cloud.machines:
+        if machine.id in rented and machine.ended_at:
+            seconds = machine.ended_at - machine.launched_at
+            allowed = settings["max_hours"] * 3600 + _ENDING_SECONDS
+            if seconds > allowed:
+                raise Violation(f"the machine {machine.id} lived {seconds:.0f} s of {allowed:.0f} s that are allowed")
+            per_second = prices[machine.order.instance_type, machine.order.spot] / 3600
+            cost += per_second * max(seconds, _MINIMUM_SECONDS)
+            spare = max(spare, per_second * _ENDING_SECONDS)
+    if job.order.max_cost and cost > job.order.max_cost + spare:
         raise Violation(f"the machines cost ${cost:.4f}, the limit is ${job.order.max_cost}")
 
 
 def _rented(job: OneJob) -> set[str]:
     """Return the machines of the job; those of other renders are in the same account."""
     wanted = [{"Name": f"tag:{JOB}", "Values": [str(job.job)]}]
-    answer = job.cloud.client("ec2").describe_instances(Filters=wanted)
-    return {each["InstanceId"] for reservation in answer["Reservations"] for each in reservation["Instances"]}
+    answers = [
+        job.cloud.client("ec2", region=region).describe_instances(Filters=wanted) for region in job.order.regions
+    ]
+    reservations = [reservation for answer in answers for reservation in answer["Reservations"]]
+    return {each["InstanceId"] for reservation in reservations for each in reservation["Instances"]}
 
 
-def _hourly(job: OneJob) -> float:
-    """Return the highest price that any client told, USD per hour."""
-    prices = [0.0]
+def _prices(job: OneJob) -> dict[tuple[str, bool], float]:
+    """Return what clients told of prices, USD per hour: by type, and whether it is a spot machine."""
+    prices = {}
     for client in job.clients:
         for line in client.out.read_text(encoding="utf-8").splitlines():
-            if '"machine_planned"' in line:
+            if '"machine_planned"' in line or '"machine_launched"' in line:
                 machine = json.loads(line)["machine"]
-                prices.append(machine["machine_usd"] + machine["disk_usd"] + machine["address_usd"])
-    return max(prices)
+                for offer in machine["offers"]:
+                    hourly = offer["machine_usd"] + offer["disk_usd"] + offer["address_usd"]
+                    prices[offer["instance_type"], not machine["request"]["on_demand"]] = hourly
+    return prices
 
 
 def _decode(path: Path) -> int:
