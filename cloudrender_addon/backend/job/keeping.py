@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import Cancelled, CleanupError, CloudrenderError
 from ..farms.base import Farm
 from . import events as ev
@@ -39,7 +40,7 @@ class Keeping:
             deadline = time.monotonic() + _CONNECT_SECONDS
             machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
             with contextlib.closing(link):
-                lived = int(time.time() - (machine.launched_at or 0.0))
+                lived = int(now() - (machine.launched_at or 0.0))
                 seconds = min(int(minutes * 60), machine.offer.lifetime_seconds - lived)
                 if seconds <= 0:
                     return None
@@ -53,4 +54,4 @@ class Keeping:
             self._ledger.say(f"The machine is not kept: {problem.message}")
             return None
         self._ledger.enter(Status.KEPT)
-        return ev.KeptMachine(machine=machine, until=time.time() + seconds, login=login)
+        return ev.KeptMachine(machine=machine, until=now() + seconds, login=login)

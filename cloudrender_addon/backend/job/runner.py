@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ..assets.bundle import Bundle
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import (
     Cancelled,
     CleanupError,
@@ -171,7 +172,7 @@ class JobRunner:
         except RecordError as unwritten:
             status, error = Status.FAILED, error or unwritten
         self._ledger.enter(status)
-        self._note_error(error, ended=time.time() if status.terminal else None)
+        self._note_error(error, ended=now() if status.terminal else None)
         self._folder.answer()
         return self._ended(status, error)
 
@@ -182,7 +183,7 @@ class JobRunner:
         self, status: Status, error: CloudrenderError | None, *, kept: ev.KeptMachine | None = None
     ) -> ev.JobEnded:
         saved, record = self._ledger.collector.saved, self._ledger.record
-        spent = record.spent_usd + (machine_cost(kept.machine, until=time.time()) if kept else 0.0)
+        spent = record.spent_usd + (machine_cost(kept.machine, until=now()) if kept else 0.0)
         return ev.JobEnded(
             at=time.time(),
             status=status,
