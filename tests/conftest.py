@@ -7,9 +7,14 @@ import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.localcloud.cloud import Cloud
+
+# A loaded computer is slow now and then: that is no finding of a property test.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a script: what tests start would inherit that and not hear Ctrl-C.
