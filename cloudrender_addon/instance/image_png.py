@@ -12,6 +12,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _HEADER_BYTES = 13
+_MOST_PIXELS = 1 << 16  # of a side: Blender renders no more
 _PIECE_BYTES = 1 << 18
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced image: first column and row, step between columns and rows."""
@@ -54,7 +55,7 @@ class _Pixels:
 
     def __init__(self, header: bytes) -> None:
         width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
-        if not (width and height and color in _CHANNELS):
+        if not (0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS and color in _CHANNELS):
             raise IncompleteImage("its header is damaged")
         bits = depth * _CHANNELS[color]
         self._missing = _inflated_bytes(width, height, bits=bits, interlaced=bool(interlaced))
@@ -78,6 +79,8 @@ class _Pixels:
         except zlib.error as error:
             raise IncompleteImage("its pixels are damaged") from error
         self._missing -= count
+        if self._missing < 0:  # at once: a small file may inflate to a thousand times its size
+            raise IncompleteImage("its header is damaged")
         return count
 
 

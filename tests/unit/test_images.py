@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -202,6 +203,13 @@ def test_damage_is_never_an_error_of_another_kind(kind: str, data: st.DataObject
 )
 def test_sizes_that_nobody_has_cost_neither_time_nor_memory(header: bytes) -> None:
     assert not complete(header, "a.tga")
+
+
+def test_a_png_that_inflates_without_end_is_given_up_at_once(tmp_path: Path) -> None:
+    bomb = build_png(struct.pack(">IIBBBBB", 5, 7, 16, 2, 0, 0, 0), bytes(200 << 20))
+    begun = time.process_time()
+    assert not complete(bomb, "a.png")
+    assert time.process_time() - begun < 0.1
 
 
 def test_a_made_up_table_is_not_read_into_memory(tmp_path: Path) -> None:
