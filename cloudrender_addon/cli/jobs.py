@@ -60,7 +60,7 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
     """
     with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else 0):
         record = folder.load()
-        if keeper and not record.open:
+        if keeper and (not record.open or record.status is Status.KEPT):
             return 0
         if record.status is Status.KEPT:
             display.say(f"Ending the machine that was kept for job {folder.job_id}")

@@ -108,6 +108,20 @@ def test_a_reclaimed_machine_is_replaced(cloud: Cloud, project: Project, notice:
     assert rendered(cloud) <= 600 + (0 if notice else 60)
 
 
+def test_what_nobody_has_fetched_at_the_notice_is_fetched_before_the_end(cloud: Cloud, project: Project) -> None:
+    running = project.start("-a", "-e", 900)
+    wait_for(lambda: len(project.frames()) >= 3, "three frames")
+    running.kill()
+    fetched = len(project.frames())
+    wait_for(lambda: cloud.machines[0].frames >= fetched + 150, "the machine to go on alone")
+    cloud.interrupt(cloud.machines[0], notice=40.0)
+    result = project.run("attach", job_of(project))
+    assert result.code == 0 and len(project.pictures()) == 900, result.err
+    arrived = [int(n) for n in re.findall(r"^Frame (\d+) is here", result.err, re.MULTILINE)]
+    assert arrived == sorted(arrived), "not in order"
+    assert rendered(cloud) == 900, "something finished was rendered again"
+
+
 def test_a_cut_connection_is_picked_up(cloud: Cloud, project: Project) -> None:
     cloud.on_frames(2, lambda machine: machine.cut_links())
     result = project.run("-a", "-e", 30)
