@@ -25,6 +25,7 @@ def test_an_own_security_group_is_left_as_it_is(cloud: Cloud, project: Project) 
     ec2 = cloud.client("ec2")
     vpc = ec2.describe_subnets()["Subnets"][0]["VpcId"]
     own = ec2.create_security_group(GroupName="mine", Description="of the user", VpcId=vpc)["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=own, CidrIp="127.0.0.0/8", IpProtocol="tcp", FromPort=0, ToPort=65535)
     before = ec2.describe_security_groups()["SecurityGroups"]
     result = project.run(*SMALL, "--purchase", "on-demand", "--security-group", own)
     assert result.code == 0, result.err

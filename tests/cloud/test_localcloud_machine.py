@@ -80,6 +80,35 @@ def test_a_wrong_host_key_is_seen(cloud: Cloud) -> None:
     end(rented)
 
 
+def test_a_group_lets_in_whom_its_rules_name(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    group = ec2.create_security_group(GroupName="door", Description="of the test")["GroupId"]
+
+    def let_in(cidr: str, *, first_port: int = 1) -> None:
+        ec2.authorize_security_group_ingress(
+            GroupId=group, CidrIp=cidr, IpProtocol="tcp", FromPort=first_port, ToPort=65535
+        )
+
+    rented = rent(cloud, SecurityGroupIds=[group])
+    with pytest.raises(AssertionError, match="SSH did not come true"):
+        rented.connect(seconds=0.5)
+    let_in("198.51.100.0/24")
+    let_in("127.0.0.1/32", first_port=cloud.ssh_port + 1)
+    with pytest.raises(AssertionError, match="SSH did not come true"):
+        rented.connect(seconds=0.5)
+    let_in("127.0.0.1/32", first_port=cloud.ssh_port)
+    client = rented.connect()
+    cloud.move_client("203.0.113.9")
+    with pytest.raises(AssertionError, match="SSH did not come true"):
+        rented.connect(seconds=0.5)
+    wait_until(lambda: not client.get_transport().is_active(), what="the end of the old connection")
+    cloud.move_client("198.51.100.7")
+    assert rented.run("echo in") == "in\n"
+    ec2.terminate_instances(InstanceIds=[rented.machine.id])
+    wait_until(lambda: rented.state == "terminated", what="the end of the machine")
+    ec2.delete_security_group(GroupId=group)
+
+
 def test_sftp_and_stdin_work(cloud: Cloud) -> None:
     rented = rent(cloud)
     with rented.connect() as client:

@@ -10,7 +10,7 @@ import contextlib
 import copy
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -50,6 +50,8 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
         put(SimpleSystemManagerBackend, "__init__", _seeding(SimpleSystemManagerBackend.__init__))
         put(EC2Backend, "run_instances", launching.wired(EC2Backend.run_instances, lifecycle))
         put(EC2Backend, "delete_launch_template", fleets.delete_template(EC2Backend.delete_launch_template))
+        for name in ("authorize_security_group_ingress", "revoke_security_group_ingress"):
+            put(EC2Backend, name, _then(getattr(EC2Backend, name), lifecycle.judge_callers))
         put(EC2Backend, "delete_security_group", _delete_group(EC2Backend.delete_security_group))
         for name in ("get_reservations_by_instance_ids", "describe_instances", "get_multi_instances_by_id"):
             put(EC2Backend, name, _eventually(getattr(EC2Backend, name), visible_after))
@@ -83,6 +85,15 @@ def _seeding(original: Any) -> Any:
         catalogue.seed_parameters(self)
 
     return __init__
+
+
+def _then(original: Any, act: Callable[[], None]) -> Any:
+    def change(*args: Any, **kwargs: Any) -> Any:
+        answer = original(*args, **kwargs)
+        act()
+        return answer
+
+    return change
 
 
 def _delete_group(original: Any) -> Any:

@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.localcloud import account, behaviour, catalogue, userdata
 from tests.localcloud.faults import Faults
+from tests.localcloud.firewall import Firewall
 from tests.localcloud.frames import FrameWatch
 from tests.localcloud.front import Action, Front
 from tests.localcloud.lifecycle import Lifecycle
@@ -81,7 +82,13 @@ class Cloud:
                 undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
             (self.folder / "home").mkdir()
             self._network, self.ssh_port = _free_network()
-            self._lifecycle = Lifecycle(build=self._build, release=Instance.terminate, boot_delay=self._boot_delay)
+            self._firewall = Firewall(ssh_port=self.ssh_port)
+            self._lifecycle = Lifecycle(
+                build=self._build,
+                release=Instance.terminate,
+                admits=self._firewall.admits,
+                boot_delay=self._boot_delay,
+            )
             undo.enter_context(behaviour.installed(self._lifecycle, visible_after=self._visible_after))
             undo.callback(self._lifecycle.close)
             mirror = Mirror(launcher_scripts(installed_blenders()) if self._blenders is None else self._blenders)
@@ -159,6 +166,13 @@ class Cloud:
             return machines[machine] if len(machines) > machine else None
 
         self._watches.append(FrameWatch(frames, action, machine=find))
+
+    def move_client(self, address: str) -> None:
+        """Let the client change networks: it has another public address from now on, and its connections break."""
+        self._firewall.caller = self._front.caller = address
+        self._lifecycle.judge_callers()
+        for machine in self.machines:
+            machine.cut_links()
 
     def interrupt(self, machine: Machine, *, notice: float = 120.0) -> None:
         """Take a spot machine away as AWS does: a notice, and `notice` seconds later the power cut."""

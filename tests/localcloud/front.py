@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from tests.localcloud.faults import Call, Faults, render
+from tests.localcloud.firewall import HOME
 from tests.localcloud.fleets import Answer, Fleets
 from tests.localcloud.mirror import Mirror
 from tests.localcloud.price_list import get_products
@@ -48,6 +49,7 @@ class Front:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.calls: list[Action] = []
         self._faults = faults
+        self.caller = HOME
         self._answerers = (faults.answer, rights.answer, quotas.answer)
 
         def refuse(launches: Sequence[Call]) -> list[Answer | None]:
@@ -78,7 +80,7 @@ class Front:
         if self._closed:  # a connection kept alive by a client outlives the server
             return _send(start, HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"")
         if path == _IP_PATH:
-            return _send(start, 200, "text/plain", environ["REMOTE_ADDR"].encode() + b"\n")
+            return _send(start, 200, "text/plain", self.caller.encode() + b"\n")
         if path.startswith(_RELEASE_PATH + "/"):
             return _send(start, *self._mirror.get(path.removeprefix(_RELEASE_PATH)))
         call = _identify(environ)

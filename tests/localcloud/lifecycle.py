@@ -30,12 +30,21 @@ _REQUEST_ENDS = {
 class Lifecycle:
     """Keeps moto's instance and the real machine in step. Every transition runs on a thread of its own.
 
-    `build` makes the machine for an instance; `release` is moto's own termination of one.
+    `build` makes the machine for an instance; `release` is moto's own termination of one; `admits` says whether the
+    client may connect to it.
     """
 
-    def __init__(self, *, build: Callable[[Any], Machine], release: Callable[[Any], Any], boot_delay: float) -> None:
+    def __init__(
+        self,
+        *,
+        build: Callable[[Any], Machine],
+        release: Callable[[Any], Any],
+        admits: Callable[[Any], bool],
+        boot_delay: float,
+    ) -> None:
         self._build = build
         self._release = release
+        self._admits = admits
         self._boot_delay = boot_delay
         self._closing = threading.Event()
         self._lock = threading.RLock()
@@ -52,8 +61,9 @@ class Lifecycle:
         primary.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": machine.order.address}]
         primary.public_ip = None  # comes with "running"
         with self._lock:
-            self.machines.append(machine)
             self._instances[machine.id] = instance
+            self.machines.append(machine)
+            machine.admit(self._admits(instance))
         self._start(lambda: self._boot(instance, machine))
 
     def terminate(self, instance: Any, *, reason: str) -> None:
@@ -89,6 +99,12 @@ class Lifecycle:
             self.terminate(instance, reason=INSTANCE)
         else:
             self.stop(instance, reason=INSTANCE)
+
+    def judge_callers(self) -> None:
+        """Let the client connect, or not, where the rules or its address have changed."""
+        with self._lock:
+            for machine in self.machines:
+                machine.admit(self._admits(self._instances[machine.id]))
 
     def warn(self, machine: Machine, *, seconds: float) -> None:
         """Let the metadata service say that the spot machine will be taken away in that many seconds."""

@@ -68,6 +68,7 @@ class Machine:
         self._frames = FrameCounter(self.event_log)
         self._lock = threading.Lock()
         self._off = False
+        self._admitted = True
 
     @property
     def id(self) -> str:
@@ -111,6 +112,13 @@ class Machine:
                 (self.folder / "inside").symlink_to(inside)
             self.running_at = time.time()
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def admit(self, admitted: bool) -> None:
+        """Let new SSH connections in, or leave them without an answer; those there are go on."""
+        with self._lock:
+            if admitted != self._admitted:
+                self._admitted = admitted
+                self._tell("open-door" if admitted else "close-door")
 
     def hang(self) -> None:
         """Freeze every process: connections stay open, nobody answers."""
@@ -209,6 +217,7 @@ class Machine:
             ),
             "ssh_after": order.ssh_delay,
             "disk_mb": order.disk_mb,
+            "admitted": self._admitted,
             "keep": order.keep_folder,
             "sshd_log": str(folder / "sshd.log"),
             "console": str(folder / "console.log"),
@@ -222,7 +231,12 @@ class Machine:
         return path
 
     def _command(self, line: str) -> None:
-        with self._lock, contextlib.suppress(BrokenPipeError):
+        with self._lock:
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        """Pass a command on; for who holds the lock."""
+        with contextlib.suppress(BrokenPipeError):
             if self._supervisor and not self._off:
                 self._supervisor.stdin.write(line.encode() + b"\n")
                 self._supervisor.stdin.flush()

@@ -114,6 +114,11 @@ def _cut(words: list[str]) -> Apply:
     return _after(int(frames), lambda _: lambda machine: machine.cut_links())
 
 
+def _move(words: list[str]) -> Apply:
+    (frames,) = words
+    return _after(int(frames), lambda cloud: lambda _: cloud.move_client("198.51.100.7"))
+
+
 def _hang(words: list[str]) -> Apply:
     (frames,) = words
     return _after(int(frames), lambda _: lambda machine: machine.hang())
@@ -178,6 +183,11 @@ _KINDS = {
         syntax="kill=FRAMES", effect="after that many frames the first machine is gone, no notice", parse=_kill
     ),
     "cut": _Kind(syntax="cut=FRAMES", effect="after that many frames its SSH connections break, once", parse=_cut),
+    "move": _Kind(
+        syntax="move=FRAMES",
+        effect="after that many frames the client has another public address, and its connections break, once",
+        parse=_move,
+    ),
     "hang": _Kind(
         syntax="hang=FRAMES",
         effect="after that many frames it freezes: connections stay open, nothing answers",

@@ -3,9 +3,10 @@
 
 A process of its own, `python supervisor.py MACHINE.json`, the ancestor of everything that runs in the machine:
 being a subreaper, it keeps daemons that fork twice among its descendants. On stdin it takes one command a line
-(`hang`, `cut-links`, `fill-disk`, `off`: the power cut). The end of stdin without an `off` says that the stand-in was
-killed: then the machine dies as well, and its folder is nobody else's to remove. What the machine asks for
-(`poweroff`, `halt`, `reboot`: the shims write it into a FIFO) goes to stdout.
+(`hang`, `cut-links`, `fill-disk`, `close-door` and `open-door` for new SSH connections, `off`: the power cut). The end
+of stdin without an `off` says that the stand-in was killed: then the machine dies as well, and its folder is nobody
+else's to remove. What the machine asks for (`poweroff`, `halt`, `reboot`: the shims write it into a FIFO) goes to
+stdout.
 Standard library only and few imports: this is on the way of every boot.
 """
 
@@ -35,6 +36,7 @@ class Supervisor:
     def __init__(self, settings: dict) -> None:
         self._settings = settings
         self._sshd: int | None = None
+        self._admitted: bool = settings["admitted"]
         self._power = os.open(settings["power"], os.O_RDWR | os.O_NONBLOCK)
         self._ssh_due: float | None = time.monotonic() + settings["ssh_after"]
 
@@ -52,6 +54,9 @@ class Supervisor:
                 _kill(self._is_session)
             elif line == "fill-disk":
                 small_disk.fill(self._settings["env"]["TMPDIR"])
+            elif line in ("open-door", "close-door"):
+                self._admitted = line == "open-door"
+                self._guard_door()
             elif line == "halt":  # the system stops, the machine stays powered: on AWS, too, it costs on
                 _say(line)
                 _stop_all()
@@ -82,6 +87,13 @@ class Supervisor:
         if self._ssh_due is not None and time.monotonic() >= self._ssh_due:
             self._ssh_due = None
             self._sshd = self._spawn(self._settings["sshd"], "env", log=self._settings["sshd_log"])
+            if not self._admitted:
+                self._guard_door()
+
+    def _guard_door(self) -> None:
+        """Let sshd take new connections, or keep whoever knocks waiting, as a firewall does that drops packets."""
+        if self._sshd is not None:
+            _signal(self._sshd, signal.SIGCONT if self._admitted else signal.SIGSTOP)
 
     def _spawn(self, argv: list[str], env: str, *, log: str | None = None) -> int:
         output = log or self._settings["console"]
