@@ -59,10 +59,9 @@ def timed_show_frames(job, *, frame):
 
 def close_results():
     """Close the windows that show frames: they would follow the animation that plays."""
-    for window in bpy.context.window_manager.windows[:]:
-        if window.parent is not None:
-            with bpy.context.temp_override(window=window):
-                bpy.ops.wm.window_close()
+    for window in bpy.context.window_manager.windows[1:]:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.wm.window_close()
 
 
 def lighten():
