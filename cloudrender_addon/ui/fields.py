@@ -130,6 +130,17 @@ MAX_LAUNCHES: dict[str, Any] = {
     "max": 50,
 }
 
+KEEP_MINUTES: dict[str, Any] = {
+    "name": "Keep Minutes",
+    "description": "How many minutes the machine stays up after a job, billed, so that you can log in and see what "
+    "went wrong. 0 ends it at once",
+    "min": 0.0,
+    "max": 1440.0,
+    "soft_max": 240.0,
+    "precision": 0,
+    "step": 500,
+}
+
 OUTPUT: dict[str, Any] = {
     "name": "Output",
     "description": "Folder on this computer the frames are saved in. Two slashes at the start stand for the folder "

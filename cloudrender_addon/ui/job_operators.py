@@ -59,12 +59,13 @@ class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
             self.report({"INFO"}, "The machine is being ended; it is billed until that is done, which takes a minute")
             return {"CANCELLED"}
         manager: Any = context.window_manager
+        over = job is None and self.target in SESSION.driven  # but its machine is kept
         answer: Answer = manager.invoke_confirm(
             self,
             event,
-            title="Stop the cloud render?",
+            title="End the machine?" if over else "Stop the cloud render?",
             message="The machine is ended, and billed until then. Finished frames stay.",
-            confirm_text="Stop Render",  # Blender calls the other button Cancel
+            confirm_text="End Machine" if over else "Stop Render",  # Blender calls the other button Cancel
             icon="QUESTION",
         )
         return answer
@@ -228,6 +229,23 @@ class CLOUDRENDER_OT_open_log(_OfJob, bpy.types.Operator):  # noqa: N801 - Blend
         return {"FINISHED"}
 
 
+class CLOUDRENDER_OT_copy_login(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Copy the command for a terminal that logs in to the machine, which is kept for you to look at"""
+
+    bl_idname = "cloudrender.copy_login"
+    bl_label = "Copy Login"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        job = SESSION.job
+        if job is None or job.ended is None or job.ended.kept is None:
+            return {"CANCELLED"}
+        manager: Any = context.window_manager
+        manager.clipboard = job.ended.kept.login
+        self.report({"INFO"}, "Copied: paste it in a terminal")
+        return {"FINISHED"}
+
+
 class CLOUDRENDER_OT_dismiss(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Put the result away; the job stays in the list of jobs"""
 
@@ -252,5 +270,6 @@ CLASSES = (
     CLOUDRENDER_OT_show_result,
     CLOUDRENDER_OT_open_folder,
     CLOUDRENDER_OT_open_log,
+    CLOUDRENDER_OT_copy_login,
     CLOUDRENDER_OT_dismiss,
 )

@@ -93,7 +93,7 @@ def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) ->
     title.label(text=ending.title, icon=ending.icon)
     row.operator("cloudrender.dismiss", text="", icon="X", emboss=False)
     row = rows.row(align=True)
-    if ending.resume:
+    if ending.resume and not ended.kept:
         row.operator("cloudrender.resume", text=ending.resume, icon="PLAY").job_id = job_id
     if ended.frames:
         row.operator("cloudrender.show_result", text="Show Result", icon="IMAGE_DATA").job_id = job_id
@@ -101,6 +101,10 @@ def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) ->
         row.operator("cloudrender.open_log", text="" if ended.frames else "Open Log", icon="TEXT").job_id = job_id
     if ended.frames:
         row.operator("cloudrender.open_folder", text="", icon="FILE_FOLDER").job_id = job_id
+    if ended.kept:
+        row = layout.row(align=True)
+        row.operator("cloudrender.copy_login", text="Copy Login", icon="COPYDOWN")
+        row.operator("cloudrender.cancel", text="End Machine", icon="CANCEL").job_id = job_id
     if ending.alert:
         drawing.paragraph(layout, context, ending.text)
         drawing.paragraph(layout, context, ending.hint)

@@ -106,6 +106,7 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
     )
     wait_minutes: FloatProperty(default=fields.WAIT_MINUTES_DEFAULT, **fields.WAIT_MINUTES)  # type: ignore[valid-type]
     max_launches: IntProperty(default=fields.MAX_LAUNCHES_DEFAULT, **fields.MAX_LAUNCHES)  # type: ignore[valid-type]
+    keep_minutes: FloatProperty(**fields.KEEP_MINUTES)  # type: ignore[valid-type]
     on_quit: EnumProperty(  # type: ignore[valid-type]
         name="On Quit",
         description="What becomes of a running render when you quit Blender",
@@ -156,6 +157,7 @@ def preset() -> dict[str, object]:
         ),
         "wait_minutes": round(own.wait_minutes, 2),
         "max_launches": own.max_launches,
+        "keep_minutes": round(own.keep_minutes, 2),
         "home": str(jobs_home()),
     }
 

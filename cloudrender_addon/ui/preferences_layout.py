@@ -36,6 +36,7 @@ def draw(layout: Any, context: Context, own: Any) -> None:
         column.prop(own, name)
     column.prop(own, "wait_minutes")
     column.prop(own, "max_launches")
+    column.prop(own, "keep_minutes")
     column.prop(own, "subnet", placeholder="Automatic")
     column.prop(own, "security_group", placeholder="Automatic")
     column = _section(layout, "Defaults for New Files", "FILE_BLEND")

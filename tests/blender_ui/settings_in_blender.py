@@ -94,10 +94,11 @@ def case_several_machine_types_and_regions(_folder: Path) -> None:
     scene().machine_type, scene().more_types = "g6.xlarge", "G5.xlarge , g6e.xlarge,g6.xlarge,"
     assert properties.machine_types(bpy.context) == ("g6.xlarge", "g5.xlarge", "g6e.xlarge")
     own.region, own.wait_minutes, own.max_launches = "eu-central-1, us-east-1", 0.5, 7
+    own.keep_minutes = 15
     settings = preferences_room.settings_for(bpy.context)
     assert settings.instance_types == ("g6.xlarge", "g5.xlarge", "g6e.xlarge")
     assert settings.regions == ("eu-central-1", "us-east-1")
-    assert (settings.wait_minutes, settings.max_launches) == (0.5, 7)
+    assert (settings.wait_minutes, settings.max_launches, settings.keep_minutes) == (0.5, 7, 15)
     scene().machine_type, scene().more_types = "g6.xlarge, g5.xlarge", ""
     assert properties.machine_types(bpy.context) == ("g6.xlarge", "g5.xlarge")
 

@@ -96,7 +96,7 @@ def cancelling() -> None:
     drive(replace(PROGRESS, status=Status.RENDERING)).cancel.cancel()
 
 
-def ended(status: Any, error: Any = None, *, frames: int) -> Callable[[], None]:
+def ended(status: Any, error: Any = None, *, frames: int, kept: Any = None) -> Callable[[], None]:
     def set_up() -> None:
         drive(replace(PROGRESS, status=status)).ended = ev.JobEnded(
             at=NOW,
@@ -106,6 +106,7 @@ def ended(status: Any, error: Any = None, *, frames: int) -> Callable[[], None]:
             missing=(),
             cost_usd=0.12,
             cost_per_frame_usd=0.12 / frames if frames else None,
+            kept=kept,
         )
 
     return set_up
@@ -155,6 +156,7 @@ CRASH = errors.RenderError(
 STILL = errors.CleanupError(
     "i-123 could not be seen gone", resources=("i-123",), hint="It is tried again at the next start"
 )
+KEPT = ev.KeptMachine(machine=MACHINE, until=NOW + 600, login="ssh ubuntu@203.0.113.7")
 STATES: dict[str, Callable[[], Any]] = {
     "idle": lambda: None,
     "offline": offline,
@@ -177,6 +179,7 @@ STATES: dict[str, Callable[[], Any]] = {
     "interrupted": lambda: drive(replace(PROGRESS, status=Status.RECOVERING, machine=None), notices=("Taken away",)),
     "canceling": cancelling,
     "success": ended(Status.SUCCEEDED, frames=24),
+    "kept": ended(Status.FAILED, CRASH, frames=12, kept=KEPT),
     "partial": ended(Status.FAILED, CRASH, frames=12),
     "failure": ended(Status.FAILED, CRASH, frames=0),
     "canceled": ended(Status.CANCELLED, errors.Cancelled(), frames=3),

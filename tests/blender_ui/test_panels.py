@@ -57,6 +57,14 @@ def test_the_main_row_changes_its_role(drawn: Any) -> None:
     assert "cloudrender.dismiss()" in buttons(done) and "cloudrender.dismiss()" not in buttons(running)
 
 
+def test_a_machine_that_is_kept_can_be_looked_at_or_ended(drawn: Any) -> None:
+    kept, partial = (buttons(drawn[state][_MAIN]) for state in ("kept", "partial"))
+    assert {"cloudrender.copy_login()", 'cloudrender.cancel(job_id="j3")'} <= {*kept}
+    assert "cloudrender.copy_login()" not in partial
+    resume = 'cloudrender.resume(job_id="j3")'
+    assert resume in partial and resume not in kept, "that would end the machine"
+
+
 @pytest.mark.parametrize(
     "state",
     [
