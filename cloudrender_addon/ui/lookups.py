@@ -93,7 +93,7 @@ def _take_summaries(summaries: tuple[JobSummary, ...]) -> None:
 
 
 def refresh_profiles() -> None:
-    """Read the profiles of the user's own AWS configuration: names only."""
+    """Look whether the user's own AWS configuration can be read."""
 
     def read() -> ProfileList:
         from ..backend.aws.profiles import list_profiles  # noqa: PLC0415
@@ -104,7 +104,7 @@ def refresh_profiles() -> None:
 
 
 def _take_profiles(found: ProfileList) -> None:
-    SESSION.profiles, SESSION.profiles_problem = found.profiles, found.problem
+    SESSION.profiles_problem = found.problem
 
 
 def _failed(error: CloudrenderError) -> None:
@@ -128,6 +128,7 @@ def check_setup(context: Context) -> bool:
     if "check" in SESSION.busy:
         return False
     SESSION.checks = ()
+    refresh_profiles()  # what was wrong with them may be right now
     return each_in_background("check", ask, each=_take_check, then=_checked, failed=_failed)
 
 

@@ -18,7 +18,6 @@ from ..backend.cancel import Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..backend.aws.profiles import Profile
     from ..backend.cancel import CancelToken
     from ..backend.farms.check import CheckResult
     from ..backend.farms.quotes import Quote
@@ -66,7 +65,6 @@ class Session:
     summaries: tuple[JobSummary, ...] = ()
     quotes: dict[str, Quote] = field(default_factory=dict)
     quotes_error: str = ""
-    profiles: tuple[Profile, ...] = ()
     profiles_problem: str = ""
     checks: tuple[CheckResult, ...] = ()
     busy: frozenset[str] = frozenset()

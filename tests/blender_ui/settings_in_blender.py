@@ -116,6 +116,17 @@ def case_a_suggestion_adds_one_more(_folder: Path) -> None:
     assert "eu-central-1, us-east-1    North Virginia" in entries, entries[:3]
 
 
+def case_a_profile_is_suggested_as_soon_as_it_is_made(folder: Path) -> None:
+    config = folder / "config"
+    os.environ |= {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials")}
+    try:
+        assert list(preferences_room._profiles(None, bpy.context, "")) == []
+        config.write_text("[profile studio]\nregion = eu-west-1\naws_access_key_id = AKIA\n")
+        assert list(preferences_room._profiles(None, bpy.context, "")) == ["studio    Access keys, eu-west-1"]
+    finally:
+        del os.environ["AWS_CONFIG_FILE"], os.environ["AWS_SHARED_CREDENTIALS_FILE"]
+
+
 def case_the_frames_of_an_image_and_of_an_animation(_folder: Path) -> None:
     now = bpy.context.scene
     now.frame_start, now.frame_end, now.frame_step, now.frame_current = 1, 10, 4, 7
