@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,23 @@ def test_a_machine_that_was_taken_back_is_held_against_no_frame(ledger: Ledger) 
     farm.says = _TAKEN
     tend(ledger, farm)
     assert ledger.record.suspects == ()
+
+
+def test_a_machine_that_froze_while_no_client_was_there_is_given_up(ledger: Ledger) -> None:
+    class Frozen(FakeFarm):
+        def launch(self, machine: Machine) -> Machine:
+            return replace(super().launch(machine), address="127.0.0.1")  # as the record has it from a client before
+
+        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+            raise LinkError("it does not answer")
+
+    assert "does not answer any more" in tend(ledger, Frozen([])).message
+
+
+def test_a_machine_that_never_answered_any_client_is_not_replaced_by_others_like_it(ledger: Ledger) -> None:
+    class Firewalled(FakeFarm):
+        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+            raise LinkError("it does not answer")
+
+    with pytest.raises(LinkError, match="it does not answer"):
+        tend(ledger, Firewalled([]))

@@ -45,8 +45,8 @@ class Tending:
     def tend(self, machine: Machine) -> None:
         """Return when the agent has finished and its frames are here.
 
-        Raises `MachineGoneError` when the machine is lost, `LinkError` when it never answered at all, and what
-        `Follower.follow` raises.
+        Raises `MachineGoneError` when the machine is lost, `LinkError` when it never answered any client at all, and
+        what `Follower.follow` raises.
         """
         ledger = self._ledger
         follower = Follower(collector=ledger.collector, report=ledger.report, set_aside=ledger.set_aside)
@@ -61,8 +61,14 @@ class Tending:
     def _tend(self, machine: Machine, follower: Follower) -> None:
         ledger = self._ledger
         ledger.enter(Status.BOOTING)
-        deadline = time.monotonic() + ledger.spec.settings.boot_minutes * 60
-        machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
+        answered = machine.address is not None  # to a client before this one
+        patience = UNREACHABLE_SECONDS if answered else ledger.spec.settings.boot_minutes * 60
+        try:
+            machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=time.monotonic() + patience)
+        except LinkError as silent:
+            if not answered:
+                raise
+            link = self._reconnect(machine, silent, follower)
         _log.info("connected to %s", machine.address)
         ledger.save(machine=machine)
         short_links = 0
