@@ -11,7 +11,7 @@ import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, HostKeyError, LinkError, MachineError, RecordError
-from cloudrender_addon.backend.ssh.connection import SshConnection
+from cloudrender_addon.backend.ssh.connection import Answer, SshConnection
 from cloudrender_addon.backend.ssh.keys import create_key
 from tests.ssh.sshd_helper import Sshd, sshd, until
 
@@ -433,3 +433,11 @@ def test_close_frees_whoever_is_stuck(own_server: Sshd) -> None:
     with pytest.raises(LinkError):
         run(connection, "true")
     until(lambda: threading.active_count() <= threads, what="no thread to be left behind")
+
+
+def test_a_full_disk_on_the_machine_is_called_that() -> None:
+    with pytest.raises(MachineError, match="failed: the disk of the rented machine is full") as full:
+        Answer(2, b"", b"tar: a.png: Cannot write: No space left on device\n").check("Unpacking the project")
+    assert full.value.hint and full.value.details
+    with pytest.raises(MachineError, match="exit status 2"):
+        Answer(2, b"", b"tar: something else\n").check("Unpacking the project")

@@ -21,6 +21,7 @@ from .watchdog import Watchdog
 _MAX_ANSWER_BYTES = 1 << 20
 _MAX_LINE_BYTES = 1 << 20
 _MAX_COMPLAINT_LINES = 20
+_DISK_FULL = b"No space left on device"
 _TOLD_TO_END = (-1, 129, 137, 143)  # by a signal; by SIGHUP, SIGKILL, SIGTERM as a shell puts it
 
 
@@ -39,6 +40,12 @@ class Answer(NamedTuple):
         if self.status == 0:
             return self.output
         lines = self.complaints.decode("utf-8", "replace").splitlines()[-_MAX_COMPLAINT_LINES:]
+        if _DISK_FULL in self.complaints:
+            raise MachineError(
+                f"{task} failed: the disk of the rented machine is full",
+                hint="Name what the render does not need in .cloudrenderignore",
+                details=tuple(lines),
+            )
         error = LinkError if self.status in _TOLD_TO_END else MachineError
         raise error(f"{task} failed on the machine (exit status {self.status})", details=tuple(lines))
 
