@@ -171,13 +171,19 @@ class OneJob:
         return self.cloud.machines[-1] if self.cloud.machines else None
 
     def await_(self, condition: Callable[[], object], *, seconds: float = _MOMENT_SECONDS) -> bool:
-        """Wait for a condition, no longer than the driver lives; tell whether it came true."""
+        """Wait for a condition, no longer than anybody works at the job; tell whether it came true."""
         deadline = time.monotonic() + seconds
         while not condition():
-            if time.monotonic() > deadline or (self.driver and not self.driver.alive):
+            if time.monotonic() > deadline or not self.under_way():
                 return bool(condition())
             time.sleep(0.01)
         return True
+
+    def under_way(self) -> bool:
+        """Whether the driver is at work or, without one, a machine."""
+        if self.driver:
+            return self.driver.alive
+        return any(machine.ended_at is None for machine in self.cloud.machines)
 
     # -- the user ------------------------------------------------------------------------------------------
 
