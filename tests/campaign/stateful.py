@@ -287,6 +287,8 @@ class Campaign(RuleBasedStateMachine):
         """A machine freezes."""
 
         def freeze(machine: Machine) -> None:
+            if self.job.faults["hung machine"] > 1:  # maybe two at the same frame, which is set aside then
+                self.job.excuses.add("suspect")
             self._hung = True
             machine.hang()
 

@@ -29,6 +29,7 @@ _WORDS = {
     "disk": "disk|space",
     "frames": "could not be rendered|No frame can be rendered|time limit",
     "machines": "no further one is tried",
+    "suspect": "could not be rendered",
     "transfer": "damaged",
 }
 """What a job's error says that ended for one of these reasons."""
