@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import signal
+import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -16,10 +19,10 @@ from .blender_log import keep_bounded
 from .blender_process import BlenderProcess
 from .download import Mirror
 from .failure import Failure
-from .interruption import InterruptionWatch
+from .interruption import InterruptionWatch, Notice
 from .journal import Journal
 from .lease import LeaseKeeper
-from .leaving import Leaving
+from .leaving import INTERRUPTION, Leaving
 from .progress import Progress
 from .rendering import Rendering
 from .root import Plan, Root, blend_path
@@ -34,8 +37,15 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
     keeper = LeaseKeeper(root, chore=functools.partial(keep_bounded, root.blender_log))
+    bringing = threading.Event()
+
+    def announce(notice: Notice) -> None:
+        journal.append("interruption", action=notice.action, time=notice.time)
+        if bringing.is_set():  # no frame will be begun with the Blender that is on its way
+            os.kill(os.getpid(), signal.SIGTERM)
+
     watch = InterruptionWatch(
-        on_notice=lambda notice: journal.append("interruption", action=notice.action, time=notice.time),
+        on_notice=announce,
         on_recommendation=lambda moment: journal.append("rebalance", time=moment),
     )
     keeper.start()
@@ -45,12 +55,20 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
         root.frames.mkdir(exist_ok=True)
         progress = Progress(plan.frames, journal.read())
         leaving = Leaving(watch, progress, move_seconds=plan.move_seconds)
-        if _render(root, plan, journal, progress, leaving):
+        complete = not progress.missing
+        if not complete:
+            bringing.set()
+            start = _bring(root, plan, journal)
+            bringing.clear()
+            complete = Rendering(root=root, progress=progress, journal=journal, start=start, leaving=leaving).run()
+        if complete:
             journal.append("finished", frames=len(progress.done), failed=sorted(progress.failed))
         else:
             journal.append("stopped", reason=leaving.reason())
     except _Terminated:
-        journal.append("stopped", reason="shutdown")  # what is missing can be rendered on another machine
+        # What is missing can be rendered on another machine.
+        noticed = any(event["event"] == "interruption" for event in journal.read())
+        journal.append("stopped", reason=INTERRUPTION if noticed else "shutdown")
     except Failure as failure:
         _give_up(root, journal, failure)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a client must not wait for ever
@@ -71,17 +89,15 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
         keeper.stop()
 
 
-def _render(root: Root, plan: Plan, journal: Journal, progress: Progress, leaving: Leaving) -> bool:
-    if not progress.missing:
-        return True
+def _bring(root: Root, plan: Plan, journal: Journal) -> Callable[[Path], BlenderProcess]:
+    """Bring the Blender that the plan wants; return what starts it. Raises `Failure`."""
     begun = time.monotonic()
     blender = blender_release.bring(wanted=plan.blender, mirror=Mirror(plan.mirror), folder=root.blender)
     seconds = round(time.monotonic() - begun, 3)
     journal.append("blender_ready", version=blender.version, source=blender.source, seconds=seconds)
-    start = functools.partial(
+    return functools.partial(
         _start_blender, root=root, plan=plan, executable=blender.executable, blend=blend_path(root, plan)
     )
-    return Rendering(root=root, progress=progress, journal=journal, start=start, leaving=leaving).run()
 
 
 def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path) -> BlenderProcess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -136,6 +137,16 @@ def test_nothing_is_loaded_for_a_machine_that_goes(rig: Rig, metadata: MetadataS
     rig.start()
     metadata.announce(110)
     assert rig.end()["event"] == "stopped" and not rig.named("frame_started")
+
+
+def test_no_blender_is_brought_to_a_machine_that_goes(rig: Rig, metadata: MetadataService) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mirror:  # takes the connection and never says a word
+        rig.plan(1, 2, blender="4.9", mirror=f"http://127.0.0.1:{mirror.getsockname()[1]}")
+        rig.start()
+        mirror.accept()
+        metadata.announce(110)
+        assert rig.end() == {**rig.end(), "event": "stopped", "reason": "interruption"}
+        assert not rig.named("blender_ready")
 
 
 def test_short_frames_go_on_after_the_notice(rig: Rig, metadata: MetadataService) -> None:
