@@ -24,7 +24,7 @@ from botocore.tokens import SSOTokenProvider
 from cloudrender_addon.backend import errors as e
 from cloudrender_addon.backend.aws.codes import CODES
 from cloudrender_addon.backend.aws.errors import Subject, certainly_refused, code_of, known_regions, translated
-from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS, NO_SUCH_REGION
+from cloudrender_addon.backend.aws.exceptions import EXCEPTIONS, NO_SUCH_REGION, NOBODY_TO_ASK
 from cloudrender_addon.backend.aws.quotas import on_demand_quota, spot_quota
 from cloudrender_addon.backend.aws.regions import REGIONS
 from cloudrender_addon.backend.aws.session import Account
@@ -325,6 +325,19 @@ def test_login_never_made(aws: Stage, config: str, monkeypatch: pytest.MonkeyPat
     assert "aws sso login --profile studio" in caught.value.hint
 
 
+def test_code_that_nobody_can_be_asked_for(aws: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_terminal(_prompt: str) -> str:
+        raise EOFError
+
+    prompted = partialmethod(AssumeRoleProvider.__init__, prompter=no_terminal)
+    monkeypatch.setattr(AssumeRoleProvider, "__init__", prompted)
+    (aws.home / "config").write_text(WITH_MFA)
+    account = Account(profile="studio", region=REGION)
+    with pytest.raises(e.CredentialsError, match="studio wants the code") as caught, account.calling("ec2:X"):
+        account.ec2.describe_images()
+    assert "Profile (--profile)" in caught.value.hint
+
+
 def test_program_that_provides_what_has_expired(aws: Stage) -> None:
     provided = {"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "2020-01-01T00:00:00Z"}
     (aws.home / "provided").write_text(json.dumps(provided))
@@ -366,7 +379,7 @@ _BOTH_WAYS = re.compile(r"[A-Z][\w ]+ \((?:--?[a-z][a-z-]*|`cloudrender [^`]+`)\
 def test_every_hint_speaks_to_blender_and_terminal_alike() -> None:
     """See backend/errors.py: a flag or a command never stands without what Blender calls it."""
     alone = {"cloudrender clean-up"}  # Blender has none, but its command line has
-    for meaning in (*CODES.values(), *EXCEPTIONS.values(), NO_SUCH_REGION):
+    for meaning in (*CODES.values(), *EXCEPTIONS.values(), NO_SUCH_REGION, NOBODY_TO_ASK):
         hint = _BOTH_WAYS.sub("", meaning.hint)
         commands = set(re.findall(r"`(cloudrender [^`]*)`", hint))
         assert commands <= alone, meaning

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
 from .codes import CODES, EXPIRED, UNKNOWN, Meaning
-from .exceptions import EXCEPTIONS, NO_SUCH_REGION, UNKNOWN_EXCEPTION
+from .exceptions import EXCEPTIONS, NO_SUCH_REGION, NOBODY_TO_ASK, UNKNOWN_EXCEPTION
 from .quotas import on_demand_quota, spot_quota
 from .regions import REGIONS
 
@@ -69,6 +69,8 @@ def translated(action: str, *, about: Subject) -> Iterator[None]:
         if not str(error).startswith(_STILL_EXPIRED):
             raise
         raise explained(EXPIRED, about=about) from error
+    except EOFError as error:  # botocore asks for the code in the terminal, where there may be none
+        raise explained(NOBODY_TO_ASK, about=about) from error
 
 
 def code_of(error: CloudrenderError) -> str:

@@ -31,6 +31,11 @@ _SETUP = Meaning(
     quote=True,
 )
 
+NOBODY_TO_ASK = Meaning(
+    CredentialsError,
+    "The AWS profile {profile} wants the code of an MFA device, and there is no terminal to ask for it",
+    "Set Profile (--profile) to one that asks for no code, such as one made by `aws configure sso`",
+)
 NO_REGION = Meaning(
     ConfigError,
     "No AWS region is set",
