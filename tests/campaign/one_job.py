@@ -29,7 +29,7 @@ HANG_HOURS = 0.006
 _COMMAND_SECONDS = 150.0
 """No command may take longer, whatever happens; far more than any needs on a busy computer."""
 
-_MOMENT_SECONDS = 10.0
+_MOMENT_SECONDS = 20.0
 
 
 class Violation(Exception):
