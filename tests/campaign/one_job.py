@@ -30,6 +30,7 @@ _COMMAND_SECONDS = 150.0
 """No command may take longer, whatever happens; far more than any needs on a busy computer."""
 
 _MOMENT_SECONDS = 20.0
+_DEATH_SECONDS = 60.0
 
 
 class Violation(Exception):
@@ -41,7 +42,8 @@ class Order:
     """What the user asks for and what kind of day it is. `frames` misbehave as told; `seconds` is for each frame.
 
     `boot_delay`, `visible_after`, `ssh_delay`: see `Cloud`; with a `small_disk` machines have
-    one that can be filled. `max_cost` is in USD. A machine lives `lease_seconds` without work and client.
+    one that can be filled. `max_cost` is in USD. A machine lives `lease_seconds` without work and client,
+    and is kept for `keep_seconds` at the end.
     """
 
     first: int
@@ -57,6 +59,7 @@ class Order:
     purchase: str = "spot"
     small_disk: bool = False
     lease_seconds: float = 9.0
+    keep_seconds: float = 0.0
 
     @property
     def frames(self) -> range:
@@ -251,7 +254,7 @@ class OneJob:
         elif death.kind == "seconds":
             self.await_(lambda: False, seconds=float(death.value))
         else:
-            self.await_(lambda: not client.alive)
+            self.await_(lambda: not client.alive, seconds=_DEATH_SECONDS)
         if self._kill(client) and death.kind not in ("frames", "seconds"):
             self.inject("client killed", f"the client, to be killed {death}, is killed before that")
         elif client.process.returncode == -signal.SIGKILL:
@@ -268,6 +271,7 @@ class OneJob:
             "CLOUDRENDER_PURCHASE": self.order.purchase,
             "CLOUDRENDER_INSTANCE_TYPE": ",".join(self.order.types),
             "CLOUDRENDER_REGION": ",".join(self.order.regions),
+            "CLOUDRENDER_KEEP_MINUTES": str(self.order.keep_seconds / 60),
             "CLOUDRENDER_WAIT_MINUTES": "0.15",
         }
         if self.order.max_cost:

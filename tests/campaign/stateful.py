@@ -72,6 +72,7 @@ def _orders(draw: st.DrawFn) -> Order:
         visible_after=draw(st.sampled_from([0.0, 0.0, 1.5])),
         ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
         max_cost=draw(st.sampled_from([None, None, 0.01])),
+        keep_seconds=draw(st.sampled_from([0.0, 0.0, 0.0, 5.0])),
         small_disk=draw(st.sampled_from([False, False, True])),
         types=draw(st.sampled_from([_TYPES[:1], _TYPES, _TYPES[::-1]])),
         regions=draw(st.sampled_from([("us-east-1",), ("us-east-1",), ("us-east-1", "eu-west-1")])),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def _by_a_cancel(job: OneJob) -> None:
     job.cloud.on_frames(1, lambda _: next((job.home / "jobs").iterdir()).joinpath("cancel").touch())
 
 
+def _by_being_kept(job: OneJob) -> None:
+    job.order = replace(job.order, keep_seconds=LEASE_SECONDS)
+
+
 WAYS: dict[Status, Callable[[OneJob], None]] = {
     Status.PENDING: _plainly,
     Status.PACKING: _plainly,
@@ -53,6 +58,7 @@ WAYS: dict[Status, Callable[[OneJob], None]] = {
     Status.RECOVERING: _by_losing_the_machine,
     Status.CANCELLING: _by_a_cancel,
     Status.CLEANING_UP: _plainly,
+    Status.KEPT: _by_being_kept,
     Status.SUCCEEDED: _plainly,
     Status.FAILED: _by_a_refusal,
     Status.CANCELLED: _by_a_cancel,
@@ -94,21 +100,24 @@ def no_machine_stays(job: OneJob) -> None:
     verdict.check_nothing_is_left(job)
 
 
+def kill_at(job: OneJob, status: Status) -> None:
+    """Let the job come into a status and kill its client there."""
+    WAYS[status](job)
+    job.start(*RENDER, death=Death(kind="after", value=status.value))
+    assert [record["status"] for record in job.records().values()] == [status.value], job.clients[0].said
+
+
 @pytest.mark.parametrize("status", Status, ids=lambda status: status.name)
 def test_the_next_start_completes_the_job(tmp_path: Path, status: Status) -> None:
     with job_in(tmp_path) as job:
-        WAYS[status](job)
-        killed = job.start(*RENDER, death=Death(kind="after", value=status.value))
-        assert killed.process.returncode == -9, killed.said
+        kill_at(job, status)
         complete(job)
 
 
 @pytest.mark.parametrize("status", Status, ids=lambda status: status.name)
 def test_without_a_next_start_nothing_runs_on(tmp_path: Path, status: Status) -> None:
     with job_in(tmp_path) as job:
-        WAYS[status](job)
-        killed = job.start(*RENDER, death=Death(kind="after", value=status.value))
-        assert killed.process.returncode == -9, killed.said
+        kill_at(job, status)
         no_machine_stays(job)
 
 
