@@ -390,7 +390,8 @@ class Campaign(RuleBasedStateMachine):
             if kind == "throttling":
                 self.job.cloud.faults.throttle(action, times=times)
             else:
-                self.job.cloud.faults.api(action, code, times=times)
+                spoken = "InternalServerError" if action == "GetParameter" else code  # SSM has its own words
+                self.job.cloud.faults.api(action, spoken, times=times)
             self._excuse_error(action, code, times)
 
         self._try(act)
