@@ -448,10 +448,19 @@ class Campaign(RuleBasedStateMachine):
                 self._conclude(name)
         if self._insist and job.job:
             self._conclude(job.job)
+        self._see_kept_machines_end()
         if job.job is None:
             job.tell("the client was killed before there was a job")
             return
         self._judge()
+
+    def _see_kept_machines_end(self) -> None:
+        """A machine that was kept ends itself when its time is over; the next start closes the record."""
+        kept = [name for name, record in self.job.records().items() if record["status"] == "kept"]
+        if kept:
+            self._see_machines_end()
+        for name in kept:
+            self.job.run("attach", name, "--json")
 
     def _conclude(self, name: str) -> None:
         """Go on with a job when all faults are over: nothing but its frames and the limits can stop it then."""
@@ -478,10 +487,12 @@ class Campaign(RuleBasedStateMachine):
         verdict.check_cost(job)
 
     def _never_again(self) -> None:
-        job = self.job
-        job.inject("client never started again", "nobody starts the client again")
+        self.job.inject("client never started again", "nobody starts the client again")
+        self._see_machines_end()
+
+    def _see_machines_end(self) -> None:
         deadline = time.monotonic() + _GONE_SECONDS
-        while alive := [machine.id for machine in job.cloud.machines if machine.ended_at is None]:
+        while alive := [machine.id for machine in self.job.cloud.machines if machine.ended_at is None]:
             if self._hung:  # its own switch is frozen as well: only a client can end it
                 break
             if time.monotonic() > deadline:
