@@ -221,9 +221,8 @@ class Campaign(RuleBasedStateMachine):
                 return
             job.inject("second client", f"a second client comes: {words}")
             other = job.run(words, *{"clean-up": ["-y"], "jobs": []}.get(words, [job.job]))
-            # A driver that has let go of the job only tells of its end.
-            refused = "another cloudrender" in other.said or "is complete" in other.said
-            if words in ("attach", "fetch") and driver.alive and not refused:
+            over = job.records()[job.job]["status"] in ("succeeded", "failed", "cancelled", "kept")
+            if words in ("attach", "fetch") and not over and "another cloudrender" not in other.said:
                 raise Violation(f"the second client was not refused: {other.said}")
             if words in ("clean-up", "jobs") and other.process.returncode != 0 and not job.excuses:
                 raise Violation(f"{words} beside the driver failed: {other.said}")
