@@ -13,10 +13,9 @@ import multiprocessing
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
 
-from tests.campaign.stateful import Outcome, run_job
+from tests.campaign.outcome import summary, told
+from tests.campaign.seeds import run_job
 
 
 def main() -> None:
@@ -42,28 +41,6 @@ def main() -> None:
                 print(f"{len(outcomes)} jobs, {time.monotonic() - began:.0f} s", flush=True)
     print(summary(outcomes, seconds=time.monotonic() - began))
     sys.exit(any(outcome.violation for outcome in outcomes))
-
-
-def told(outcome: Outcome) -> str:
-    """Return the story of a job, the promise it broke, and how to run it again."""
-    lines = [f"\nJob of seed {outcome.seed}", *outcome.story]
-    if outcome.violation:
-        lines += [f"BROKEN: {outcome.violation}", f"Again: make campaign N=1 SEED={outcome.seed}"]
-    return "\n".join(lines)
-
-
-def summary(outcomes: Iterable[Outcome], *, seconds: float) -> str:
-    """Return the one line that says it all."""
-    every = list(outcomes)
-    faults: Counter[str] = sum((outcome.faults for outcome in every), Counter())
-    kinds = ", ".join(f"{kind} {count}" for kind, count in faults.most_common())
-    asked, here = sum(o.asked for o in every), sum(o.here for o in every)
-    return (
-        f"{len(every)} jobs, {sum(bool(o.violation) for o in every)} with a broken promise; "
-        f"{faults.total()} faults ({kinds}); "
-        f"{asked} frames asked for, {here} here, {sum(o.lost for o in every)} lost; "
-        f"{sum(o.machines for o in every)} machines rented, {sum(o.left for o in every)} left; {seconds:.0f} s"
-    )
 
 
 if __name__ == "__main__":

@@ -13,25 +13,23 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from cloudrender_addon.backend.aws.codes import CODES
-from cloudrender_addon.backend.job.status import Status
 from tests.campaign import verdict
+from tests.campaign.choices import TYPES, clocks, deaths, orders
 from tests.campaign.fast_blender import Misbehaviour
 from tests.campaign.one_job import Death, OneJob, Order, Violation, one_job
+from tests.campaign.outcome import Outcome
 from tests.localcloud import small_disk
 from tests.localcloud.machine import Machine
 
 MOST_STEPS = 6
 _LAUNCH = "CreateFleet"
-_TYPES = ("g4dn.xlarge", "g5.xlarge")
 _OTHER_CALLS = (
     *("AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "DeleteKeyPair", "DeleteSecurityGroup"),
     *("CreateLaunchTemplate", "DeleteLaunchTemplate", "DescribeLaunchTemplates"),
@@ -43,58 +41,6 @@ _PASSING = ("InternalError", "RequestLimitExceeded", "Unavailable")
 """Errors after which botocore repeats the call by itself: three times are not to be noticed."""
 
 _GONE_SECONDS = 75.0
-
-
-_statuses = st.sampled_from([status.value for status in Status])
-_deaths = st.one_of(
-    st.builds(Death, kind=st.sampled_from(["call", "answer"]), value=st.integers(1, 16)),
-    st.builds(Death, kind=st.sampled_from(["before", "after"]), value=_statuses),
-    st.builds(Death, kind=st.just("frames"), value=st.integers(1, 5)),
-    st.builds(Death, kind=st.just("seconds"), value=st.floats(0.1, 4.0).map(lambda s: round(s, 1))),
-)
-_clocks = st.sampled_from([*[None] * 9, -90000.0, -3600.0, 600.0, 40000.0])
-
-
-@st.composite
-def _orders(draw: st.DrawFn) -> Order:
-    count = draw(st.integers(3, 12))
-    first = draw(st.integers(1, 300))
-    bad = {}
-    if draw(st.integers(0, 3)) == 3:
-        frame = st.integers(first, first + count - 1)
-        bad = draw(st.dictionaries(frame, st.sampled_from(list(Misbehaviour)), min_size=1, max_size=2))
-    return Order(
-        first=first,
-        count=count,
-        seconds=draw(st.sampled_from([0.02, 0.2, 0.5])),
-        misbehaviours=bad,
-        boot_delay=draw(st.sampled_from([0.0, 0.0, 0.5])),
-        visible_after=draw(st.sampled_from([0.0, 0.0, 1.5])),
-        ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
-        max_cost=draw(st.sampled_from([None, None, 0.01])),
-        keep_seconds=draw(st.sampled_from([0.0, 0.0, 0.0, 5.0])),
-        small_disk=draw(st.sampled_from([False, False, True])),
-        types=draw(st.sampled_from([_TYPES[:1], _TYPES, _TYPES[::-1]])),
-        regions=draw(st.sampled_from([("us-east-1",), ("us-east-1",), ("us-east-1", "eu-west-1")])),
-        purchase=draw(st.sampled_from(["spot", "spot", "spot-then-on-demand", "on-demand"])),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one job. `lost` frames are neither here nor named by an error; `left` machines still run."""
-
-    seed: int
-    violation: str
-    story: tuple[str, ...]
-    faults: Counter[str]
-    asked: int
-    here: int
-    lost: int
-    rendered: int
-    machines: int
-    left: int
-    seconds: float
 
 
 class Campaign(RuleBasedStateMachine):
@@ -126,9 +72,9 @@ class Campaign(RuleBasedStateMachine):
 
     @initialize(
         begin=st.integers(0, 99),
-        order=_orders(),
-        death=st.none() | st.none() | _deaths,
-        clock=_clocks,
+        order=orders(),
+        death=st.none() | st.none() | deaths,
+        clock=clocks,
         steps=st.integers(0, MOST_STEPS),
         ending=st.sampled_from(["attach", "attach", "never again", "cancel", "another render"]),
         insist=st.sampled_from([True, True, True, False]),
@@ -180,7 +126,7 @@ class Campaign(RuleBasedStateMachine):
     # -- what the user does --------------------------------------------------------------------------------
 
     @precondition(lambda self: self._steps and not self.driving)
-    @rule(death=st.none() | _deaths, clock=_clocks)
+    @rule(death=st.none() | deaths, clock=clocks)
     def attach(self, death: Death | None, clock: float | None) -> None:
         """The next start goes on with the job."""
 
@@ -250,7 +196,7 @@ class Campaign(RuleBasedStateMachine):
         self._try(act)
 
     @precondition(lambda self: self._steps and self.driving)
-    @rule(death=_deaths.filter(lambda death: death.kind in ("frames", "seconds")))
+    @rule(death=deaths.filter(lambda death: death.kind in ("frames", "seconds")))
     def kill(self, death: Death) -> None:
         """The client is killed."""
 
@@ -365,7 +311,7 @@ class Campaign(RuleBasedStateMachine):
         self._try(act)
 
     @precondition(lambda self: self._steps)
-    @rule(kind=st.sampled_from(_TYPES))
+    @rule(kind=st.sampled_from(TYPES))
     def sold_out(self, kind: str) -> None:
         """There are no spot machines of a type any more."""
 
@@ -548,27 +494,3 @@ class Campaign(RuleBasedStateMachine):
             left=sum(machine.ended_at is None for machine in job.cloud.machines),
             seconds=time.monotonic() - job.began,
         )
-
-
-def run_job(number: int) -> Outcome:
-    """Run the job of this seed."""
-    outcomes: list[Outcome] = []
-
-    class Once(Campaign):
-        def teardown(self) -> None:
-            super().teardown()
-            if self.outcome is not None:
-                outcomes.append(self.outcome)
-                Once.finished = True
-
-    plain = settings(
-        max_examples=9,  # one of them is a job; from ten on hypothesis would prefer short sequences
-        stateful_step_count=MOST_STEPS,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(seed(number)(Once), settings=plain)
-    (outcome,) = outcomes
-    return Outcome(**{**vars(outcome), "seed": number})
