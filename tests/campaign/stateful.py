@@ -221,12 +221,12 @@ class Campaign(CloudRules):
         self._judge()
 
     def _see_kept_machines_end(self) -> None:
-        """A machine that was kept ends itself when its time is over; the next start closes the record."""
+        """A machine that was kept ends itself when its time is over; `cancel` then closes the record."""
         kept = [name for name, record in self.job.records().items() if record["status"] == "kept"]
         if kept:
             self._see_machines_end()
         for name in kept:
-            self.job.run("attach", name, "--json")
+            self.job.run("cancel", name)  # it sees that the machine is gone; attach would render what is missing
 
     def _conclude(self, name: str) -> None:
         """Go on with a job when all faults are over: nothing but its frames and the limits can stop it then."""
