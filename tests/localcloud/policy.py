@@ -99,11 +99,7 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
         if key := parameters.get("KeyName"):
             yield "key-pair", key, _resource_tags(key)
     elif call.action == "CreateFleet":
-        yield "fleet", "*", {}
-        for template in _values(
-            parameters, r"LaunchTemplateConfigs\.\d+\.LaunchTemplateSpecification\.LaunchTemplate.*"
-        ):
-            yield "launch-template", template, _resource_tags(template)
+        yield from _touched_by_fleet(parameters)
     elif call.action == "CreateLaunchTemplate":
         yield "launch-template", "*", tags.get("launch-template", {})
     elif call.action == "ImportKeyPair":
@@ -115,6 +111,21 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
         kind, parameter = _BY_ID.get(call.action, ("unknown", ""))
         for name in _values(parameters, parameter) or ["*"]:
             yield kind, name, _resource_tags(name)
+
+
+def _touched_by_fleet(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield likewise what a machine is made of and where it stands: CreateFleet needs the right for all of it.
+
+    So AWS grants it to itself, in AmazonECSInfrastructureRolePolicyForManagedInstances. Image and group are named in
+    the template, which is not looked into here.
+    """
+    for kind in ("fleet", "instance", "volume", "network-interface", "security-group"):
+        yield kind, "*", {}
+    yield "image", "ami-of-the-template", {}
+    for subnet in _values(parameters, r"LaunchTemplateConfigs\.\d+\.Overrides\.\d+\.SubnetId"):
+        yield "subnet", subnet, {}
+    for template in _values(parameters, r"LaunchTemplateConfigs\.\d+\.LaunchTemplateSpecification\.LaunchTemplate.*"):
+        yield "launch-template", template, _resource_tags(template)
 
 
 def _values(parameters: dict[str, Any], name: str) -> list[str]:
