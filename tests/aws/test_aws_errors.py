@@ -37,6 +37,7 @@ WORDS = {
         "g4dn.xlarge spot machine to give in us-east-1",
         "another Type (-c), such as g5.xlarge",
     ),
+    "InsufficientFreeAddressesInSubnet": ("no free address left, in us-east-1", "Subnet (--subnet)"),
     "Unsupported": ("does not offer a g4dn.xlarge spot machine", "another Type (-c), such as g5.xlarge"),
     "MaxSpotInstanceCountExceeded": (
         "(4 vCPUs) in us-east-1: the quota “All G and VT Spot Instance Requests” (L-3819A6DF) is too small",

@@ -176,7 +176,9 @@ def test_template_that_may_not_be_deleted(aws: Stage) -> None:
         ("MaxSpotInstanceCountExceeded", QuotaError, "g4dn.xlarge spot machine (4 vCPUs) in us-east-1"),
         ("InsufficientInstanceCapacity", CapacityError, "g4dn.xlarge spot machine to give in us-east-1"),
         ("UnfulfillableCapacity", CapacityError, "g4dn.xlarge spot machine to give in us-east-1"),
+        ("InsufficientFreeAddressesInSubnet", CapacityError, "no free address left, in us-east-1"),
         ("Unsupported", NotOfferedError, "does not offer a g4dn.xlarge spot machine"),
+        ("InvalidFleetConfiguration", NotOfferedError, "does not offer a g4dn.xlarge spot machine"),
         ("UnauthorizedOperation", PermissionsError, "ec2:RunInstances"),
         ("SomethingNew", CloudError, "SomethingNew"),
     ],
@@ -211,6 +213,17 @@ def test_reason_of_every_type_and_zone_is_told(aws: Stage) -> None:
         f"g4dn.xlarge in {zones}: none free (InsufficientInstanceCapacity)",
         f"c7i.4xlarge in {zones}: (MaxSpotInstanceCountExceeded)",
     }
+
+
+def test_zone_without_the_type_is_not_why_there_is_no_machine(aws: Stage) -> None:
+    nowhere = order(aws).subnets[-1]
+    aws.fault(
+        "ec2:RunInstances", "InvalidFleetConfiguration", times=9, when=lambda asks: asks["SubnetId"] == nowhere.id
+    )
+    aws.front.quotas.values["L-3819A6DF"] = 0
+    with pytest.raises(QuotaError) as caught:
+        run(aws)
+    assert f"{MACHINE} in {nowhere.zone}: not offered there (InvalidFleetConfiguration)" in caught.value.details
 
 
 def test_quota_of_one_type_leaves_the_others(aws: Stage) -> None:

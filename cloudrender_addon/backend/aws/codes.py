@@ -40,6 +40,11 @@ _CAPACITY = Meaning(
     "AWS has no {machine} {purchase} machine to give in {region} right now",
     "Try again in some minutes, or use another Type (-c), such as g5.xlarge or g6.xlarge, or Region (--region)",
 )
+_ADDRESSES = Meaning(
+    CapacityError,
+    "The subnet that the machine was to stand in has no free address left, in {region}",
+    "Set Subnet (--subnet) to another one, or end what takes up the addresses of this one",
+)
 _NOT_OFFERED = Meaning(
     NotOfferedError,
     "AWS does not offer a {machine} {purchase} machine with these settings in {region}",
@@ -117,7 +122,9 @@ _GROUPS: tuple[tuple[Meaning, tuple[str, ...]], ...] = (
             "SpotMaxPriceTooLow",
         ),
     ),
-    (_NOT_OFFERED, ("Unsupported",)),
+    (_ADDRESSES, ("InsufficientFreeAddressesInSubnet",)),
+    # The second is what a fleet calls the first: a type that is not in one of the zones.
+    (_NOT_OFFERED, ("Unsupported", "InvalidFleetConfiguration")),
     (
         _QUOTA,
         (

@@ -49,7 +49,9 @@ _FEW_WORDS = {
     "InsufficientCapacity": "none free",
     "UnfulfillableCapacity": "none free",
     "SpotMaxPriceTooLow": "too dear",
+    "InsufficientFreeAddressesInSubnet": "no free address",
     "Unsupported": "not offered there",
+    "InvalidFleetConfiguration": "not offered there",
 }
 """What the commonest refusals mean, in few words; others are shown as AWS says them."""
 
