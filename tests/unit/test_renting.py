@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import (
+    AccountError,
     CapacityError,
     CloudrenderError,
     ConfigError,
@@ -108,7 +110,9 @@ def test_what_time_does_not_heal_is_not_waited_for(folder: JobFolder, error: Clo
     assert ended.error is error and len(farm.planned) == 1
 
 
-@pytest.mark.parametrize("error", [NONE_FREE, NO_QUOTA, ConfigError("no such type here")])
+@pytest.mark.parametrize(
+    "error", [NONE_FREE, NO_QUOTA, ConfigError("no such type here"), AccountError("not switched on")]
+)
 def test_next_region_on_the_list(folder: JobFolder, error: CloudrenderError) -> None:
     having(folder, region="eu-central-1,eu-west-1,us-east-1")
     here = ("eu-central-1", "eu-west-1")
@@ -136,6 +140,34 @@ def test_on_demand_where_no_region_has_a_spot_machine(folder: JobFolder, error: 
     assert ended.status is Status.SUCCEEDED and farm.launched[0].request.on_demand
     assert [request.region for request in farm.planned] == ["eu-central-1", "eu-west-1", "eu-central-1"]
     assert f"{error.message}: renting an on-demand machine instead" in said(events)
+
+
+def dear(farm: FakeFarm, where: Callable[[MachineRequest], bool]) -> FakeFarm:
+    """Let machines that are asked for like that cost a hundred dollars an hour."""
+    plan = farm.plan
+
+    def plan_dear(request: MachineRequest) -> Machine:
+        machine = plan(request)
+        usd = 100.0 if where(request) else 0.36
+        return replace(machine, offers=tuple(replace(offer, machine_usd=usd) for offer in machine.offers))
+
+    farm.plan = plan_dear  # type: ignore[method-assign]
+    return farm
+
+
+def test_on_demand_that_is_too_dear_does_not_end_the_wait_for_spot(folder: JobFolder) -> None:
+    having(folder, purchase="spot-then-on-demand", wait_minutes=60, max_cost=1.0)
+    farm = refusing(FakeFarm([render_all]), lambda _, asked: NONE_FREE if asked < 2 else None)
+    ended, _ = run(folder, dear(farm, lambda request: request.on_demand))
+    assert ended.status is Status.SUCCEEDED
+    assert [request.on_demand for request in farm.planned] == [False, True, False, True, False]
+
+
+def test_region_that_is_too_dear_is_no_reason_not_to_ask_the_next(folder: JobFolder) -> None:
+    having(folder, region="eu-central-1,us-east-1", max_cost=1.0)
+    farm = dear(FakeFarm([render_all]), lambda request: request.region == "eu-central-1")
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and farm.launched[0].region == "us-east-1"
 
 
 def test_all_that_is_allowed_is_asked_for_again(folder: JobFolder) -> None:

@@ -16,6 +16,7 @@ from ..assets.bundle import Bundle
 from ..cancel import CancelToken
 from ..clock import now
 from ..errors import (
+    AccountError,
     CapacityError,
     CleanupError,
     CloudError,
@@ -23,6 +24,7 @@ from ..errors import (
     ConfigError,
     ImageError,
     QuotaError,
+    RenderError,
     UnreachableError,
 )
 from ..farms.base import Farm, Machine, MachineRequest
@@ -35,8 +37,8 @@ from .status import Status
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 15.0, 120.0, 1.6
 """Seconds between two rounds of asking for a machine: capacity comes back by the minute."""
 
-_NOT_HERE = (CapacityError, QuotaError, ConfigError, ImageError)
-"""What keeps a job out of one region and need not keep it out of the next."""
+_NOT_HERE = (CapacityError, QuotaError, ConfigError, ImageError, AccountError, RenderError)
+"""What keeps a job out of one region and need not keep it out of the next. `RenderError`: it is too dear there."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +82,6 @@ class Renting:
                 self.release()  # an answer that was lost may have been a machine
                 ledger.say(f"{none.message}; asking again for up to {max(left / 60, 1):.0f} min")
                 self._cancel.sleep(min(pause, left))
-                ledger.check_limits()
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     def _ask_everywhere(self, disk_bytes: int) -> Machine:
@@ -88,8 +89,9 @@ class Renting:
 
         Raises what was answered first of what may pass, or else what was answered first.
         """
+        self._ledger.check_limits()
         regions = self._ledger.spec.settings.regions or (None,)
-        refused: list[CloudError | ConfigError] = []
+        refused: list[CloudError | ConfigError | RenderError] = []
         for on_demand in self._purchases():
             if refused:
                 self._ledger.say(f"{refused[-1].message}: renting an on-demand machine instead")
