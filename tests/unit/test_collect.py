@@ -5,21 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudrender_addon.backend.errors import RenderError, TransferError
-from cloudrender_addon.backend.farms.base import RemoteFile
+from cloudrender_addon.backend.errors import MachineError, RenderError, TransferError
+from cloudrender_addon.backend.farms.base import RemoteFile, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import SavedFrame
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
 from cloudrender_addon.backend.jobs import reopen
-from tests.unit.fakes import FakeFarm, FakeLink, content, render_all
+from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all
 from tests.unit.test_runner import folder, run
 
 __all__ = ["folder"]
@@ -121,3 +121,36 @@ def test_a_frame_noted_by_an_older_version_has_no_sizes(folder: JobFolder, tmp_p
     (folder.path / "frames.jsonl").write_text(json.dumps({"frame": 1, "seconds": 2.5, "files": ["0001.png"]}) + "\n")
     (tmp_path / "0001.png").write_bytes(b"anything")
     assert folder.saved_frames(tmp_path) == {1: SavedFrame(frame=1, seconds=2.5, files=("0001.png",))}
+
+
+def test_what_stands_outside_the_output_folder_is_left_alone(folder: JobFolder) -> None:
+    out = folder.load().spec.output
+    out.mkdir()
+    other = out.parent / "0001.png.cloudrender"
+    other.write_bytes(b"not of this job")
+
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1, name="../0001.png")
+
+    ended, _ = run(folder, FakeFarm([script]))
+    assert isinstance(ended.error, MachineError) and "'../0001.png' as frame 1" in ended.error.message
+    assert other.read_bytes() == b"not of this job"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+def test_time_that_makes_no_sense_is_not_noted(folder: JobFolder, seconds: float) -> None:
+    ended, _ = run(folder, FakeFarm([lambda plan: iter([{**frame_event(1), "seconds": seconds}])]))
+    assert isinstance(ended.error, MachineError) and folder.brought() == ()
+
+
+@pytest.mark.parametrize("frame", [1, 77])
+def test_frame_that_is_here_or_was_never_asked_for_cannot_be_given_up(folder: JobFolder, frame: int) -> None:
+    def script(plan: RenderPlan) -> Iterator[Any]:
+        yield frame_event(1)
+        yield {"event": "frame_failed", "frame": frame, "reason": "says a machine that is not trusted"}
+        yield from map(frame_event, (2, 3))
+        yield {"event": "finished"}
+
+    ended, events = run(folder, FakeFarm([script]))
+    assert ended.status is Status.SUCCEEDED and folder.load().failed_frames == {}
+    assert not [event for event in events if isinstance(event, ev.FrameFailed)]

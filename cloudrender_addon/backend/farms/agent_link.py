@@ -41,9 +41,6 @@ _SETUP_SECONDS = 120
 _MAX_LOG_BYTES = 64 << 20
 _FILE_OVERHEAD = 4096
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", re.ASCII)
-_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-
 
 def open_link(
     *, address: str, port: int, user: str, key_file: Path, host_key: str, cancel: CancelToken, timeout: float
@@ -158,7 +155,8 @@ class AgentLink:
         Raises `TransferError` (not what was announced), `MachineError` (no such file, no acceptable name),
         `LinkError`, `Cancelled`, and `OSError` when this computer cannot write it.
         """
-        _check_name(file.name)
+        if not file.plain:
+            raise MachineError(f"The machine offers a file under an unacceptable name: {file.name!r}")
         part = destination.with_name(destination.name + ".part")
         try:
             with part.open("wb") as out:
@@ -201,7 +199,7 @@ class AgentLink:
         last = answer.check("Preparing the machine").strip().rpartition(b"\n")[2]
         if last == commands.PRESENT:
             return None
-        free = re.search(rb"(\d+)\s+\d+%", last)  # of `df`: blocks of 1,024 bytes
+        free = re.search(rb"(\d{1,18})\s+\d+%", last)  # of `df`: blocks of 1,024 bytes
         return int(free[1]) * 1024 if free else math.inf
 
     def _keep_lease(self, cancel: CancelToken) -> None:
@@ -252,9 +250,3 @@ def _event(line: bytes) -> dict[str, Any] | None:
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise MachineError("The machine sends what is no event")
     return event
-
-
-def _check_name(name: str) -> None:
-    """Refuse what is not a plain file name on every system, Windows included."""
-    if not _PLAIN_NAME.fullmatch(name) or name.endswith(".") or _WINDOWS_DEVICE.fullmatch(name):
-        raise MachineError(f"The machine offers a file under an unacceptable name: {name!r}")

@@ -7,6 +7,7 @@ The runner knows only these two Protocols. `farms/ec2.py` is the farm of one EC2
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any, Protocol
 
 from ..assets.bundle import Bundle
 from ..cancel import CancelToken
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", re.ASCII)
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +142,17 @@ class RenderPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A finished file on the machine, as the agent announced it: plain name, bytes, hex SHA-256."""
+    """A finished file on the machine, as the agent announced it: name, bytes, hex SHA-256."""
 
     name: str
     size: int
     sha256: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is called what no path is, on any system, Windows included: the machine is not trusted."""
+        name = self.name
+        return bool(_PLAIN_NAME.fullmatch(name)) and not name.endswith(".") and not _WINDOWS_DEVICE.fullmatch(name)
 
 
 class Farm(Protocol):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ class Collector:
         self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
         self._broken: set[int] = set()
 
+    def wants(self, frame: int) -> bool:
+        """Tell whether a frame was asked for and is neither here nor given up."""
+        return frame in self._wanted and frame not in self.saved and frame not in self._broken
+
     def collect(self, link: Link, event: dict[str, Any], *, cancel: CancelToken) -> SavedFrame | None:
         """Fetch the frame of a `frame` event; None if it is here already, given up, or was never asked for.
 
@@ -49,10 +54,11 @@ class Collector:
         `LinkError`, `Cancelled`, and `CloudrenderError` when this computer's disk refuses it.
         """
         frame, seconds, files = _parse(event)
-        if frame not in self._wanted or frame in self.saved or frame in self._broken:
+        if not self.wants(frame):
             return None
         for file in files:
-            if not belongs_to_frame(file.name, frame) or self._owners.get(file.name.casefold(), frame) != frame:
+            mine = belongs_to_frame(file.name, frame) and self._owners.get(file.name.casefold(), frame) == frame
+            if not (file.plain and mine):
                 raise MachineError(
                     f"The machine offered a file {file.name!r} as frame {frame}",
                     hint="Render again; if it happens again, the machine image is not to be trusted",
@@ -131,6 +137,8 @@ def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:
         frame, seconds = int(event["frame"]), float(event["seconds"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MachineError("The machine sent a frame report that makes no sense", hint="Render again") from error
+    if not math.isfinite(seconds) or seconds < 0:  # one that is noted would spoil the estimates of all later jobs
+        raise MachineError("The machine sent a frame report that makes no sense", hint="Render again")
     if not files:
         raise MachineError(f"The machine reported frame {frame} without a file", hint="Render again")
     return frame, seconds, files

@@ -78,7 +78,7 @@ class Follower:
             self._collect(event, link, cancel=cancel)
         elif kind == "frame_failed":
             frame, reason = _number(event, "frame"), _text(event, "reason")
-            if self._once(f"{kind} {frame}"):
+            if self._collector.wants(frame) and self._once(f"{kind} {frame}"):
                 self._set_aside(frame, "\n".join((reason, *_last_lines(event))))
                 self._say(ev.FrameFailed, frame=frame, reason=reason)
         elif kind == "blender_ready":
@@ -102,7 +102,7 @@ class Follower:
         return kind == "finished"
 
     def _note_begun(self, kind: object, frame: int) -> None:
-        if kind == "frame_started":
+        if kind == "frame_started" and self._collector.wants(frame):
             self.begun.add(frame)
         elif kind in ("frame", "frame_failed"):
             self.begun.discard(frame)
