@@ -70,10 +70,12 @@ def check_tiff(image: ImageReader) -> None:
 
 
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_TABLES = frozenset((273, 279, 324, 325))
+_TIFF_NUMBERS = frozenset((256, 257, 277, 278, 284, 322, 323))
 
 
 def _tiff_tags(image: ImageReader, directory: int, *, order: str, big: bool) -> dict[int, tuple[int, ...]]:
-    """Read the whole numbers of a directory, tag → values."""
+    """Read the whole numbers of a directory that matter here, tag → values."""
     count_form, entry_form, inline = ("Q", "HHQ", 8) if big else ("H", "HHI", 4)
     (count,) = image.numbers(order + count_form, directory)
     start, step = directory + struct.calcsize(order + count_form), 4 + 2 * inline
@@ -81,6 +83,10 @@ def _tiff_tags(image: ImageReader, directory: int, *, order: str, big: bool) -> 
     tags = {}
     for entry in range(start, start + count * step, step):
         tag, kind, values = image.numbers(order + entry_form, entry)
+        if tag in _TIFF_NUMBERS:
+            values = min(values, 1)
+        elif tag not in _TIFF_TABLES:  # any number of others may claim to be as large as those
+            continue
         if kind in _TIFF_TYPES and values:
             form = f"{order}{values}{_TIFF_TYPES[kind]}"
             place = entry + step - inline
@@ -221,6 +227,8 @@ def check_radiance(image: ImageReader) -> None:
     if size is None:
         raise IncompleteImage("its header is damaged")
     height, width = int(size[1]), int(size[2])
+    if not (height and width):  # rows of nothing would be counted for minutes
+        raise IncompleteImage("its header is damaged")
     for _ in range(height):
         if not 8 <= width < 1 << 15 or image.at(image.position, 4) != struct.pack(">HH", 0x0202, width):
             image.skip(4 * width)  # not compressed

@@ -7,6 +7,7 @@ import io
 import struct
 import tempfile
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -194,12 +195,13 @@ def test_damage_is_never_an_error_of_another_kind(kind: str, data: st.DataObject
     "header",
     [
         b"#?RADIANCE\n\n-Y 999999999 +X 999999999\n",
+        b"#?RADIANCE\n\n-Y 999999999 +X 0\n",
         b"\x76\x2f\x31\x01\2\0\0\0" + attribute("chunkCount", "int", b"\xff\xff\xff\x7f") + b"\0",
         b"\x89PNG\r\n\x1a\n" + build_png(struct.pack(">IIBBBBB", 2**31, 2**31, 16, 6, 0, 0, 0), b"")[8:],
         b"II*\0\x08\0\0\0\xff\xff" + b"\x11\1\4\0\xff\xff\xff\xff" * 30,
         b"\0\0\x0a\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\x20\0" + b"\x80\0\0\0\0" * 9,
     ],
-    ids=["hdr", "exr", "png", "tif", "tga"],
+    ids=["hdr", "hdr of no width", "exr", "png", "tif", "tga"],
 )
 def test_sizes_that_nobody_has_cost_neither_time_nor_memory(header: bytes) -> None:
     assert not complete(header, "a.tga")
@@ -220,3 +222,18 @@ def test_a_made_up_table_is_not_read_into_memory(tmp_path: Path) -> None:
         file.truncate(2 << 30)  # takes no room
     with pytest.raises(IncompleteImage, match="header"):
         check_image(path)
+
+
+def test_tables_that_are_of_no_use_here_are_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    entries = b"".join(struct.pack("<HHII", 40000 + number, 1, 1 << 22, 0) for number in range(20))
+    with path.open("wb") as file:
+        file.write(b"II*\0\x08\0\0\0" + struct.pack("<H", 20) + entries)
+        file.truncate(1 << 23)
+    tracemalloc.start()
+    try:
+        with pytest.raises(IncompleteImage):
+            check_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
