@@ -112,7 +112,7 @@ def test_given_group_that_cannot_be_used(aws: Stage, tmp_path: Path) -> None:
     elsewhere = own_group(aws, vpc=aws.account().ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"])
     with pytest.raises(ConfigError, match=f"group {elsewhere} belongs to another network") as caught:
         farm_on(aws, tmp_path, security_group=elsewhere).plan(request())
-    assert "`subnet`" in caught.value.hint
+    assert "Set Subnet (--subnet)" in caught.value.hint
 
 
 def test_every_machine_proves_itself_by_a_key_of_its_own(farm: Ec2Farm) -> None:
