@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloudrender_addon.backend.aws.tags import tagged
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import (
     CapacityError,
@@ -49,6 +50,17 @@ def test_release_ends_one_launch_of_a_job_and_not_the_other(aws: Stage, farm: Ec
     assert aws.everything()["groups"] == [two.group_id]
     assert {path.name for path in tmp_path.iterdir() if path.suffix != ".pub"} == {"job_key", "host_key-t2"}
     farm.release(two)
+    assert aws.everything() == EMPTY
+
+
+def test_release_ends_a_second_machine_of_the_launch(aws: Stage, farm: Ec2Farm) -> None:
+    machine = rent(farm)
+    aws.account().ec2.run_instances(
+        ImageId=machine.offer.image_id, MinCount=1, MaxCount=1,
+        TagSpecifications=[tagged("instance", job_id="job-1", token="t1")],
+    )  # fmt: skip
+    assert len(aws.everything()["instances"]) == 2
+    farm.release(machine)
     assert aws.everything() == EMPTY
 
 

@@ -164,7 +164,9 @@ class Ec2Farm:
         with failures.noted(machine.instance_id or f"launch {token}"):
             doomed += self._rented(machine)
         with failures.noted(launch_name(token)):
-            doomed += inventory.list_ours(account, token=token, kinds=set(Kind) - {Kind.INSTANCE})
+            # Where one was given, a second one as well, should there ever be any; else it was searched for above.
+            kinds = set(Kind) if machine.instance_id else set(Kind) - {Kind.INSTANCE}
+            doomed += inventory.list_ours(account, token=token, kinds=kinds)
         with failures.noted():
             inventory.end(account, doomed, seconds=self._settings.cleanup_seconds)
         failures.report()
