@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cloudrender_addon.backend.errors import MachineError, RenderError, TransferError
+from cloudrender_addon.backend.errors import MachineError, RecordError, RenderError, TransferError
 from cloudrender_addon.backend.farms.base import RemoteFile, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
@@ -115,6 +115,21 @@ def test_a_file_is_not_a_folder_of_that_name(folder: JobFolder, tmp_path: Path) 
     (tmp_path / "0001.png").mkdir()
     folder.add_saved(SavedFrame(frame=1, seconds=1, files=("0001.png",)))
     assert folder.saved_frames(tmp_path) == {}
+
+
+def test_a_note_that_was_cut_short_does_not_spoil_the_next(folder: JobFolder) -> None:
+    first, second = (SavedFrame(frame=n, seconds=1, files=(f"{n:04d}.png",)) for n in (1, 2))
+    folder.add_saved(first)
+    with (folder.path / "frames.jsonl").open("a") as file:
+        file.write('{"frame": 7, "secon')
+    folder.add_saved(second)
+    assert folder.brought() == (first, second)
+
+
+def test_a_frame_that_cannot_be_noted_is_told_as_that(folder: JobFolder) -> None:
+    (folder.path / "frames.jsonl").mkdir()
+    with pytest.raises(RecordError, match="cannot be written"):
+        folder.add_saved(SavedFrame(frame=1, seconds=1, files=("0001.png",)))
 
 
 def test_a_frame_noted_by_an_older_version_has_no_sizes(folder: JobFolder, tmp_path: Path) -> None:

@@ -95,15 +95,26 @@ class JobFolder:
                 os.fsync(file.fileno())
             _replace(part, self.path / "record.json")
         except OSError as error:
-            raise RecordError(
-                f"The job record cannot be written to {self.path} ({error.strerror})",
-                hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RecordError:
+        return RecordError(
+            f"The job record cannot be written to {self.path} ({error.strerror})",
+            hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
+        )
 
     def add_saved(self, saved: SavedFrame) -> None:
-        """Note a frame that is verified on disk."""
-        with (self.path / "frames.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(saved)) + "\n")
+        """Note a frame that is verified on disk. Raises `RecordError`."""
+        line = json.dumps(asdict(saved)).encode() + b"\n"
+        try:
+            with (self.path / "frames.jsonl").open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a line that a full disk cut short must not spoil this one
+                        line = b"\n" + line
+                file.write(line)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def saved_frames(self, output: Path) -> dict[int, SavedFrame]:
         """Return the frames noted as saved whose files are still there: none missing, cut short or replaced."""
