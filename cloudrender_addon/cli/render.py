@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
 import os
 import sys
@@ -16,7 +15,7 @@ from ..backend.atonce import Answer
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
 from ..backend.clock import now
-from ..backend.errors import CapacityError, ConfigError, ProjectError, SceneError, UsageError
+from ..backend.errors import ConfigError, NotOfferedError, ProjectError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.estimate import remembered_pace
 from ..backend.job.frames import format_frames
@@ -83,9 +82,15 @@ def _look_up_machine(account: Account, settings: Settings) -> None:
     account.warm_up()
     if len(settings.regions) > 1:  # what one region does not have another may
         return
+    missing = []
     for name in settings.instance_types:
-        with contextlib.suppress(CapacityError):  # that is for the job to deal with
+        try:
             machine_type(account, name, on_demand=settings.purchase == "on-demand")
+        except NotOfferedError as error:
+            missing.append(error)
+    # Any other of the types will do, and so may on-demand: that is for the job to deal with.
+    if len(missing) == len(settings.instance_types) and settings.purchase != "spot-then-on-demand":
+        raise missing[0]
 
 
 def _choose_blend(name: str | None, here: Path) -> Path:

@@ -243,6 +243,20 @@ def test_type_that_is_not_sold_as_spot_is_left_out_as_long_as_there_is_another(f
         farm.plan(request(launch="t2", machine="t2.nano"))
 
 
+def test_type_that_the_region_does_not_have_is_left_out_likewise(aws: Stage, farm: Ec2Farm) -> None:
+    aws.fault(
+        "ec2:DescribeInstanceTypes",
+        "InvalidInstanceType",
+        times=9,
+        when=lambda asks: asks.get("InstanceType.1") == "g6e.xlarge",
+    )
+    assert [offer.instance_type for offer in farm.plan(request(machine="g6e.xlarge,c5.large")).offers] == ["c5.large"]
+    with pytest.raises(NotOfferedError, match=r"does not offer g6e\.xlarge in us-east-1"):
+        farm.plan(request(launch="t2", machine="g6e.xlarge"))
+    with pytest.raises(ConfigError, match=r"no machine type g6\.xlagre"):  # a slip is told in any case
+        farm.plan(request(launch="t3", machine="g6.xlagre,c5.large"))
+
+
 def test_launch_of_several_types_gives_one_machine_of_one(aws: Stage, farm: Ec2Farm) -> None:
     machine = rent(farm, machine="g5.xlarge,g4dn.xlarge")
     assert len(machine.offers) == 1

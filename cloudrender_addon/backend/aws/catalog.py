@@ -26,8 +26,8 @@ class MachineType:
 def machine_type(account: Account, name: str, *, on_demand: bool = False) -> MachineType:
     """Look a type up in the account's region.
 
-    Raises `ConfigError` when it does not exist or cannot run Blender, `NotOfferedError` when it is not sold as spot, or
-    not on-demand; `CloudError`.
+    Raises `ConfigError` when it does not exist or cannot run Blender, `NotOfferedError` when it is not sold in the
+    region, or not as spot, or not on-demand; `CloudError`.
     """
     # Always by name: the list of all types takes seconds.
     try:
@@ -56,13 +56,13 @@ def machine_type(account: Account, name: str, *, on_demand: bool = False) -> Mac
     )
 
 
-def _unknown(account: Account, name: str, error: ConfigError) -> ConfigError:
+def _unknown(account: Account, name: str, error: ConfigError) -> ConfigError | NotOfferedError:
     """Tell a type that this region lacks from one that is misspelt: botocore lists those of its day."""
     if code_of(error) != "InvalidInstanceType":
         return error
     known: list[str] = account.ec2.meta.service_model.shape_for("InstanceType").metadata["enum"]
     if name in known:
-        return ConfigError(
+        return NotOfferedError(
             f"AWS does not offer {name} in {account.region}",
             hint="Use another Region (--region), or another Type (-c), such as g4dn.xlarge or c7i.4xlarge",
         )
