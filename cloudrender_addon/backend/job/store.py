@@ -51,4 +51,4 @@ class JobStore:
                 f"{name} may be any of {', '.join(f.job_id for f in matches)}",
                 hint="Give more of the job's name",
             )
-        raise RecordError(f"There is no job {name}", hint="Look at the list of jobs for its name")
+        raise RecordError(f"There is no job {name}", hint="Look at the list of jobs (`cloudrender jobs`) for its name")
