@@ -13,7 +13,7 @@ from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
 from ..backend.cancel import CancelToken
-from ..backend.errors import BrokenFrameError, RecordError
+from ..backend.errors import BrokenFrameError, RecordError, TransferError
 from ..backend.farms.base import Link
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder
@@ -93,7 +93,7 @@ def _collect(collector: Collector, link: Link, event: dict[str, Any], cancel: Ca
     try:
         if saved := collector.collect(link, event, cancel=cancel):
             display.say(f"Frame {saved.frame} is here")
-    except BrokenFrameError as broken:
+    except (BrokenFrameError, TransferError) as broken:  # the others may be well
         display.say(broken.message)
 
 

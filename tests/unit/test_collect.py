@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudrender_addon.backend.errors import MachineError, RecordError, RenderError, TransferError
-from cloudrender_addon.backend.farms.base import RemoteFile, RenderPlan
+from cloudrender_addon.backend.farms.base import MachineRequest, RemoteFile, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import SavedFrame
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
 from cloudrender_addon.backend.jobs import reopen
+from cloudrender_addon.cli import jobs
+from cloudrender_addon.cli.display import LineDisplay
 from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all
 from tests.unit.test_runner import folder, run
 
@@ -88,6 +93,33 @@ def test_no_file_of_a_frame_gets_its_name_before_all_are_here(
     sending(monkeypatch, fetch)
     ended, _ = run(folder, FakeFarm([both_eyes]))
     assert ended.status is Status.FAILED and not list(folder.load().spec.output.iterdir())
+
+
+def test_fetch_brings_the_frames_that_are_well_beside_one_that_arrives_damaged(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Damaging(FakeFarm):
+        def damages(self, machine: str, name: str) -> bool:
+            return name == "0002.png"
+
+    farm = Damaging([])
+    request = MachineRequest(
+        job_id=folder.job_id,
+        token="t",
+        instance_types=("g5.xlarge",),
+        disk_bytes=1,
+        lifetime_seconds=1,
+        lease_seconds=1,
+    )
+    machine = farm.launch(farm.plan(request))
+    farm.logs["i-0"] = ([frame_event(n) for n in (1, 2, 3)], iter(()))
+    folder.save(replace(folder.load(), machine=machine, status=Status.RENDERING))
+    monkeypatch.setattr(jobs, "farm_of", lambda *_: farm)
+    said = io.StringIO()
+    settings = folder.load().spec.settings
+    assert jobs.fetch(argparse.Namespace(job=folder.job_id), settings, LineDisplay(said)) == 0
+    assert "0002.png arrived damaged" in said.getvalue() and "2 of 3 frames" in said.getvalue()
+    assert sorted(folder.noted_frames()) == [1, 3]
 
 
 def test_size_and_hash_are_kept(folder: JobFolder) -> None:
