@@ -227,3 +227,13 @@ def test_last_machine_is_on_demand_where_that_is_allowed(folder: JobFolder) -> N
     ended, _ = run(folder, farm)
     assert ended.status is Status.SUCCEEDED
     assert [machine.request.on_demand for machine in farm.launched] == [False, False, True]
+
+
+def test_last_machine_is_spot_after_all_where_there_is_none_on_demand(folder: JobFolder) -> None:
+    having(folder, max_launches=2, purchase="spot-then-on-demand")
+    farm = FakeFarm([always_reclaimed, render_all])
+    refusing(farm, lambda request, _: NO_QUOTA if request.on_demand else None)
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED
+    assert [request.on_demand for request in farm.planned] == [False, True, False]
+    assert f"{NO_QUOTA.message}: renting a spot machine instead" in said(events)

@@ -85,7 +85,7 @@ class Renting:
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
     def _ask_everywhere(self, disk_bytes: int) -> Machine:
-        """Ask once for all that the user allows: spot in each region in turn, then on-demand.
+        """Ask once for all that the user allows: spot in each region in turn, then on-demand; or the other way round.
 
         Raises what was answered first of what may pass, or else what was answered first.
         """
@@ -94,7 +94,8 @@ class Renting:
         refused: list[CloudError | ConfigError | RenderError] = []
         for on_demand in self._purchases():
             if refused:
-                self._ledger.say(f"{refused[-1].message}: renting an on-demand machine instead")
+                other = "an on-demand" if on_demand else "a spot"
+                self._ledger.say(f"{refused[-1].message}: renting {other} machine instead")
             for region in regions:
                 try:
                     return self._launch(disk_bytes, region=region, on_demand=on_demand)
@@ -110,9 +111,9 @@ class Renting:
         settings = self._ledger.spec.settings
         if settings.purchase != "spot-then-on-demand":
             return (settings.purchase == "on-demand",)
-        # The last machine a job may have is one that is not taken back, where the user allows that.
+        # The last machine a job may have is one that is not taken back, if there is one (and the quota, and the money).
         last = self._ledger.record.launches + 1 >= settings.max_launches > 1
-        return (True,) if last else (False, True)
+        return (True, False) if last else (False, True)
 
     def _launch(self, disk_bytes: int, *, region: str | None, on_demand: bool) -> Machine:
         ledger = self._ledger
