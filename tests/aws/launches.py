@@ -40,7 +40,7 @@ def order(
         )
         for name in types
     )
-    return Order(builds=builds, subnets=site.subnets, vcpus=4, avoid=avoid)
+    return Order(builds=builds, subnets=site.subnets, vcpus=dict.fromkeys(types, 4), avoid=avoid)
 
 
 def run(aws: Stage, *, launch: str = "t1") -> Rented:

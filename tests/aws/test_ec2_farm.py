@@ -19,6 +19,7 @@ from cloudrender_addon.backend.aws.session import Account
 from cloudrender_addon.backend.errors import (
     ConfigError,
     NotOfferedError,
+    QuotaError,
     RecordError,
     UnreachableError,
 )
@@ -255,6 +256,13 @@ def test_type_that_the_region_does_not_have_is_left_out_likewise(aws: Stage, far
         farm.plan(request(launch="t2", machine="g6e.xlarge"))
     with pytest.raises(ConfigError, match=r"no machine type g6\.xlagre"):  # a slip is told in any case
         farm.plan(request(launch="t3", machine="g6.xlagre,c5.large"))
+
+
+def test_quota_that_is_too_small_is_told_with_what_that_type_needs(aws: Stage, farm: Ec2Farm) -> None:
+    planned = farm.plan(request(machine="g4dn.12xlarge,g4dn.xlarge"))
+    aws.front.quotas.values["L-3819A6DF"] = 0
+    with pytest.raises(QuotaError, match=r"g4dn\.xlarge spot machine \(4 vCPUs\)"):
+        farm.launch(planned)
 
 
 def test_launch_of_several_types_gives_one_machine_of_one(aws: Stage, farm: Ec2Farm) -> None:

@@ -62,12 +62,12 @@ _log = logging.getLogger(__name__)
 class Order:
     """What to rent: one machine of any of the `builds`, which are of one launch and differ by type.
 
-    `vcpus` is what the largest of them has. `avoid` are pairs of type and zone to ask only if there is nothing else.
+    `vcpus` is what each type has. `avoid` are pairs of type and zone to ask only if there is nothing else.
     """
 
     builds: tuple[Build, ...]
     subnets: tuple[Subnet, ...]
-    vcpus: int
+    vcpus: dict[str, int]
     avoid: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -243,7 +243,7 @@ def _calling(account: Account, order: Order, action: str, *, instance_type: str 
         action,
         machine=instance_type or " or ".join(filter(None, (", ".join(names[:-1]), names[-1]))),
         on_demand=order.on_demand,
-        vcpus=order.vcpus,
+        vcpus=order.vcpus.get(instance_type) or max(order.vcpus.values()),
         image=build.image_id,
         subnet=order.subnets[0].id if len(order.subnets) == 1 else "",
     )

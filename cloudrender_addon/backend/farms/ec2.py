@@ -118,7 +118,7 @@ class Ec2Farm:
                 for offer in machine.offers
             ),
             subnets=attempt.site.subnets,
-            vcpus=max(offer.vcpus for offer in machine.offers),
+            vcpus={offer.instance_type: offer.vcpus for offer in machine.offers},
             avoid=frozenset(request.avoid),
         )
         attempt.made += [Resource(kind=Kind.TEMPLATE, id=each.template_name, job_id=job_id) for each in order.builds]
