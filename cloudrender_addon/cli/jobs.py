@@ -34,6 +34,9 @@ _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
 _LETTING_GO_SECONDS = 60.0
 """Blender may be in the middle of a call to the cloud, or take its time to quit."""
 
+_LOOK_SECONDS = 1.0
+"""Whoever lists the jobs, or cleans up, holds a job's lock for a moment to see whether it is driven."""
+
 _FETCH_CONNECT_SECONDS = 30.0
 
 
@@ -58,7 +61,7 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
 
     A `keeper` waits for the Blender that lets go of the job, and leaves it alone if somebody ended it meanwhile.
     """
-    with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else 0):
+    with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else _LOOK_SECONDS):
         record = folder.load()
         if keeper and (not record.open or record.status is Status.KEPT):
             return 0
@@ -74,7 +77,7 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
 def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Fetch the frames finished so far and leave everything else as it is."""
     folder = JobStore(settings.home).find(arguments.job)
-    with folder.lock():
+    with folder.lock(wait_seconds=_LOOK_SECONDS):
         record = folder.load()
         collector = Collector(folder, frames=record.spec.frames, output=record.spec.output)
         if record.machine is not None and record.machine.instance_id is not None:

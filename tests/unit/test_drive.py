@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,14 @@ from cloudrender_addon.backend.farms.base import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.progress import Progress
-from cloudrender_addon.backend.job.record import JobRecord
+from cloudrender_addon.backend.job.record import JobRecord, SavedFrame
 from cloudrender_addon.backend.job.spec import JobSpec
+from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.settings import Settings
 from cloudrender_addon.cli.display import LineDisplay
 from cloudrender_addon.cli.drive import drive
+from cloudrender_addon.cli.jobs import drive_folder
 from tests.unit.fakes import FakeFarm, frame_event, render_all
 
 
@@ -85,3 +89,24 @@ def test_a_job_folder_that_vanishes_does_not_keep_the_machine(folder: JobFolder)
     with pytest.raises(Exception, match=r"record"):
         run(folder, farm, Display(lambda: None))
     assert farm.launched and farm.running == {}
+
+
+def test_who_only_looks_whether_a_job_is_driven_keeps_nobody_from_attaching(folder: JobFolder) -> None:
+    looking = threading.Event()
+
+    def look() -> None:
+        with folder.lock():
+            looking.set()
+            time.sleep(0.2)
+
+    folder.save(replace(folder.load(), status=Status.SUCCEEDED))
+    (folder.load().spec.output).mkdir()
+    for frame in (1, 2):
+        (folder.load().spec.output / f"{frame}.png").write_bytes(b"1")
+        folder.add_saved(SavedFrame(frame=frame, seconds=1, files=(f"{frame}.png",), sizes=(1,)))
+    other = threading.Thread(target=look)
+    other.start()
+    assert looking.wait(5)
+    display = Display(None)
+    assert drive_folder(folder, display) == 0 and "is complete" in display.said[-1]
+    other.join()
