@@ -112,6 +112,18 @@ def test_check_setup_names_each_right_the_policy_lacks(aws: Stage, tmp_path: Pat
     assert "cloudrender policy" in result.hint
 
 
+@pytest.mark.parametrize("kind", ["instance", "volume", "network-interface", "security-group", "subnet"])
+def test_check_setup_knows_on_what_a_fleet_needs_its_right(aws: Stage, tmp_path: Path, kind: str) -> None:
+    less = [
+        {**each, "Resource": [r for r in each["Resource"] if f":{kind}/" not in r]}
+        if each["Sid"] == "ByAskingManyZonesAtOnce"
+        else each
+        for each in POLICY["Statement"]
+    ]
+    aws.front.rights.limit_to({"Statement": less})
+    assert check(aws, tmp_path)["Rights"].text == "Missing: ec2:CreateFleet"
+
+
 def test_policy_ends_only_what_is_ours() -> None:
     for statement in POLICY["Statement"]:
         assert statement["Effect"] == "Allow"

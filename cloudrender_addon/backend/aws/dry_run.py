@@ -99,7 +99,11 @@ def _tries(
             "Type": "instant",
             "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
             "LaunchTemplateConfigs": [
-                {"LaunchTemplateSpecification": {"LaunchTemplateId": _TEMPLATE_ID, "Version": "$Default"}}
+                {
+                    "LaunchTemplateSpecification": {"LaunchTemplateId": _TEMPLATE_ID, "Version": "$Default"},
+                    # The right is asked for on the subnet, too.
+                    "Overrides": [{"SubnetId": subnet_id}] if subnet_id else [],
+                }
             ],
         },
     )

@@ -27,7 +27,7 @@ def rights(setup: Setup) -> Remark:
         setup.account,
         builds=[_build(setup, on_demand=on_demand) for on_demand in setup.purchases],
         vpc_id=setup.site.vpc_id if setup.site else "",
-        subnet_id=setup.site.subnet_id if setup.site else None,
+        subnet_id=setup.site.subnets[0].id if setup.site else None,
         own_group=setup.settings.security_group is None,
     )
     if not missing:
