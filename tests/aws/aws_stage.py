@@ -28,7 +28,7 @@ from cloudrender_addon.backend.aws.images import NVIDIA_PARAMETER, PLAIN_PARAMET
 from cloudrender_addon.backend.aws.session import Account
 from tests.localcloud.faults import Call, render
 from tests.localcloud.fleets import Fleets, delete_template
-from tests.localcloud.front import ask
+from tests.localcloud.front import ask, one_at_a_time
 from tests.localcloud.price_list import get_products
 from tests.localcloud.quotas import Quotas
 from tests.localcloud.rights import Rights
@@ -64,7 +64,7 @@ class Front:
     """The WSGI application in front of moto's."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self._app = one_at_a_time(app)
         self.faults: list[Fault] = []
         self.rights, self.quotas = Rights(), Quotas()
         self.calls: list[tuple[str, dict[str, str]]] = []

@@ -130,7 +130,7 @@ class Campaign(CloudRules):
             if driver is None or not driver.alive or job.job is None:
                 return
             job.inject("second client", f"a second client comes: {words}")
-            other = job.run(words, *{"clean-up": ["-y"], "jobs": []}.get(words, [job.job]))
+            other = job.run(words, *{"clean-up": ["-y"], "jobs": []}.get(words, [job.job, "--json"]))
             over = job.records()[job.job]["status"] in ("succeeded", "failed", "cancelled", "kept")
             if words in ("attach", "fetch") and not over and "another cloudrender" not in other.said:
                 raise Violation(f"the second client was not refused: {other.said}")

@@ -124,7 +124,7 @@ def test_what_cannot_be_rendered_is_cancelled_with_cause_and_remedy(
     assert answer == 5 * [["CANCELLED"]]
     for cause, remedy in {
         "Warning: Blender is offline. ": "Turn on Allow Online Access",
-        "cloudrender: Your AWS account may not run a g4dn.xlarge spot machine": "→ Request Increase (`cloudrender quota --request`)",
+        "cloudrender: Your AWS account may not run a g4dn.xlarge spot machine": "→ Request Increase",
         "cloudrender: The machine image ami-00000000000000000 does not exist": "→ Image ids differ",
         "cloudrender: There is no AWS profile named nobody": "→ `aws configure list-profiles`",
         "Warning: The scene has no camera. ": "Add one with Add > Camera",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class Front:
 
         self._fleets = Fleets(refuse=refuse, run=self._run)
         self._mirror = mirror
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = one_at_a_time(DomainDispatcherApplication(create_backend_app))
         self._closed = False
         handler = type("Quiet", (MotoRequestHandler,), {"log_request": lambda *_: None})
         server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=handler)
@@ -106,6 +107,17 @@ class Front:
 
     def _run(self, call: Call, environ: Environ) -> Answer:
         return ask(self._moto, call, environ)
+
+
+def one_at_a_time(application: Application) -> Application:
+    """Let one request after another into moto, whose tables change while other threads go through them."""
+    lock = threading.Lock()
+
+    def answer(environ: Environ, start: Start) -> list[bytes]:
+        with lock:
+            return [b"".join(application(environ, start))]
+
+    return answer
 
 
 def ask(application: Application, call: Call, environ: Environ) -> Answer:

@@ -190,6 +190,15 @@ def test_time_that_makes_no_sense_is_not_noted(folder: JobFolder, seconds: float
     assert isinstance(ended.error, MachineError) and folder.brought() == ()
 
 
+@pytest.mark.parametrize("size", [-1, 10**18])
+def test_size_that_makes_no_sense_is_not_fetched(folder: JobFolder, size: int) -> None:
+    offered = frame_event(1)
+    offered["files"][0]["size"] = size
+    farm = FakeFarm([lambda plan: iter([offered])])
+    ended, _ = run(folder, farm)
+    assert isinstance(ended.error, MachineError) and farm.fetched == []
+
+
 @pytest.mark.parametrize("frame", [1, 77])
 def test_frame_that_is_here_or_was_never_asked_for_cannot_be_given_up(folder: JobFolder, frame: int) -> None:
     def script(plan: RenderPlan) -> Iterator[Any]:

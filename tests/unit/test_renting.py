@@ -193,6 +193,39 @@ def test_who_is_offline_later_is_waited_for(folder: JobFolder) -> None:
     assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2
 
 
+def test_who_goes_offline_while_a_machine_is_asked_for_waits_and_rents_no_second_one(folder: JobFolder) -> None:
+    having(folder, wait_minutes=60)
+    farm = FakeFarm([render_all])
+    launch, release, offline = farm.launch, farm.release, [True, True]
+
+    def answer_is_lost(machine: Machine) -> Machine:
+        launched = launch(machine)
+        if len(farm.launched) == 1:
+            raise UnreachableError("no network")
+        return launched
+
+    def released(machine: Machine) -> None:
+        if offline:
+            offline.pop()
+            raise UnreachableError("no network")
+        assert len(farm.running) <= 1
+        farm.running.clear()  # found by its tags
+        release(machine)
+
+    farm.launch, farm.release = answer_is_lost, released  # type: ignore[method-assign]
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.launched) == 2
+    assert len([text for text in said(events) if "no network; asking again" in text]) == 2
+
+
+def test_region_that_cannot_be_reached_is_no_reason_not_to_ask_the_next(folder: JobFolder) -> None:
+    having(folder, region="eu-central-1,eu-west-1")
+    farm = FakeFarm([render_all])
+    refusing(farm, lambda request, _: UnreachableError("down") if request.region == "eu-central-1" else None)
+    ended, _ = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and farm.launched[0].region == "eu-west-1"
+
+
 def test_next_machine_is_looked_for_elsewhere(folder: JobFolder) -> None:
     farm = FakeFarm([lambda plan: iter([frame_event(1), RECLAIMED]), render_all])
     ended, _ = run(folder, farm)

@@ -108,8 +108,8 @@ class Ec2Farm:
             attempt = self._attempts[token] = _Attempt(site=site, caller=caller, maybe_running=True)
         boot = {offer.instance_type: self._user_data(machine, offer) for offer in machine.offers}
         job_key = load_key(self._keys.job)
-        key_name = keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
-        attempt.made.append(Resource(kind=Kind.KEY_PAIR, id=key_name, job_id=job_id))
+        attempt.made.append(Resource(kind=Kind.KEY_PAIR, id=launch_name(token), job_id=job_id))
+        keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
         given_group = self._settings.security_group
         group_id = given_group or self._make_group(machine, attempt)
         order = fleet.Order(

@@ -19,6 +19,8 @@ from .frames import belongs_to_frame
 from .record import SavedFrame
 
 _FETCH_TRIES = 3
+_MOST_BYTES = 64 << 30
+"""Of one file: more than any image has, and less than would fill a disk unnoticed."""
 
 _UNFINISHED = ".cloudrender"
 """What a file's name ends in until it is here and complete; ".part" follows while it is being fetched."""
@@ -139,6 +141,10 @@ def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:
         raise MachineError("The machine sent a frame report that makes no sense", hint="Render again") from error
     if not math.isfinite(seconds) or seconds < 0:  # one that is noted would spoil the estimates of all later jobs
         raise MachineError("The machine sent a frame report that makes no sense", hint="Render again")
+    if any(not 0 <= file.size <= _MOST_BYTES for file in files):
+        raise MachineError(
+            f"The machine offers a file of a size that no image of frame {frame} has", hint="Render again"
+        )
     if not files:
         raise MachineError(f"The machine reported frame {frame} without a file", hint="Render again")
     return frame, seconds, files

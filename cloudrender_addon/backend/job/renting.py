@@ -37,7 +37,7 @@ from .status import Status
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 15.0, 120.0, 1.6
 """Seconds between two rounds of asking for a machine: capacity comes back by the minute."""
 
-_NOT_HERE = (CapacityError, QuotaError, ConfigError, ImageError, AccountError, RenderError)
+_NOT_HERE = (CapacityError, QuotaError, ConfigError, ImageError, AccountError, UnreachableError, RenderError)
 """What keeps a job out of one region and need not keep it out of the next. `RenderError`: it is too dear there."""
 
 _log = logging.getLogger(__name__)
@@ -71,18 +71,24 @@ class Renting:
         pause = _FIRST_PAUSE
         while True:
             try:
+                self.release()  # what an earlier round left: an answer that was lost may have been a machine
                 return self._ask_everywhere(disk_bytes)
-            except (CapacityError, UnreachableError) as none:
+            except (CapacityError, UnreachableError, CleanupError) as none:
                 left = deadline - time.monotonic()
-                if left <= 0 or not none.retryable:
+                if left <= 0 or not self._may_pass(none):
                     raise
-                # Who cannot reach the cloud at the very start wants to know it now; later on there is work to save.
-                if isinstance(none, UnreachableError) and not ledger.record.launches:
-                    raise
-                self.release()  # an answer that was lost may have been a machine
                 ledger.say(f"{none.message}; asking again for up to {max(left / 60, 1):.0f} min")
                 self._cancel.sleep(min(pause, left))
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    def _may_pass(self, error: CloudError) -> bool:
+        """Tell whether waiting may help. Never is another machine asked for before the last try is released."""
+        if isinstance(error, CleanupError):
+            return isinstance(error.__cause__, UnreachableError)
+        # Who cannot reach the cloud at the very start wants to know it now; later on there is work to save.
+        if isinstance(error, UnreachableError):
+            return self._ledger.record.launches > 0
+        return error.retryable
 
     def _ask_everywhere(self, disk_bytes: int) -> Machine:
         """Ask once for all that the user allows: spot in each region in turn, then on-demand; or the other way round.
