@@ -58,7 +58,7 @@ clean: ## remove what the targets made here (not the caches in ~/.cache)
 blender:
 	@scripts/get-blender.sh 5.0.1
 
-blenders:
+blenders: ## fetch the Blenders that tests and rehearsals render with: 4.2, 4.5 and 5.0
 	@scripts/get-blender.sh 4.2.23 && scripts/get-blender.sh 4.5.15 && scripts/get-blender.sh 5.0.1
 
 # What the tests with a window need: Blender 4.3.2 itself, and its series for the stand-in's machines to render with.
