@@ -49,14 +49,14 @@ def drive(
     with log_to(folder.log), _stop_signals(cancel) as presses:
         thread.start()
         try:
-            ended = _watch(events, thread, presses, runner.progress(), display)
+            ended, notes = _watch(events, thread, presses, runner.progress(), display)
         except BaseException:
             # Whatever befalls the face, the machine behind it is ended first.
             cancel.cancel()
             thread.join()
             raise
     thread.join(timeout=5)
-    _summarize(folder, ended, farm, display)
+    _summarize(folder, ended, farm, display, notes=notes)
     if cancelled and presses:
         raise KeyboardInterrupt  # meant for whatever was to come after this clean-up
     return 0 if isinstance(ended.error, Detached) else EXIT_CODES.get(ended.status, 1)
@@ -68,8 +68,10 @@ def _watch(
     presses: list[int],
     progress: Progress,
     display: Display,
-) -> ev.JobEnded:
+) -> tuple[ev.JobEnded, list[str]]:
+    """Show events until the last one; return it, and what is to be said of the frames once more."""
     answered = 0
+    notes = []
     while True:
         if len(presses) > answered:
             display.say("Still ending the machine; please wait" if answered else "Stopping: ending the machine …")
@@ -84,8 +86,10 @@ def _watch(
             continue
         progress = progress.after(event)
         display.show(event, progress)
+        if isinstance(event, ev.Notice) and event.about_frames:
+            notes.append(event.text)
         if isinstance(event, ev.JobEnded):
-            return event
+            return event, notes
 
 
 @contextlib.contextmanager
@@ -109,7 +113,7 @@ def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Display) -> None:
+def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Display, *, notes: list[str]) -> None:
     display.close()
     record = folder.load()
     spec = record.spec
@@ -118,6 +122,8 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
         return
     if ended.frames:
         display.say(f"In {spec.output}: {len(ended.frames)} of {counted(len(spec.frames))}")
+        for note in notes:  # what was said at the start has scrolled away
+            display.say(f"Note: {note}")
     if ended.missing and ended.frames:
         display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
     if record.launches:

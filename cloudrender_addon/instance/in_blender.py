@@ -24,6 +24,7 @@ from .blend_file import check_renderable
 from .blend_output import FileOutputs, choose_format, frame_label
 from .cycles_devices import choose_device
 from .failure import Failure
+from .missing_files import missing_notes
 from .root import read_plan
 
 
@@ -85,7 +86,7 @@ def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
     check_renderable(scene, plan_path.parent / "project" / plan.blend)
     cycles = preferences.addons.get("cycles")
     device = choose_device(scene, preferences=cycles and cycles.preferences, gpu=plan.gpu)
-    notes = [*device.notes, *choose_format(scene)]
+    notes = [*missing_notes(), *device.notes, *choose_format(scene)]
     outputs = FileOutputs(scene)
     # Without it, Blender turns the negative frames of a range into frame 0.
     preferences.edit.use_negative_frames = True

@@ -95,8 +95,55 @@ def simulation():
     cube.modifiers.new("Simulation", "NODES").node_group = group
 
 
+def use(image):
+    """Let the cube's material use an image."""
+    tree = bpy.data.objects["Cube"].active_material.node_tree
+    tree.nodes.new("ShaderNodeTexImage").image = image
+
+
+def image_of(name, path, source="FILE"):
+    image = bpy.data.images.new(name, 4, 4, tiled=source == "TILED")
+    image.source = source
+    image.filepath = path
+    if source == "TILED":
+        image.tiles.new(1002)
+    return image
+
+
+def make_library():
+    bpy.data.objects.new("Linked", bpy.data.meshes.new("Linked"))
+    bpy.data.objects["Linked"].use_fake_user = True
+
+
+def files_elsewhere():
+    """Use files that the test has, and more that it has not, in every way that an image is kept."""
+    for name in ("here", "gone"):
+        use(image_of(name, f"//tex/{name}.png"))
+    packed = bpy.data.images.new("packed", 4, 4)
+    packed.filepath_raw = str(Path(sys.argv[1]) / "packed.png")
+    packed.file_format = "PNG"
+    packed.save()
+    packed = bpy.data.images.load(packed.filepath_raw)
+    packed.pack()
+    packed.filepath = "//tex/packed.png"
+    assert packed.source == "FILE" and packed.packed_file
+    use(packed)
+    use(image_of("away", "C:/tex/away.png"))
+    use(image_of("sequence", "//tex/walk_0001.png", source="SEQUENCE"))
+    use(image_of("no sequence", "//tex/run_0001.png", source="SEQUENCE"))
+    use(image_of("tiles", "//tex/tile.<UDIM>.png", source="TILED"))
+    use(image_of("few tiles", "//tex/few.<UDIM>.png", source="TILED"))
+    image_of("unused", "//tex/unused.png").use_fake_user = True
+    for number in (1, 2):
+        use(image_of(f"zz{number}", f"//tex/zz{number}.png"))
+    with bpy.data.libraries.load(str(Path(sys.argv[1]) / "library.blend"), link=True, relative=False) as (_, into):
+        into.objects = ["Linked"]
+    bpy.data.libraries[0].filepath = "//lib/library.blend"
+    bpy.context.scene.collection.objects.link(into.objects[0])
+
+
 def save(name):
-    bpy.ops.wm.save_as_mainfile(filepath=str(Path(sys.argv[1]) / f"{name}.blend"), compress=False)
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(sys.argv[1]) / f"{name}.blend"), compress=False, relative_remap=False)
 
 
 for name in ("PNG", "JPEG", "OPEN_EXR", "OPEN_EXR_MULTILAYER", "FFMPEG"):
@@ -142,6 +189,13 @@ strips = scene.sequence_editor.strips if IS_5 else scene.sequence_editor.sequenc
 end = {"length": 20} if IS_5 else {"frame_end": 20}
 strips.new_effect(name="color", type="COLOR", channel=1, frame_start=1, **end)
 save("sequence_only")
+
+base()
+make_library()
+save("library")
+base()
+files_elsewhere()
+save("files_elsewhere")
 
 
 class Foreign(bpy.types.RenderEngine):

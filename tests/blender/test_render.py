@@ -159,6 +159,20 @@ def test_what_needs_no_camera_is_rendered_without_one(machine: Machine, name: st
     assert (scene["reply"], reply["reply"]) == ("scene", "frame")
 
 
+def test_files_that_are_not_there_are_named(machine: Machine) -> None:
+    folder = machine.root / "project" / "tex"
+    folder.mkdir()
+    for name in ("here", "walk_0007", "tile.1001", "tile.1002", "few.1001"):
+        Image.new("RGB", (4, 4)).save(folder / f"{name}.png")
+    scene, [reply] = machine.render("files_elsewhere", 1)
+    assert scene["notes"] == [
+        "Not found on the machine, so pink or missing in the frames: away (C:/tex/away.png), "
+        "few tiles (//tex/few.<UDIM>.png), gone (//tex/gone.png), library.blend (//lib/library.blend), "
+        "no sequence (//tex/run_0001.png) and 2 more."
+    ]
+    assert reply["reply"] == "frame"
+
+
 def test_a_scene_without_camera_is_refused(machine: Machine) -> None:
     refusal, _ = machine.render("no_camera")
     assert (refusal["reply"], refusal["kind"]) == ("error", "scene")

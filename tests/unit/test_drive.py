@@ -110,3 +110,13 @@ def test_who_only_looks_whether_a_job_is_driven_keeps_nobody_from_attaching(fold
     display = Display(None)
     assert drive_folder(folder, display) == 0 and "is complete" in display.said[-1]
     other.join()
+
+
+def test_what_is_strange_about_the_frames_is_said_once_more_when_they_are_here(folder: JobFolder) -> None:
+    def agent(plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "scene", "engine": "CYCLES", "device": "CPU", "notes": ["Not found: a.png"]}
+        yield from render_all(plan)
+
+    display = Display(lambda: None)
+    assert run(folder, FakeFarm([agent]), display) == 0
+    assert display.said.count("Note: Not found: a.png") == 1

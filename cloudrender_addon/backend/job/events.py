@@ -77,9 +77,13 @@ class Interrupted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """Something the user should know; never a question, never an error."""
+    """Something the user should know; never a question, never an error.
+
+    With `about_frames` it tells why the frames may look unexpected, and is worth being said again when they are here.
+    """
 
     text: str
+    about_frames: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

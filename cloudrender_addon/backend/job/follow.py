@@ -86,7 +86,7 @@ class Follower:
         elif kind == "scene":
             self._notice(f"{_text(event, 'engine')} renders on {_devices(event)}")
             for note in _texts(event, "notes"):
-                self._notice(note)
+                self._notice(note, about_frames=True)
         elif kind == "interruption":
             self.reclaimed = True
             self.gone_by = min(self.gone_by, time.monotonic() + _NOTICE_SECONDS)
@@ -123,9 +123,9 @@ class Follower:
             paths = tuple(self._collector.output / name for name in saved.files)
             self._say(ev.FrameSaved, frame=saved.frame, paths=paths, seconds=saved.seconds, size=saved.size or 0)
 
-    def _notice(self, text: str) -> None:
+    def _notice(self, text: str, *, about_frames: bool = False) -> None:
         if self._once(text):
-            self._say(ev.Notice, text=text)
+            self._say(ev.Notice, text=text, about_frames=about_frames)
 
     def _once(self, what: str) -> bool:
         new = what not in self._told
