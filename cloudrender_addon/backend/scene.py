@@ -6,11 +6,13 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import zstandard
 from blender_asset_tracer import blendfile
-from blender_asset_tracer.blendfile.exceptions import BlendFileError
+from blender_asset_tracer.blendfile.exceptions import BlendFileError, SegmentationFault
+from blender_asset_tracer.blendfile.iterators import listbase
 
 from .errors import SceneError
 
@@ -37,6 +39,12 @@ EXTENSIONS = {
 }
 """What Blender 4.2 to 5.0 name stills like, by R_IMF_IMTYPE_…"""
 
+_COMPOSITING = (b"nodetree", b"compositing_node_group")
+"""Where the scene has it, before and since 5.0."""
+
+_MOST_MARKERS = 100_000
+"""In a damaged file the list may be a ring."""
+
 _DAMAGE = (
     BlendFileError,
     OSError,
@@ -55,7 +63,8 @@ class SceneInfo:
     """The active scene of a .blend: frame range and current frame as saved, and who saved it.
 
     `saved_by` is Blender's (major, minor): the file does not tell the patch release. `extensions` are those that its
-    frames may have; none for a format that is not known here.
+    frames may have; none for a format that is not known here. `has_picture` is False only if there is certainly no
+    camera, and nothing that needs none.
     """
 
     saved_by: tuple[int, int]
@@ -65,6 +74,7 @@ class SceneInfo:
     frame_current: int
     is_movie: bool
     extensions: tuple[str, ...] = (".png",)
+    has_picture: bool = True
 
     @property
     def blender(self) -> str:
@@ -125,4 +135,19 @@ def _active_scene(file: blendfile.BlendFile) -> SceneInfo:
         frame_current=render(b"cfra"),
         is_movie=is_movie,
         extensions=(".png",) if is_movie else EXTENSIONS.get(image_type, ()),
+        has_picture=_has_picture(scene),
     )
+
+
+def _has_picture(scene: blendfile.BlendFileBlock) -> bool:
+    """Tell whether there is, or may be, a camera, a sequence or compositing; the machine looks more closely."""
+    if scene.get(b"camera") or any(scene.get(name, 0) for name in _COMPOSITING):
+        return True
+    try:
+        editor = scene.get_pointer(b"ed")
+        if editor is not None and editor.get((b"seqbase", b"first")):
+            return True
+        markers = listbase(scene.get_pointer((b"markers", b"first")))
+        return any(marker.get(b"camera") for marker in islice(markers, _MOST_MARKERS))
+    except SegmentationFault:  # a pointer that leads nowhere
+        return True

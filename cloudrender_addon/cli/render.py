@@ -46,6 +46,12 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     settings = named(settings)
     blend = _choose_blend(arguments.blend, here)
     scene = read_scene(blend)
+    # A script of the file may still make one.
+    if not scene.has_picture and not arguments.enable_autoexec:
+        raise SceneError(
+            f"The scene of {blend.name} has no camera",
+            hint="Add one with Add > Camera, make it active with View > Cameras, and save the file",
+        )
     project = here if blend.is_relative_to(here) else blend.parent
     output = _prepare_output(here / arguments.output)
     store = JobStore(settings.home)

@@ -171,6 +171,12 @@ scene.camera = None
 save("no_camera")
 
 scene = base()
+scene.timeline_markers.new("plain", frame=1)
+scene.timeline_markers.new("cut", frame=2).camera = scene.camera
+scene.camera = None
+save("camera_of_a_marker")
+
+scene = base()
 scene.camera = None
 tree = compositor(scene)
 color = tree.nodes.new("CompositorNodeRGB")

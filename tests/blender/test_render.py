@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cloudrender_addon.backend.scene import read_scene
 from cloudrender_addon.instance.blender_process import BlenderDied, BlenderProcess
 
 pytestmark = pytest.mark.blender
@@ -171,6 +172,15 @@ def test_files_that_are_not_there_are_named(machine: Machine) -> None:
         "no sequence (//tex/run_0001.png) and 2 more."
     ]
     assert reply["reply"] == "frame"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("PNG", True), ("camera_of_a_marker", True), ("compositing_only", True), ("sequence_only", True),
+     ("no_camera", False)],
+)  # fmt: skip
+def test_what_has_no_picture_is_known_without_blender(scenes: Path, name: str, expected: bool) -> None:
+    assert read_scene(scenes / f"{name}.blend").has_picture == expected
 
 
 def test_a_scene_without_camera_is_refused(machine: Machine) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,13 @@ def test_a_range_without_frames(cloud: Cloud, project: Project) -> None:
 def test_several_files_are_listed(cloud: Cloud, project: Project) -> None:
     (project.path / "second.blend").write_bytes(b"")
     check_explained(project.run(), 2, "robot ネコ.blend", "second.blend")
+
+
+@pytest.mark.parametrize("series", ["4.2", "5.0"])
+def test_a_scene_without_camera(cloud: Cloud, project: Project, series: str) -> None:
+    shutil.copy(DATA / f"scene-{series}.blend", next(project.path.glob("*.blend")))
+    check_explained(project.run("-f", 1), 1, "no camera", "Add > Camera")
+    assert not cloud.machines
 
 
 def test_no_file_here(cloud: Cloud, project: Project) -> None:

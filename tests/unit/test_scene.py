@@ -28,9 +28,15 @@ def test_the_active_scene_is_read(tmp_path: Path, version: str, movie: bool, com
     scene = read_scene(path)
     major, minor = map(int, version.split("."))
     assert scene == SceneInfo(
-        saved_by=(major, minor), frame_start=3, frame_end=9, frame_step=2, frame_current=5, is_movie=movie
-    )
+        saved_by=(major, minor), frame_start=3, frame_end=9, frame_step=2, frame_current=5, is_movie=movie,
+        has_picture=False,
+    )  # fmt: skip
     assert scene.blender == version
+
+
+@pytest.mark.parametrize("name", ["tiny-4.2", "tiny-5.0"])
+def test_a_camera_is_seen(name: str) -> None:
+    assert read_scene(DATA / f"{name}.blend").has_picture
 
 
 @pytest.mark.parametrize("name", ["scene-4.2", "scene-5.0", "tiny-4.2"])
