@@ -73,7 +73,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
     known.get()
-    _scan(spec, ask=not arguments.yes)
+    _scan(spec, display, ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=now()))
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
@@ -175,11 +175,13 @@ def _prepare_output(output: Path) -> Path:
     return output.resolve()
 
 
-def _scan(spec: JobSpec, *, ask: bool) -> None:
+def _scan(spec: JobSpec, display: Display, *, ask: bool) -> None:
     if ask:
         # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
         _confirm(preliminary_concerns(spec.project))
     bundle = scan_job(spec)
+    for note in bundle.notes:
+        display.say(f"Note: {note}")
     if ask:
         _confirm(tuple(c for c in bundle.concerns if c not in preliminary_concerns(spec.project)))
 

@@ -178,6 +178,12 @@ def test_large_content_is_not_sent_unasked(cloud: Cloud, project: Project) -> No
     assert project.run("-f", 1).code == 0
 
 
+def test_what_is_left_out_is_told_and_not_asked(cloud: Cloud, project: Project) -> None:
+    (project.path / ".env").write_text("SECRET=1")
+    result = project.run("-f", 1)
+    assert result.code == 0 and "Note: Not sent, because keys or passwords may be in it: .env." in result.err
+
+
 def test_a_home_folder_is_not_sent_unasked(cloud: Cloud, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project.path))
     check_explained(project.run("-f", 1), 1, "home", "-y")

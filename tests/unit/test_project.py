@@ -1,4 +1,4 @@
-"""Which files of a project are sent, and what is asked about first."""
+"""Which files of a project are sent, what is asked about first, and what is said of those that are not."""
 
 import os
 import socket
@@ -68,7 +68,7 @@ def test_clutter_stays(root: Path) -> None:
         put(root / name)
     bundle = scan(root)
     assert names(bundle) == ["gitty", "kept.blend", "scene.blend", "scene.blend1x", "sub/out/kept.png"]
-    assert bundle.concerns == ()
+    assert (bundle.concerns, bundle.notes) == ((), ())
 
 
 def test_output_folder_outside_or_around_excludes_nothing(root: Path) -> None:
@@ -134,11 +134,22 @@ def test_secrets_are_kept_and_named(root: Path) -> None:
         put(root / name)
     bundle = scan(root)
     assert names(bundle) == ["scene.blend"]
-    (text,) = bundle.concerns
+    assert bundle.concerns == ()  # nothing to ask: it stays in any case
+    (text,) = bundle.notes
     assert "keys or passwords" in text
     assert ".env" in text
     assert ".aws" in text
     assert "and 1 more" in text
+
+
+def test_what_was_not_to_be_sent_anyway_is_not_mentioned(root: Path) -> None:
+    for name in (".env", "keys/server.pem", ".aws/credentials", os.fsdecode(b"caf\xe9.png")):
+        put(root / name)
+    put(root / ".cloudrenderignore", ".env\nkeys/\n.aws/\ncaf*\n")
+    bundle = scan(root)
+    assert (names(bundle), bundle.notes, bundle.concerns) == (["scene.blend"], (), ())
+    put(root / ".cloudrenderignore", "!.env\n")
+    assert names(scan(root)) == ["scene.blend"]  # no list lets a secret out
 
 
 def test_links_are_sent_as_what_they_lead_to(root: Path, tmp_path: Path) -> None:
@@ -172,8 +183,8 @@ def test_links_in_circles_end(root: Path) -> None:
     (root / "loop").symlink_to("loop")
     bundle = scan(root)
     assert names(bundle) == ["a/b/y", "a/x", "b/a/x", "b/y", "scene.blend"]
-    assert any("back to a folder" in text and "a/up" in text for text in bundle.concerns)
-    assert any("leads nowhere" in text and "loop" in text for text in bundle.concerns)
+    assert any("back to a folder" in text and "a/up" in text for text in bundle.notes)
+    assert any("leads nowhere" in text and "loop" in text for text in bundle.notes)
 
 
 def test_endless_project_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +208,9 @@ def test_what_is_not_a_file_is_named(root: Path, monkeypatch: pytest.MonkeyPatch
     (root / "broken").symlink_to("nowhere")
     bundle = scan(root)
     assert names(bundle) == ["scene.blend"]
-    assert any("not a regular file: pipe, sock" in text for text in bundle.concerns)
-    assert any("cannot be read: locked" in text for text in bundle.concerns)
-    assert any("leads nowhere: broken" in text for text in bundle.concerns)
+    assert any("not a regular file: pipe, sock" in text for text in bundle.notes)
+    assert any("cannot be read: locked" in text for text in bundle.notes)
+    assert any("leads nowhere: broken" in text for text in bundle.notes)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
@@ -209,7 +220,7 @@ def test_unreadable_folder_is_named(root: Path) -> None:
     bundle = scan(root)
     (root / "closed").chmod(0o700)
     assert names(bundle) == ["scene.blend"]
-    assert any("cannot be read: closed/" in text for text in bundle.concerns)
+    assert any("cannot be read: closed/" in text for text in bundle.notes)
 
 
 def test_names_that_are_no_text_are_named(root: Path) -> None:
@@ -217,7 +228,7 @@ def test_names_that_are_no_text_are_named(root: Path) -> None:
     (root / os.fsdecode(b"d\xff")).mkdir()
     bundle = scan(root)
     assert names(bundle) == ["scene.blend"]
-    (text,) = bundle.concerns
+    (text,) = bundle.notes
     assert "not valid text" in text
     text.encode()  # can be printed
     with pytest.raises(ProjectError) as caught:
@@ -227,7 +238,7 @@ def test_names_that_are_no_text_are_named(root: Path) -> None:
 
 def test_texts_hold_no_terminal_commands(root: Path) -> None:
     (root / "\x1b[2Jevil\n").symlink_to("nowhere")
-    (text,) = scan(root).concerns
+    (text,) = scan(root).notes
     assert text.isprintable()
     assert "\\x1b" in text
 

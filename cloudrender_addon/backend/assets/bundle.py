@@ -18,11 +18,15 @@ class BundleFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A project as it will be sent: its root, its files sorted by name, notes worth a question to the user."""
+    """A project as it will be sent: its root, its files sorted by name.
+
+    `concerns` are texts worth a question to the user before it is sent, `notes` say what is left out, and why.
+    """
 
     root: Path
     files: tuple[BundleFile, ...]
     concerns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def with_source(self, name: str, source: Path) -> Bundle:
         """Return the bundle with the file of this name taken from elsewhere. Raises `OSError`."""

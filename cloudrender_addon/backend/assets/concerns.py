@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is worth a question before a project is sent, as texts for the user."""
+"""What is worth a question or a note before a project is sent, as texts for the user."""
 
 from __future__ import annotations
 

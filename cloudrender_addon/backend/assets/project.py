@@ -67,11 +67,12 @@ class _Scan:
         if self._blend not in self._files:
             self._take_blend()
         files = tuple(self._files[name] for name in sorted(self._files))
-        noted = (text for what, names in self._noted.items() for text in listed(what, names))
+        outside = listed(_OUTSIDE, self._noted.pop(_OUTSIDE, ()))
         return Bundle(
             root=self._root,
             files=files,
-            concerns=(*preliminary_concerns(self._root), *content_concerns(files), *noted),
+            concerns=(*preliminary_concerns(self._root), *content_concerns(files), *outside),
+            notes=tuple(text for what, names in self._noted.items() for text in listed(what, names)),
         )
 
     def _name_of(self, blend: Path) -> str:
@@ -106,11 +107,16 @@ class _Scan:
             if is_clutter(name):
                 continue
             if is_secret(name):
-                self._noted[_PRIVATE].append(folder.prefix + name)
+                self._leave(folder.prefix + name, _PRIVATE)
             elif not _is_text(name):
-                self._noted[_UNNAMEABLE].append(folder.prefix + name)
+                self._leave(folder.prefix + name, _UNNAMEABLE)
             else:
                 self._visit(folder.path / name, folder.prefix + name, above=folder.above)
+
+    def _leave(self, name: str, why: str) -> None:
+        """Note a file or folder that never is sent, unless it was not to be sent anyway."""
+        if not (self._ignored.match_file(name) or self._ignored.match_file(name + "/")):
+            self._noted[why].append(name)
 
     def _visit(self, path: Path, name: str, *, above: tuple[tuple[int, int], ...]) -> None:
         self._looked_at += 1
