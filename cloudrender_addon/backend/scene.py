@@ -17,6 +17,8 @@ from blender_asset_tracer.blendfile.iterators import listbase
 from .errors import SceneError
 
 OLDEST_BLENDER = (4, 2)
+NEWEST_BLENDER = (5, 0)
+"""The newest series that this was written for: there may be newer ones meanwhile."""
 
 _MOVIE_FORMATS = frozenset({15, 18, 24})
 """R_IMF_IMTYPE_AVIRAW, _AVIJPEG, _FFMPEG in Blender's DNA_scene_types.h."""

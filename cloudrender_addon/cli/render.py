@@ -24,7 +24,8 @@ from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
 from ..backend.job.there import frames_there
 from ..backend.jobs import named, scan_job
-from ..backend.scene import OLDEST_BLENDER, SceneInfo, read_scene
+from ..backend.releases import check_released
+from ..backend.scene import NEWEST_BLENDER, OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS
 from .ask import agreed
@@ -73,6 +74,9 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
     known.get()
+    # An image of the user's own may have any Blender.
+    if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image == "auto":
+        check_released(spec.blender, mirror=settings.mirror)
     _scan(spec, display, ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=now()))

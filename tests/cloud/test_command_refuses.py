@@ -89,6 +89,8 @@ def test_a_damaged_file(cloud: Cloud, project: Project, size: int) -> None:
         (["--profile", "nobody"], ["nobody"]),
         (["--blender", "latest"], ["latest"]),
         (["--blender", "3.6"], ["3.6"]),
+        (["--blender", "9.9"], ["9.9"]),
+        (["--blender", "4.2.99"], ["4.2.99"]),
         (["--max-hours", "-1"], ["max hours"]),
     ],
 )
