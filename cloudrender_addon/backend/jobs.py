@@ -51,6 +51,11 @@ def named(settings: Settings) -> Settings:
     return replace(settings, profile=profile, region=settings.region or open_account(settings).region)
 
 
+def complete(folder: JobFolder, record: JobRecord) -> bool:
+    """Tell whether every frame of the job is on this computer's disk."""
+    return len(folder.saved_frames(record.spec.output)) == len(record.spec.frames)
+
+
 def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:
     """Make a job ready to be driven to its end; False if there is nothing to do, as all of its frames are here.
 
@@ -58,7 +63,7 @@ def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:
     """
     record = folder.load()
     if not record.open:
-        if len(folder.saved_frames(record.spec.output)) == len(record.spec.frames):
+        if complete(folder, record):
             return False
         fresh = replace(record, status=Status.PENDING, started=now(), ended=None, launches=0)
         folder.save(replace(fresh, failed_frames={}, suspects=()))

@@ -137,7 +137,7 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
     else:
         display.say("No machine was started")
     if ended.kept:
-        for line in _kept_lines(spec.job_id, ended.kept):
+        for line in kept_lines(spec.job_id, ended.kept):
             display.say(line)
     if ended.error is not None:
         display.error(ended.error)
@@ -151,7 +151,8 @@ def _data_out(folder: JobFolder) -> str | None:
     return f"Data out: {in_words(size)}, up to ${usd:.2f} more (your account's first 100 GB a month are free)"
 
 
-def _kept_lines(job_id: str, kept: ev.KeptMachine) -> tuple[str, ...]:
+def kept_lines(job_id: str, kept: ev.KeptMachine) -> tuple[str, ...]:
+    """Say of a machine that stays up until when it does, how to log in to it, and how to end it."""
     machine = kept.machine
     return (
         f"The machine {machine.instance_id} is kept until {clock(kept.until)}, for ${machine.hourly_usd:.3f} an hour; "

@@ -15,6 +15,7 @@ from ..backend.aws.inventory import END_SECONDS
 from ..backend.cancel import CancelToken
 from ..backend.errors import BrokenFrameError, RecordError, TransferError
 from ..backend.farms.base import Link
+from ..backend.job import events as ev
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted
@@ -23,10 +24,10 @@ from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
 from ..backend.job.words import clock
-from ..backend.jobs import farm_of, reopen, scan_job
+from ..backend.jobs import complete, farm_of, reopen, scan_job
 from ..backend.settings import Settings
 from .display import Display
-from .drive import drive
+from .drive import drive, kept_lines
 
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
 """The client that drives the job may take this long to see its machine gone."""
@@ -66,12 +67,24 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
         if keeper and (not record.open or record.status is Status.KEPT):
             return 0
         if record.status is Status.KEPT:
+            if kept := _kept_for_nothing_more(folder, record):
+                for line in (_complete(folder.job_id, record), *kept_lines(folder.job_id, kept)):
+                    display.say(line)
+                return 0
             display.say(f"Ending the machine that was kept for job {folder.job_id}")
             _drive(folder, record, display)
         if not reopen(folder, keeper=keeper):
-            display.say(f"Job {folder.job_id} is complete; its frames are in {folder.load().spec.output}")
+            display.say(_complete(folder.job_id, record))
             return 0
         return _drive(folder, folder.load(), display)
+
+
+def _kept_for_nothing_more(folder: JobFolder, record: JobRecord) -> ev.KeptMachine | None:
+    """Return the machine that is kept for a job with all its frames here: there is nothing to go on with."""
+    machine, until = record.machine, record.kept_until
+    if machine is None or until is None or time.time() >= until or not complete(folder, record):
+        return None
+    return ev.KeptMachine(machine=machine, until=until, login=farm_of(folder, record).login(machine))
 
 
 def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -171,6 +184,10 @@ def _kept(job_id: str, until: float) -> str:
     if time.time() < until:
         return f"The machine of job {job_id} is kept until {clock(until)}: {cancel} ends it sooner"
     return f"The machine of job {job_id} was kept until {clock(until)}: {cancel} sees that it is gone"
+
+
+def _complete(job_id: str, record: JobRecord) -> str:
+    return f"Job {job_id} is complete; its frames are in {record.spec.output}"
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -47,6 +47,9 @@ def test_one_can_log_in_after_the_job_until_it_is_cancelled(cloud: Cloud, projec
     other = project.run("-f", 2)  # does not touch it
     assert other.code == 0 and "is kept until" in other.err and machine.processes(), other.err
 
+    attached = project.run("attach", listed.split()[0])  # nor does this: there is nothing to go on with
+    assert attached.code == 0 and login_command(attached) == login and machine.processes(), attached.err
+
     ended = project.run("cancel", listed.split()[0])
     assert ended.code == 0 and "succeeded" in ended.err, ended.err
     assert not machine.processes() and not keys()

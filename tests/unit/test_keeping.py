@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,9 @@ from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
+from cloudrender_addon.backend.job.words import clock
+from cloudrender_addon.cli import jobs
+from cloudrender_addon.cli.display import LineDisplay
 from tests.unit.fakes import FakeFarm, frame_event, render_all, unclean
 from tests.unit.test_runner import FRAMES, folder, run
 
@@ -68,6 +72,49 @@ def test_the_next_driver_ends_it_and_tells_how_the_job_had_ended(keeping: JobFol
     record = keeping.load()
     assert (record.status, record.machine, record.error) == (Status.FAILED, None, "no way")
     assert farm.running == {} and len(farm.launched) == 1 and not list(keeping.keys.iterdir())
+
+
+def attach(folder: JobFolder, farm: FakeFarm, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.setattr(jobs, "farm_of", lambda *_: farm)
+    out = io.StringIO()
+    return jobs.drive_folder(folder, LineDisplay(out)), out.getvalue()
+
+
+def test_attach_tells_of_the_machine_of_a_complete_job_and_leaves_it(
+    keeping: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = FakeFarm([render_all])
+    ended, _ = run(keeping, farm)
+    assert ended.kept
+    before = keeping.load()
+    code, said = attach(keeping, farm, monkeypatch)
+    assert code == 0 and list(farm.running) == ["i-0"] and keeping.load() == before
+    assert f"kept until {clock(ended.kept.until)}" in said and f"cloudrender cancel {keeping.job_id}" in said
+    assert "To log in: ssh u@127.0.0.1" in said and "is complete" in said
+
+
+def test_attach_ends_the_machine_of_a_complete_job_whose_time_is_over(
+    keeping: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = FakeFarm([render_all])
+    run(keeping, farm)
+    record = keeping.load()
+    assert record.machine
+    keeping.save(replace(record, machine=replace(record.machine, launched_at=time.time() - 7200)))
+    assert attach(keeping, farm, monkeypatch)[0] == 0
+    assert farm.running == {} and keeping.load().status is Status.SUCCEEDED
+
+
+def test_attach_with_frames_missing_ends_the_machine_and_renders_them(
+    keeping: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = FakeFarm([fail, render_all])
+    run(keeping, farm)
+    spec = keeping.load().spec
+    spec.project.mkdir()
+    (spec.project / spec.blend).touch()
+    assert attach(keeping, farm, monkeypatch)[0] == 0
+    assert list(farm.running) == ["i-1"] and len(keeping.saved_frames(spec.output)) == len(FRAMES)
 
 
 def test_a_kept_machine_is_not_rendered_on(keeping: JobFolder) -> None:
