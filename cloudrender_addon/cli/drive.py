@@ -124,7 +124,8 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
         display.say(f"In {spec.output}: {len(ended.frames)} of {counted(len(spec.frames))}")
         for note in notes:  # what was said at the start has scrolled away
             display.say(f"Note: {note}")
-    if ended.missing and ended.frames:
+    # Who failed before the first frame has a cause to see to, and is told so by the error.
+    if ended.missing and (ended.frames or ended.status is Status.CANCELLED):
         display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
     if record.launches:
         phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]

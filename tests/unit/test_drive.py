@@ -42,6 +42,11 @@ def folder(tmp_path: Path) -> JobFolder:
 def endless(plan: RenderPlan) -> Iterator[Any]:
     """An agent that renders one frame and goes on for ever."""
     yield frame_event(1)
+    yield from silent(plan)
+
+
+def silent(plan: RenderPlan) -> Iterator[Any]:
+    """An agent that goes on for ever and renders nothing."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         time.sleep(0.01)
@@ -82,6 +87,13 @@ def test_ctrl_c_is_answered_and_ends_the_machine(folder: JobFolder) -> None:
     farm = FakeFarm([endless])
     assert run(folder, farm, display) == 130 and farm.running == {}
     assert any("Stopping" in text for text in display.said) and "Left running: nothing" in display.said
+
+
+def test_ctrl_c_before_the_first_frame_says_how_to_go_on(folder: JobFolder) -> None:
+    display = Display(lambda: None)
+    farm = FakeFarm([silent], on_launch=lambda: signal.raise_signal(signal.SIGINT))
+    assert run(folder, farm, display) == 130 and farm.launched and farm.running == {}
+    assert "Missing: 1-2; to render them: cloudrender attach j" in display.said
 
 
 def test_a_job_folder_that_vanishes_does_not_keep_the_machine(folder: JobFolder) -> None:
