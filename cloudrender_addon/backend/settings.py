@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from .errors import ConfigError, UsageError
 Purchase = Literal["spot", "spot-then-on-demand", "on-demand"]
 PURCHASES: tuple[Purchase, ...] = get_args(Purchase)
 """How a machine is bought: spot is cheap and may be taken back; on-demand stays, at the full price."""
+
+_PREFIX = "CLOUDRENDER_"
+_CONFIG = f"{_PREFIX}CONFIG"
+"""The one variable that is no setting: where the configuration file is."""
 
 
 # Imports in functions here: a Blender that starts has no use for them yet, and its user waits.
@@ -85,14 +90,14 @@ def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) ->
 
     The file is `CLOUDRENDER_CONFIG`, or config.toml in the user's configuration folder; it need not exist.
     """
-    path = Path(environ.get("CLOUDRENDER_CONFIG") or _default_config())
+    path = Path(environ.get(_CONFIG) or _default_config())
     values: dict[str, Any] = {}
     for name, value in _read_file(path).items():
         values[name] = _convert(name, value, where=f"in {path}")
-    for field in dataclasses.fields(Settings):
-        variable = f"CLOUDRENDER_{field.name.upper()}"
-        if text := environ.get(variable):
-            values[field.name] = _convert(field.name, text, where=f"in the environment variable {variable}")
+    for variable, text in environ.items():
+        if text and variable.startswith(_PREFIX) and variable != _CONFIG:
+            name = variable.removeprefix(_PREFIX).lower()
+            values[name] = _convert(name, text, where=f"in the environment variable {variable}")
     for name, value in flags.items():
         if value is not None:
             try:
@@ -118,9 +123,10 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _convert(name: str, value: object, *, where: str) -> object:
     convert = _CONVERTERS.get(name)
     if convert is None:
+        near = " or ".join(difflib.get_close_matches(name, _CONVERTERS, n=2))
+        known = f"he settings are: {', '.join(sorted(_CONVERTERS))}"
         raise ConfigError(
-            f"There is no setting {name!r} ({where})",
-            hint=f"The settings are: {', '.join(sorted(_CONVERTERS))}",
+            f"There is no setting {name!r} ({where})", hint=f"Perhaps {near}; t{known}" if near else f"T{known}"
         )
     try:
         return convert(value)

@@ -15,7 +15,7 @@ MODULE = "bl_ext.user_default.cloudrender"
 
 def enable() -> None:
     """Enable it; the packages its wheels bring come from the tests' own environment, after Blender's."""
-    sys.path.append(os.environ["CLOUDRENDER_TEST_PACKAGES"])
+    sys.path.append(os.environ["PANEL_TEST_PACKAGES"])
     addon_utils.enable(MODULE, default_set=True)
 
 

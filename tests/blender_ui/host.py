@@ -37,7 +37,7 @@ def run_in_blender(version: str, home: Path, script: str) -> Any:
         if not name.startswith(("AWS_", "BLENDER_", "CLOUDRENDER_", "PYTHON", "XDG_"))
     }
     environ |= {"HOME": str(home), "BLENDER_USER_RESOURCES": str(home / "blender"), "PYTHONWARNINGS": "error"}
-    environ["CLOUDRENDER_TEST_PACKAGES"] = sysconfig.get_path("purelib")
+    environ["PANEL_TEST_PACKAGES"] = sysconfig.get_path("purelib")
     python = _CACHE / f"bpy-{version}" / "bin" / "python"
     done = subprocess.run(
         [python, Path(__file__).with_name(script), report],

@@ -79,6 +79,19 @@ def test_an_unusable_variable_and_flag_are_named(tmp_path: Path) -> None:
         load(tmp_path, flags={"max_hours": "-1"})
 
 
+def test_a_misspelt_name_is_refused_with_the_nearest_wherever_it_stands(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CLOUDRENDER_MAX_COSTS") as caught:
+        load(tmp_path, CLOUDRENDER_MAX_COSTS="1")
+    assert caught.value.hint.startswith("Perhaps max_cost or ") and "; the settings are: " in caught.value.hint
+    with pytest.raises(ConfigError, match="no setting 'regoin'") as caught:
+        load(tmp_path, 'regoin = "us-west-2"')
+    assert caught.value.hint.startswith("Perhaps region")
+
+
+def test_what_is_set_to_nothing_is_not_set(tmp_path: Path) -> None:
+    assert load(tmp_path, CLOUDRENDER_MAX_COST="", CLOUDRENDER_COLOUR="").max_cost is None
+
+
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(environ={"CLOUDRENDER_CONFIG": str(tmp_path)}, flags={})
