@@ -101,10 +101,15 @@ def load_settings(*, environ: Mapping[str, str], flags: Mapping[str, object]) ->
     for name, value in flags.items():
         if value is not None:
             try:
-                values[name] = _convert(name, value, where=f"given as --{name.replace('_', '-')}")
+                values[name] = _convert(name, value, where=f"given as {_flag(name)}")
             except ConfigError as error:
                 raise UsageError(error.message, hint=error.hint) from error
     return Settings(**values)
+
+
+def _flag(name: str) -> str:
+    """Return how a setting is called on the command line."""
+    return {"instance_type": "-c", "keep_minutes": "--keep"}.get(name, f"--{name.replace('_', '-')}")
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -181,7 +186,12 @@ def _number(low: float, high: float) -> Callable[[object], float]:
 
 def _cost(value: object) -> float | None:
     # "none" lifts a limit that the configuration file sets.
-    return None if value == "none" else _number(0.01, 100_000)(value)
+    if value == "none":
+        return None
+    try:
+        return _number(0.01, 100_000)(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "none"') from error
 
 
 def _purchase(value: object) -> Purchase:

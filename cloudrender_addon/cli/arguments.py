@@ -178,10 +178,17 @@ def _quota() -> argparse.ArgumentParser:
 
 
 def _vcpus(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 100_000:
-        raise argparse.ArgumentTypeError("it must be a number from 1 to 100000")
-    return number
+    return _whole(text, 1, 100_000)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    try:
+        number = int(text)
+        if low <= number <= high:
+            return number
+    except ValueError:
+        pass  # said below
+    raise argparse.ArgumentTypeError(f"{text!r} is not usable: it must be a whole number from {low} to {high}")
 
 
 def _policy() -> argparse.ArgumentParser:

@@ -79,6 +79,18 @@ def test_an_unusable_variable_and_flag_are_named(tmp_path: Path) -> None:
         load(tmp_path, flags={"max_hours": "-1"})
 
 
+@pytest.mark.parametrize(("name", "flag"), [("instance_type", "-c"), ("keep_minutes", "--keep")])
+def test_a_flag_is_named_as_it_was_typed(tmp_path: Path, name: str, flag: str) -> None:
+    with pytest.raises(UsageError, match=rf"\(given as {flag}\)$"):
+        load(tmp_path, flags={name: "blub"})
+
+
+def test_who_mistypes_the_limit_of_cost_learns_how_to_lift_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--max-cost") as caught:
+        load(tmp_path, flags={"max_cost": "abc"})
+    assert 'or "none"' in caught.value.hint
+
+
 def test_a_misspelt_name_is_refused_with_the_nearest_wherever_it_stands(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CLOUDRENDER_MAX_COSTS") as caught:
         load(tmp_path, CLOUDRENDER_MAX_COSTS="1")
