@@ -11,6 +11,9 @@ from ..backend.settings import PURCHASES
 
 COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup", "quota", "policy")
 
+_LAST_FRAME = 1_048_574
+"""Blender knows no frames beyond it, nor below its negative (MAXFRAME, MINAFRAME in its DNA_scene_types.h)."""
+
 _EPILOG = """\
 Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | quota | policy
 (each with --help).  A file that is named like a command: cloudrender ./jobs
@@ -89,10 +92,12 @@ def _render() -> argparse.ArgumentParser:
     parser.add_argument("blend", nargs="?", metavar="BLEND", help="file to render (default: the one in this folder)")
     _add_type(parser)
     frames = parser.add_mutually_exclusive_group()
-    frames.add_argument("-f", dest="frame", type=int, metavar="FRAME", help="render one frame")
+    frames.add_argument("-f", dest="frame", type=_frame, metavar="FRAME", help="render one frame")
     frames.add_argument("-a", dest="animation", action="store_true", help="render the animation")
-    parser.add_argument("-s", dest="start", type=int, metavar="START", help="first frame, with -a (default: scene's)")
-    parser.add_argument("-e", dest="end", type=int, metavar="END", help="last frame, with -a (default: scene's)")
+    parser.add_argument(
+        "-s", dest="start", type=_frame, metavar="START", help="first frame, with -a (default: scene's)"
+    )
+    parser.add_argument("-e", dest="end", type=_frame, metavar="END", help="last frame, with -a (default: scene's)")
     parser.add_argument("-o", dest="output", metavar="DIR", default="out", help="where the frames go (default: out)")
     parser.add_argument(
         "--resume", action="store_true", help="render only the frames that are not in the output folder yet"
@@ -175,6 +180,10 @@ def _quota() -> argparse.ArgumentParser:
     _add_account(parser)
     _add_purchase(parser)
     return parser
+
+
+def _frame(text: str) -> int:
+    return _whole(text, -_LAST_FRAME, _LAST_FRAME)
 
 
 def _vcpus(text: str) -> int:
