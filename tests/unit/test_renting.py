@@ -155,6 +155,25 @@ def dear(farm: FakeFarm, where: Callable[[MachineRequest], bool]) -> FakeFarm:
     return farm
 
 
+def test_types_that_are_left_out_are_named_once(folder: JobFolder) -> None:
+    having(folder, instance_type="g6.xlarge,p5.48xlarge,g5.xlarge", wait_minutes=60, max_cost=1.0)
+    farm = refusing(FakeFarm([render_all]), lambda _, asked: NONE_FREE if asked < 2 else None)
+    plan = farm.plan
+
+    def plan_some(request: MachineRequest) -> Machine:
+        machine = plan(request)
+        g6, p5, _ = machine.offers
+        return replace(machine, offers=(g6, replace(p5, machine_usd=100.0)))
+
+    farm.plan = plan_some  # type: ignore[method-assign]
+    ended, events = run(folder, farm)
+    assert ended.status is Status.SUCCEEDED and len(farm.planned) == 3
+    assert [text for text in said(events) if "Left out" in text] == [
+        "Left out: g5.xlarge (not sold as spot in us-east-1)",
+        "Left out: p5.48xlarge (too dear in us-east-1 for the cost limit)",
+    ]
+
+
 def test_on_demand_that_is_too_dear_does_not_end_the_wait_for_spot(folder: JobFolder) -> None:
     having(folder, purchase="spot-then-on-demand", wait_minutes=60, max_cost=1.0)
     farm = refusing(FakeFarm([render_all]), lambda _, asked: NONE_FREE if asked < 2 else None)

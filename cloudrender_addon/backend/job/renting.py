@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..assets.bundle import Bundle
@@ -27,7 +27,7 @@ from ..errors import (
     RenderError,
     UnreachableError,
 )
-from ..farms.base import Farm, Machine, MachineRequest
+from ..farms.base import Farm, Machine, MachineRequest, Offer
 from . import events as ev
 from .cost import machine_cost
 from .ledger import Ledger
@@ -51,6 +51,7 @@ class Renting:
         self._farm = farm
         self._bundle = bundle
         self._cancel = cancel
+        self._said: set[str] = set()
 
     def machine_at_hand(self) -> Machine | None:
         """Return the machine the record names, if it is certain that it was launched."""
@@ -137,7 +138,15 @@ class Renting:
         )
         machine = self._farm.plan(request)
         # What the machines cost is known only now, and with that how long each may live.
-        machine = replace(machine, offers=affordable(ledger.record, machine.offers))
+        offers = affordable(ledger.record, machine.offers)
+        purchase = "on-demand" if on_demand else "spot"
+        self._say_left_out(request.instance_types, machine.offers, f"not sold as {purchase} in {machine.region}")
+        self._say_left_out(
+            [offer.instance_type for offer in machine.offers],
+            offers,
+            f"too dear in {machine.region} for the cost limit",
+        )
+        machine = replace(machine, offers=offers)
         ledger.report(ev.MachinePlanned(at=time.time(), machine=machine))
         self._cancel.check()
         # Written before the launch: whatever happens from here on, the next start knows what to look for.
@@ -147,6 +156,14 @@ class Renting:
         _log.info("launched %s, a %s in %s", machine.instance_id, machine.offer.instance_type, machine.zone)
         ledger.report(ev.MachineLaunched(at=time.time(), machine=machine))
         return machine
+
+    def _say_left_out(self, names: Iterable[str], offers: tuple[Offer, ...], why: str) -> None:
+        """Say, once a job, which of the types that the user would take are not asked for."""
+        left = [name for name in names if name not in {offer.instance_type for offer in offers}]
+        text = f"Left out: {', '.join(left)} ({why})"
+        if left and text not in self._said:
+            self._said.add(text)
+            self._ledger.say(text)
 
     def release(self) -> None:
         """End the machine the record names and see it gone. Raises `CleanupError`, `RecordError`."""
