@@ -174,12 +174,14 @@ def describe(event: ev.Event, progress: Progress) -> str:
 
 def _planned(machine: Machine) -> str:
     purchase = "on-demand" if machine.request.on_demand else "spot"
-    prices = sorted({f"{offer.hourly_usd:.3f}" for offer in machine.offers})
+    prices = [f"{usd:.3f}" for usd in sorted(offer.hourly_usd for offer in machine.offers)]
     names = " or ".join(offer.instance_type for offer in machine.offers)
     gpu = f", {machine.offer.gpu}" if machine.offer.gpu else ""
     made = f" ({machine.offer.vcpus} vCPUs{gpu})" if len(machine.offers) == 1 else ""
-    usd = "–".join(dict.fromkeys((prices[0], prices[-1])))
-    return f"{names} {purchase} in {machine.region}{made}, ${usd} an hour with disk and address"
+    # A spot machine has a price in each zone, of which the offers name the dearest.
+    on_demand = machine.request.on_demand
+    usd = f"${'–'.join(dict.fromkeys((prices[0], prices[-1])))}" if on_demand else f"at most ${prices[-1]}"
+    return f"{names} {purchase} in {machine.region}{made}, {usd} an hour with disk and address"
 
 
 def printable(text: str) -> str:

@@ -12,15 +12,18 @@ import select
 import struct
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cloudrender_addon.backend.errors import CapacityError
+from cloudrender_addon.backend.farms.base import MachineRequest
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.cli.display import BarDisplay, JsonDisplay, LineDisplay, choose_display, error_lines
+from cloudrender_addon.cli.display import BarDisplay, JsonDisplay, LineDisplay, choose_display, describe, error_lines
+from tests.unit.fakes import FakeFarm
 
 START = Progress(total=4, started=1000.0)
 SAVED = ev.FrameSaved(at=1010, frame=1, paths=(Path("out/0001.png"),), seconds=2.5)
@@ -93,3 +96,18 @@ def test_commands_for_the_terminal_in_foreign_text_are_not_obeyed() -> None:
     out = io.StringIO()
     LineDisplay(out).say("before \x1b]0;title\x07 after\r\nnext")
     assert "\x1b" not in out.getvalue() and "\x07" not in out.getvalue() and out.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("on_demand", "said"),
+    [(False, "spot in us-east-1, at most $10.500"), (True, "on-demand in us-east-1, $0.360–10.500")],
+)
+def test_a_planned_machine_of_several_types_says_what_it_costs_at_most(on_demand: bool, said: str) -> None:
+    request = MachineRequest(
+        job_id="j", token="j-1", instance_types=("g6.xlarge", "g5.xlarge"), disk_bytes=1, lifetime_seconds=60,
+        lease_seconds=60, on_demand=on_demand,
+    )  # fmt: skip
+    machine = FakeFarm([]).plan(request)
+    dear = replace(machine.offers[1], machine_usd=10.5)
+    planned = ev.MachinePlanned(at=1000, machine=replace(machine, offers=(dear, machine.offers[0])))
+    assert describe(planned, START) == f"g5.xlarge or g6.xlarge {said} an hour with disk and address"
