@@ -33,6 +33,7 @@ from .cost import machine_cost
 from .ledger import Ledger
 from .limits import affordable, seconds_left
 from .status import Status
+from .words import format_seconds
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 15.0, 120.0, 1.6
 """Seconds between two rounds of asking for a machine: capacity comes back by the minute."""
@@ -78,7 +79,7 @@ class Renting:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._may_pass(none):
                     raise
-                ledger.say(f"{none.message}; asking again for up to {max(left / 60, 1):.0f} min")
+                ledger.say(f"{none.message}; asking again for up to {format_seconds(left)}")
                 self._cancel.sleep(min(pause, left))
                 pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
