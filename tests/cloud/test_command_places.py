@@ -28,7 +28,7 @@ def test_type_that_is_free_is_rented_of_several(cloud: Cloud, project: Project) 
     result = project.run("-f", 1, "-c", ",".join(TYPES))
     assert result.code == 0, result.err
     assert [place(machine)[0] for machine in cloud.machines] == [TYPES[2]]
-    assert f"{' or '.join(TYPES)} spot in us-east-1, $" in result.err
+    assert f"{' or '.join(TYPES)} spot in us-east-1, at most $" in result.err
     assert f"is starting: {TYPES[2]} in us-east-1" in result.err
 
 

@@ -140,7 +140,7 @@ def said(event: ev.Event, progress: Progress, *, pace: Pace | None) -> list[str]
 def test_the_command_says_price_and_estimate_before_it_rents() -> None:
     planned = ev.MachinePlanned(at=1000, machine=MACHINE)
     price, expected = said(planned, Progress(total=100, started=990.0, done=40), pace=Pace(seconds=57.0))
-    assert price.startswith("g4dn.xlarge spot in us-east-1 (4 vCPUs, T4), $0.360 an hour")
+    assert price.startswith("g4dn.xlarge spot in us-east-1 (4 vCPUs, T4), at most $0.360 an hour")
     assert expected == "60 frames will take about 1:00:00 and $0.36, going by the last render of this file"
     assert "not known" in said(planned, Progress(total=1, started=0.0), pace=None)[1]
 
