@@ -207,7 +207,7 @@ def test_status(aws: Stage, farm: Ec2Farm, state: str, expected: MachineState) -
     instance.state_reason.code = "Server.SpotInstanceTermination"
     status = farm.status(machine)
     assert status.state is expected
-    assert status.reason == "Server.SpotInstanceTermination"
+    assert (status.reason, status.code) == ("AWS took the spot machine back", "Server.SpotInstanceTermination")
     assert status.reclaimed
 
 

@@ -15,6 +15,7 @@ from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
 from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus, RenderPlan
+from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job import follow
 from cloudrender_addon.backend.job.ledger import Ledger
 from cloudrender_addon.backend.job.record import JobRecord
@@ -28,11 +29,11 @@ from tests.unit.fakes import FakeFarm, FakeLink, frame_event
 _NOTICE = {"event": "interruption", "action": "terminate", "time": "2026-01-01T00:00:00Z"}
 _REBALANCE = {"event": "rebalance", "time": "2026-01-01T00:00:00Z"}
 _STOPPED = {"event": "stopped", "reason": "shutdown"}
-_TAKEN = MachineStatus(state=MachineState.GONE, reason="Server.SpotInstanceTermination", reclaimed=True)
+_TAKEN = MachineStatus(state=MachineState.GONE, reason="it was taken", code="Server.SpotInstance…", reclaimed=True)
 _RUNS = MachineStatus(state=MachineState.RUNNING)
 
 
-def new_ledger(tmp_path: Path, **settings: Any) -> Ledger:
+def new_ledger(tmp_path: Path, report: ev.Reporter = lambda _: None, **settings: Any) -> Ledger:
     spec = JobSpec(
         job_id="20260101-000000-abcd",
         project=tmp_path / "project",
@@ -43,7 +44,7 @@ def new_ledger(tmp_path: Path, **settings: Any) -> Ledger:
         autoexec=False,
         settings=Settings(home=tmp_path / "home", **settings),
     )
-    return Ledger(JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time())), lambda _: None)
+    return Ledger(JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time())), report)
 
 
 @pytest.fixture
@@ -99,6 +100,38 @@ def test_a_machine_that_was_taken_back_is_told_from_one_that_went(
     farm = Telling([script])
     farm.says = says
     assert tend(ledger, farm).reclaimed is reclaimed
+
+
+def test_why_a_machine_went_is_said_in_plain_words_with_the_code_below(ledger: Ledger) -> None:
+    farm = Telling([lambda _plan: iter([LinkError("cut")])])
+    farm.says = _TAKEN
+    gone = tend(ledger, farm)
+    assert (gone.message, gone.details) == ("The machine has ended: it was taken", ("Server.SpotInstance…",))
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("2026-11-25T23:59:17Z", "05:29"),
+        ("", "any moment"),
+        ("\x1b]0;title\x07", "any moment"),
+        ("2026-99-99T99:99:99Z", "any moment"),
+        ({"a": []}, "any moment"),
+    ],
+)
+def test_the_notice_is_in_this_computers_time_whatever_the_machine_sends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: object, said: str
+) -> None:
+    monkeypatch.setenv("TZ", "IST-5:30")
+    time.tzset()
+    told: list[ev.Event] = []
+    try:
+        tend(new_ledger(tmp_path, told.append), FakeFarm([lambda _plan: iter([{**_NOTICE, "time": moment}, _STOPPED])]))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    notices = [event.text for event in told if isinstance(event, ev.Notice)]
+    assert f"Amazon takes this spot machine back at {said}" in notices
 
 
 def test_a_job_does_not_bounce_for_ever(ledger: Ledger) -> None:

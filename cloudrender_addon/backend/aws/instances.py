@@ -54,8 +54,8 @@ class Instance:
 
 
 def explain(reason: str) -> str:
-    """Say in plain words why a machine ended; unknown reasons are returned as they are."""
-    return _REASONS.get(reason, reason or "no reason was given")
+    """Say in plain words why a machine ended; unknown reasons, and none, are returned as they are."""
+    return _REASONS.get(reason, reason)
 
 
 def reclaimed(reason: str) -> bool:

@@ -110,13 +110,14 @@ class MachineState(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class MachineStatus:
-    """A state and, where the farm tells one, the reason in its own words ("Server.SpotInstanceTermination").
+    """A state and, where the farm tells one, the reason in plain words, and its `code` ("Server.SpotInstanceShutdown").
 
     `reclaimed` says that this reason means: the cloud took the machine back.
     """
 
     state: MachineState
     reason: str = ""
+    code: str = ""
     reclaimed: bool = False
 
 

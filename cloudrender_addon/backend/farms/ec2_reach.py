@@ -44,7 +44,8 @@ def status_of(machine: Machine, instance: Instance | None) -> MachineStatus:
         return MachineStatus(state=MachineState.STARTING if new else MachineState.GONE)
     return MachineStatus(
         state=_STATES.get(instance.state, MachineState.GONE),
-        reason=instance.reason,
+        reason=instances.explain(instance.reason),
+        code=instance.reason,
         reclaimed=instances.reclaimed(instance.reason),
     )
 
@@ -123,9 +124,9 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
     if status.state is not MachineState.GONE:
         return instance
     raise MachineGoneError(
-        f"The machine {machine.instance_id or ''} no longer exists: {instances.explain(status.reason)}",
+        f"The machine {machine.instance_id or ''} no longer exists: {status.reason or 'no reason was given'}",
         hint="Another machine can take over: finished frames are kept",
-        details=(status.reason,) if status.reason else (),
+        details=(status.code,) if status.code else (),
         reclaimed=status.reclaimed,
     )
 

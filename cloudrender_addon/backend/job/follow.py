@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import calendar
 import math
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from ..errors import (
 from ..farms.base import Link
 from . import events as ev
 from .collect import Collector
+from .words import clock
 
 _MAX_DETAIL_LINES = 20
 
@@ -90,7 +92,7 @@ class Follower:
         elif kind == "interruption":
             self.reclaimed = True
             self.gone_by = min(self.gone_by, time.monotonic() + _NOTICE_SECONDS)
-            self._notice(f"Amazon takes this spot machine back at {_text(event, 'time') or 'any moment'}")
+            self._notice(f"Amazon takes this spot machine back at {_wall_clock(_text(event, 'time')) or 'any moment'}")
         elif kind == "rebalance":
             self.reclaimed = True
             self._notice("Amazon says that this spot machine is likelier to be taken back than others")
@@ -154,6 +156,14 @@ def _number(event: dict[str, Any], key: str) -> int:
 
 def _text(event: dict[str, Any], key: str) -> str:
     return str(event.get(key) or "")
+
+
+def _wall_clock(moment: str) -> str:
+    """Return a moment as Amazon writes it (2026-01-01T00:00:00Z) in this computer's time; "" if it is none."""
+    try:
+        return clock(calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")))
+    except (ValueError, OverflowError, OSError):  # the last two: a year that this system's clock does not know
+        return ""
 
 
 def _devices(event: dict[str, Any]) -> str:

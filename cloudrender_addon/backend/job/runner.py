@@ -140,6 +140,7 @@ class JobRunner:
             raise MachineGoneError(
                 f"{gone.message}; that was machine {ledger.record.launches} of this job, and no further one is tried",
                 hint="Resume the job for the missing frames, or allow more machines (max launches) or other types",
+                details=gone.details,
             ) from gone
 
     def _leave(self, error: Detached) -> ev.JobEnded:

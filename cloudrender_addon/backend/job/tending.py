@@ -112,7 +112,9 @@ class Tending:
             return False
         if status.state is MachineState.GONE:
             raise MachineGoneError(
-                f"The machine has ended ({status.reason or 'no reason given'})", reclaimed=status.reclaimed
+                f"The machine has ended: {status.reason or 'no reason was given'}",
+                details=(status.code,) if status.code else (),
+                reclaimed=status.reclaimed,
             )
         return True
 
