@@ -100,6 +100,14 @@ def test_an_unknown_fault_is_a_usage_error() -> None:
     assert "there is no fault 'earthquake'" in done.stderr
 
 
+@pytest.mark.parametrize(("command", "code"), [("nonexistent", 127), ("/", 126)])
+def test_a_command_that_cannot_be_run_is_one_line(command: str, code: int) -> None:
+    words = [sys.executable, "-m", "tests.localcloud", "run", "--", command]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert f"stand-in: {command} cannot be run: " in done.stderr and "left in the account: nothing" in done.stderr
+
+
 def test_the_client_can_be_killed_and_another_one_take_over() -> None:
     script = "import boto3; e = boto3.client('ec2'); i = e.describe_instances()['Reservations'][0]['Instances'][0]"
     script += "; e.terminate_instances(InstanceIds=[i['InstanceId']])"

@@ -52,7 +52,11 @@ def _run(cloud: Cloud, options: argparse.Namespace) -> int:
 
 def _run_one(cloud: Cloud, command: list[str], *, started: list[subprocess.Popen] | None = None) -> int:
     """Run a command to its end; what this process is told by signal, the command is told."""
-    child = subprocess.Popen(command, env=cloud.environ())
+    try:
+        child = subprocess.Popen(command, env=cloud.environ())
+    except OSError as error:
+        _say(f"{command[0]} cannot be run: {error.strerror}")
+        return 127 if isinstance(error, FileNotFoundError) else 126  # as a shell does
     if started is not None:
         started.append(child)
     with _passing_on(child):
