@@ -29,8 +29,8 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     if not looked.found:
         display.say(f"Nothing of cloudrender is left running in {_places(looked, regions)}")
         return 1 if looked.problems else 0
-    for left in looked.found:
-        display.say(_line(left))
+    for line in listing(looked.found):
+        display.say(line)
     display.say(_total(looked.found))
     if not arguments.yes and not agreed("End all of this?"):
         display.say("Nothing was changed")
@@ -84,19 +84,29 @@ def _places(looked: Search, regions: tuple[str, ...]) -> str:
     return ", ".join(seen) if len(seen) <= 3 else f"{len(seen)} regions"
 
 
-def _line(left: Leftover) -> str:
+def listing(leftovers: Iterable[Leftover]) -> list[str]:
+    """Return a line for each: what all of them have in columns, then what only some have."""
+    rows = [(_columns(left), _rest(left)) for left in leftovers]
+    widths = [max(map(len, column)) for column in zip(*(columns for columns, _ in rows), strict=True)]
+    return [
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(columns, widths, strict=True)), *rest]).rstrip()
+        for columns, rest in rows
+    ]
+
+
+def _columns(left: Leftover) -> tuple[str, ...]:
     resource = left.resource
     age = "unknown" if resource.age_seconds is None else format_seconds(resource.age_seconds)
-    parts = [
-        f"{resource.kind:<14} {resource.id:<24} {left.region}  job {resource.job_id}  age {age}",
-        resource.state,
-        resource.detail,
-    ]
+    return (resource.kind.value, resource.id, left.region, f"job {resource.job_id}", f"age {age}")
+
+
+def _rest(left: Leftover) -> list[str]:
+    parts = [left.resource.state, left.resource.detail]
     if left.hourly_usd != 0:
         parts.append("price unknown" if left.hourly_usd is None else f"${left.hourly_usd:.3f} an hour")
     if left.cost_usd:
         parts.append(f"about ${left.cost_usd:.2f} so far")
-    return "  ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def _total(leftovers: Iterable[Leftover]) -> str:

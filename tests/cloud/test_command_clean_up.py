@@ -81,7 +81,7 @@ def test_ours_with_age_and_cost_and_nothing_of_the_neighbours(cloud: Cloud, proj
     assert listed.code == 1 and "Nothing was changed" in listed.err
     assert not any(each in listed.err for each in theirs.values())
     [machine] = [line for line in listed.err.splitlines() if ours.id in line]
-    assert re.search(rf"{REGION}  job \S+  age 0:\d\d  running  g4dn\.xlarge  \$0\.\d{{3}} an hour", machine), machine
+    assert re.search(rf"{REGION}  job \S+  age 0:\d\d +running  g4dn\.xlarge  \$0\.\d{{3}} an hour", machine), machine
     assert re.search(r"In all about \$0\.\d\d so far; it goes on at \$0\.\d{3} an hour", listed.err)
     assert ours.processes()
     done = project.run("clean-up", "-y")
