@@ -38,6 +38,20 @@ def test_type_that_cannot_be_used(aws: Stage, name: str, cause: str) -> None:
     assert "g4dn.xlarge" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("g5g.xlarg", "perhaps g5.xlarge or g5.4xlarge"),
+        ("g4dn.8xlarg", "perhaps g4dn.8xlarge or g4dn.xlarge or g4dn.4xlarge"),
+        ("blub.large", "perhaps r5b.large"),
+    ],
+)
+def test_types_that_may_be_meant_can_run_blender(aws: Stage, name: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        machine_type(aws.account(), name)
+    assert caught.value.hint.endswith(near)
+
+
 @pytest.mark.parametrize(("sold", "asked", "other"), [("on-demand", False, "spot"), ("spot", True, "on-demand")])
 def test_type_that_is_not_sold_that_way(aws: Stage, sold: str, asked: bool, other: str) -> None:
     answer = (

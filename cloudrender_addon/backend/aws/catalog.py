@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, NotOfferedError
+from .choices import CHOICES
 from .errors import code_of
 
 if TYPE_CHECKING:
     from .session import Account
+
+
+_ARM = re.compile(r"\d[a-z]*g[a-z]*\.|^a1\.")
+"""Names of types with an ARM processor ("g" after the generation: EC2's naming conventions), for suggestions alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,13 @@ def machine_type(account: Account, name: str, *, on_demand: bool = False) -> Mac
     )
 
 
+def _near(name: str, known: list[str]) -> tuple[str, ...]:
+    """Return up to three types that may be meant: the nearest that can run Blender, then those worth offering."""
+    nearest = difflib.get_close_matches(name, (each for each in known if not _ARM.search(each)), n=1)
+    offered = difflib.get_close_matches(name, (choice.name for choice in CHOICES), n=2, cutoff=0.75)
+    return tuple(dict.fromkeys((*nearest, *offered)))
+
+
 def _unknown(account: Account, name: str, error: ConfigError) -> ConfigError | NotOfferedError:
     """Tell a type that this region lacks from one that is misspelt: botocore lists those of its day."""
     if code_of(error) != "InvalidInstanceType":
@@ -66,5 +79,5 @@ def _unknown(account: Account, name: str, error: ConfigError) -> ConfigError | N
             f"AWS does not offer {name} in {account.region}",
             hint="Use another Region (--region), or another Type (-c), such as g4dn.xlarge or c7i.4xlarge",
         )
-    near = difflib.get_close_matches(name, known, n=3)
+    near = _near(name, known)
     return ConfigError(error.message, hint=f"{error.hint}; perhaps {' or '.join(near)}" if near else error.hint)
