@@ -146,9 +146,11 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] 
                     display.say(f"Ending what job {folder.job_id} had left running")
                     _drive(folder, record, display, cancelled=True)
                 elif record.open:
+                    machine = record.machine
+                    price = f", and its machine costs ${machine.hourly_usd:.3f} an hour" if machine else ""
                     display.say(
-                        f"Job {folder.job_id} was left half-way: cloudrender attach {folder.job_id} goes on with it, "
-                        f"cloudrender cancel {folder.job_id} ends it"
+                        f"Job {folder.job_id} was left half-way{price}: cloudrender attach {folder.job_id} goes on "
+                        f"with it, cloudrender cancel {folder.job_id} ends it"
                     )
         except RecordError as error:
             logging.getLogger(__name__).info("job %s: %s", folder.job_id, error.message)
