@@ -79,6 +79,8 @@ class CloudRules(RuleBasedStateMachine):
         def freeze(machine: Machine) -> None:
             if self.job.faults["hung machine"] > 1:  # maybe two at the same frame, which is set aside then
                 self.job.excuses.add("suspect")
+            if not machine.frames:  # maybe before it ever answered: that may be the user's network, and is told as that
+                self.job.excuses.add("silent")
             self._hung = True
             machine.hang()
 

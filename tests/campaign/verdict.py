@@ -29,6 +29,7 @@ _WORDS = {
     "disk": "disk|space",
     "frames": "could not be rendered|No frame can be rendered|time limit",
     "machines": "no further one is tried",
+    "silent": "did not answer",
     "suspect": "could not be rendered",
     "transfer": "damaged",
 }

@@ -63,8 +63,8 @@ def test_machine_is_waited_for(cloud: Cloud, project: Project) -> None:
 @pytest.mark.blender
 def test_machine_after_an_interruption_is_another_one_elsewhere(cloud: Cloud, project: Project) -> None:
     cloud.on_frames(2, lambda machine: cloud.interrupt(machine, notice=8.0))
-    result = project.run("-a", "-e", 200, "-c", "c7i.large")
+    result = project.run("-a", "-e", 600, "-c", "c7i.large")
     assert result.code == 0, result.err
     one, two = map(place, cloud.machines)
     assert one != two
-    assert len(project.pictures()) == 200
+    assert len(project.pictures()) == 600

@@ -88,6 +88,8 @@ def complete(job: OneJob) -> None:
     job.cloud.faults.clear()
     again = job.run("attach", job.job, "--json") if job.job else job.run(*RENDER)
     assert again.process.returncode == 0, again.said
+    if job.job and job.records()[job.job]["status"] == Status.KEPT.value:  # complete, and still there to be looked at
+        job.run("cancel", job.job)
     assert verdict.check_frames(job) == set(range(1, 6))
     verdict.check_records_are_closed(job)
     verdict.check_nothing_is_left(job)
