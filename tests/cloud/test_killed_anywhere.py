@@ -40,8 +40,13 @@ def _by_a_refusal(job: OneJob) -> None:
 
 
 def _by_a_cancel(job: OneJob) -> None:
-    """Ask for it before the client starts to render."""
-    job.cloud.on_frames(1, lambda _: next((job.home / "jobs").iterdir()).joinpath("cancel").touch())
+    """Ask for it as soon as there is a machine: later, a quick one may have done all there is."""
+
+    def ask() -> bool:
+        next((job.home / "jobs").iterdir()).joinpath("cancel").touch()
+        return False
+
+    job.cloud.faults.at_call("CreateFleet", ask, answered=True)
 
 
 def _by_being_kept(job: OneJob) -> None:
