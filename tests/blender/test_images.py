@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from cloudrender_addon.instance.images import check_image
 
 pytestmark = pytest.mark.blender
 
-_WHEELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev"
 _SCRIPT = Path(__file__).with_name("images.py")
 
 FORMATS = {
@@ -24,13 +22,12 @@ FORMATS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session", params=["4.2.23", "5.0.1"])
-def images(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    if not (_WHEELS / f"bpy-{request.param}").is_dir():
-        pytest.skip(f"Blender {request.param} is not installed: make setup")
-    folder = tmp_path_factory.mktemp(f"images-{request.param}")
-    python = _WHEELS / f"bpy-{request.param}" / "bin" / "python"
-    done = subprocess.run([python, "-I", _SCRIPT, folder], capture_output=True, text=True, timeout=170, check=False)
+@pytest.fixture(scope="session")
+def images(version: str, blender_python: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp(f"images-{version}")
+    done = subprocess.run(
+        [blender_python, "-I", _SCRIPT, folder], capture_output=True, text=True, timeout=170, check=False
+    )
     found = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
     assert {path.name.split("-")[0] for path in found} == {*FORMATS, "VIEWS"}, done.stdout + done.stderr
     return found

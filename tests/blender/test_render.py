@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,23 +18,14 @@ from cloudrender_addon.instance.blender_process import BlenderDied, BlenderProce
 
 pytestmark = pytest.mark.blender
 
-_WHEELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev"
 _LAUNCHER = Path(__file__).parents[1] / "localcloud" / "blender_launcher.py"
 _SCENES = Path(__file__).with_name("scenes.py")
 
 
-@pytest.fixture(scope="session", params=["4.2.23", "5.0.1"])
-def version(request: pytest.FixtureRequest) -> str:
-    if not (_WHEELS / f"bpy-{request.param}").is_dir():
-        pytest.skip(f"Blender {request.param} is not installed: make setup")
-    return request.param
-
-
 @pytest.fixture(scope="session")
-def scenes(version: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scenes(version: str, blender_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(f"scenes-{version}")
-    python = _WHEELS / f"bpy-{version}" / "bin" / "python"
-    done = subprocess.run([python, _SCENES, folder], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([blender_python, _SCENES, folder], capture_output=True, text=True, timeout=120, check=False)
     assert (folder / "script.blend").exists(), done.stdout + done.stderr
     return folder
 
@@ -43,7 +33,7 @@ def scenes(version: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Machine:
     """A machine's folder, and a Blender on it."""
 
-    def __init__(self, root: Path, version: str, scenes: Path) -> None:
+    def __init__(self, root: Path, version: str, scenes: Path, *, python: Path) -> None:
         self.root = root
         self.scenes = scenes
         (root / "project").mkdir()
@@ -51,7 +41,6 @@ class Machine:
         self.work.mkdir()
         self.log = root / "blender.log"
         self.blender = root / "blender"
-        python = _WHEELS / f"bpy-{version}" / "bin" / "python"
         self.blender.write_text(f'#!/bin/sh\nexec "{python}" -I "{_LAUNCHER}" {version} "$0" "$@"\n')
         self.blender.chmod(0o755)
 
@@ -87,8 +76,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, version: str, scenes: Path) -> Iterator[Machine]:
-    return Machine(tmp_path, version, scenes)
+def machine(tmp_path: Path, version: str, scenes: Path, blender_python: Path) -> Iterator[Machine]:
+    return Machine(tmp_path, version, scenes, python=blender_python)
 
 
 @pytest.mark.parametrize(

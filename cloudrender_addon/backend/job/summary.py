@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..clock import now
 from ..errors import RecordError
 from .cost import cost_per_frame, machine_cost
 from .estimate import Pace, pace_of
@@ -78,7 +78,7 @@ def summarize(folder: JobFolder) -> JobSummary:
         saved=len(saved),
         brought=len(folder.brought()),
         pace=pace_of(saved.values()),
-        cost_usd=record.spent_usd + (machine_cost(machine, until=time.time()) if machine else 0.0),
+        cost_usd=record.spent_usd + (machine_cost(machine, until=now()) if machine else 0.0),
         blend=spec.project / spec.blend,
         output=spec.output,
         instance_type=spec.settings.instance_type,
