@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inside Blender: open the .blend of a request, trace it, rewrite what has to be, write the result and end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .opening import CannotOpen, open_blend
+from .request import Answer, Request, read_request, write_result
+from .rewriting import rewrite
+from .tracer import Tracer
+
+
+def main(path: Path) -> None:
+    """Answer the request and end this Blender: with 0 if there is a result or a foreseen error, else with 3."""
+    code = 0
+    result_path = None
+    try:
+        request = read_request(path)
+        result_path = Path(request.result)
+        write_result(result_path, answer(request))
+    except Exception as error:  # noqa: BLE001 - the process ends below without anybody printing it
+        traceback.print_exc()
+        code = 3
+        if result_path is not None:
+            text = f"Blender {bpy.app.version_string} cannot look through the file: {error!r}"
+            write_result(result_path, _error(text, "Please report this, with what Blender printed."))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
+    os._exit(code)  # Blender 4.2 may crash or hang on the way out
+
+
+def answer(request: Request) -> dict[str, Any]:
+    """Return the result of a trace as it is written: what was found, or the error."""
+    found = Answer(blender=".".join(map(str, bpy.app.version)))
+    try:
+        open_blend(request.blend)
+    except CannotOpen as error:
+        return _error(str(error), error.hint)
+    tracer = Tracer(request, bpy.data, found)
+    tracer.run()
+    rewrite(tracer, staging=Path(request.staging), answer=found)
+    return found.as_json()
+
+
+def _error(message: str, hint: str) -> dict[str, Any]:
+    return {"error": {"message": message, "hint": hint}}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The trace as it is started: a process of its own, two JSON files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cloudrender_addon.tracing
+
+pytestmark = [pytest.mark.blender, pytest.mark.timeout(300)]
+
+_TRACE = Path(cloudrender_addon.tracing.__file__).with_name("trace.py")
+_BLENDS = Path(__file__).parents[1] / "data"
+
+
+def _trace(python: Path, folder: Path, **request: Any) -> tuple[int, dict[str, Any]]:
+    asked = {
+        "blend": str(folder / "scene.blend"),
+        "original": str(folder / "scene.blend"),
+        "project": str(folder),
+        "name": "scene.blend",
+        "staging": str(folder / "staging"),
+        "result": str(folder / "result.json"),
+        **request,
+    }
+    (folder / "request.json").write_text(json.dumps(asked))
+    done = subprocess.run(
+        [python, _TRACE, "--", folder / "request.json"], capture_output=True, timeout=120, check=False
+    )
+    return done.returncode, json.loads((folder / "result.json").read_text())
+
+
+def test_a_file_that_uses_nothing(blender_python: Path, version: str, tmp_path: Path) -> None:
+    shutil.copy(_BLENDS / "tiny-4.2.blend", tmp_path / "scene.blend")
+    code, result = _trace(blender_python, tmp_path)
+    assert (code, result["blender"]) == (0, version)
+    assert result["files"] == [{"source": str(tmp_path / "scene.blend"), "name": "scene.blend"}]
+    assert not [key for key in ("missing", "left_out", "warnings", "scripts", "viewport_only") if result[key]]
+
+
+@pytest.mark.parametrize("content", [b"BLENDER-v402 but not for long", b"", None])
+def test_a_file_that_is_no_blend_is_a_clear_error(blender_python: Path, tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "scene.blend").write_bytes(content)
+    code, result = _trace(blender_python, tmp_path)
+    assert code == 0
+    assert "scene.blend" in result["error"]["message"]
+    assert result["error"]["hint"]
