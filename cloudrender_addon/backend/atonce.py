@@ -31,6 +31,10 @@ class Answer(Generic[T]):
             raise error
         return value  # type: ignore[return-value]  # no error: there is a value
 
+    def ready(self, *, seconds: float) -> bool:
+        """Wait for so long at most; tell whether the answer is there. (On Windows Ctrl-C ends no endless wait.)"""
+        return self._done.wait(seconds)
+
     def _ask(self) -> None:
         try:
             self._answer = (self._question(), None)

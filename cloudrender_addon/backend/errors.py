@@ -56,6 +56,25 @@ class ProjectError(CloudrenderError):
     """The project folder cannot be sent as it is."""
 
 
+class MissingFilesError(ProjectError):
+    """Files that the .blend uses are not there; `paths` are those that nobody has accepted yet.
+
+    They stand as the trace names them: once all of them are in the job's `accept_missing`, it is rendered without.
+    """
+
+    def __init__(self, message: str, *, paths: tuple[str, ...], details: tuple[str, ...]) -> None:
+        hint = "Find them with File > External Data > Find Missing Files and save, or render anyway (-y)"
+        super().__init__(message, hint=hint, details=details)
+        self.paths = paths
+
+
+class LocalBlenderError(CloudrenderError):
+    """The Blender of this computer does not run, or did not find out what a .blend uses; `details` are its last lines.
+
+    The project's folder can be sent instead.
+    """
+
+
 class RecordError(CloudrenderError):
     """A job record is missing, damaged, or in use by another client."""
 

@@ -1,22 +1,105 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every face does with a job of this computer: read what is sent, open its farm, make it ready to go on."""
+"""What every face does with a job of this computer: find out what is sent, open its farm, make it ready to go on."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from .assets.bundle import Bundle
+from .assets.concerns import listed
 from .assets.project import scan_project
+from .assets.staging import staging_folder
+from .assets.trace_result import MissingFile
+from .assets.traced import SCRIPT, Traced, TraceRequest, trace
+from .cancel import CancelToken
 from .clock import now
-from .errors import ProjectError
+from .errors import LocalBlenderError, MissingFilesError, ProjectError
 from .farms.base import Farm
 from .farms.factory import open_account, open_farm
 from .job.folder import JobFolder
 from .job.record import JobRecord
 from .job.spec import JobSpec
 from .job.status import Status
+from .job.traced import is_traced, load_traced
+from .local_blender import LocalBlender, find_blender
 from .settings import Settings
+
+
+def blender_for(spec: JobSpec, *, own: Path | None = None) -> LocalBlender | None:
+    """Return a Blender of this computer that can open the job's file as the machine will; None if there is none.
+
+    `own` is the Blender in which this runs. Raises `ConfigError` when the user names one that is of no use.
+    """
+    series = ".".join(spec.blender.split(".")[:2])
+    return find_blender(series, explicit=spec.settings.local_blender, own=own)
+
+
+def trace_job(
+    spec: JobSpec,
+    *,
+    blender: LocalBlender,
+    cancel: CancelToken,
+    log: Path | None = None,
+    script: Path = SCRIPT,
+) -> Traced:
+    """Find out which files the job's .blend uses; Blender's output goes to `log`.
+
+    For the job's thread, once for each job, which sends them after `keep_traced`. Takes a second and more. Raises
+    `MissingFilesError` for files that are not there unless the spec accepts that, `LocalBlenderError` when it cannot
+    be found out (then `scan_job` may do), `ProjectError`, `Cancelled`, `Detached`.
+    """
+    traced = find_uses(spec, blender=blender, cancel=cancel, log=log, script=script)
+    if missing := unaccepted(spec, traced):
+        raise missing_files(spec, missing)
+    return traced
+
+
+def find_uses(
+    spec: JobSpec,
+    *,
+    blender: LocalBlender,
+    cancel: CancelToken,
+    log: Path | None = None,
+    script: Path = SCRIPT,
+) -> Traced:
+    """Do as `trace_job` does, but leave it to the caller to ask about files that are missing."""
+    path, home = spec.project / spec.blend, spec.settings.home.absolute()
+    try:
+        staging = staging_folder(home)
+    except OSError as error:
+        raise LocalBlenderError(f"There is no place for copies of .blend files ({error})") from error
+    request = TraceRequest(
+        blend=spec.snapshot or path,
+        # A file that was never saved is nowhere but in the job's own folder.
+        original=None if path.is_relative_to(home / "jobs") else path,
+        project=spec.project,
+        name=spec.blend,
+        staging=staging,
+        autoexec=spec.autoexec,
+    )
+    return trace(request, blender=blender, cancel=cancel, log=log, script=script)
+
+
+def unaccepted(spec: JobSpec, traced: Traced) -> tuple[MissingFile, ...]:
+    """Return the missing files without which the job is not to be rendered unasked."""
+    return tuple(file for file in traced.missing if file.path not in spec.accept_missing)
+
+
+def missing_files(spec: JobSpec, missing: tuple[MissingFile, ...]) -> MissingFilesError:
+    """Return the error that names these files."""
+    [text] = listed(f"Missing files that {spec.blend} uses", map(str, missing))
+    paths = tuple(dict.fromkeys(file.path for file in missing))
+    return MissingFilesError(text.rstrip("."), paths=paths, details=tuple(map(str, missing)))
+
+
+def bundle_of(folder: JobFolder, spec: JobSpec) -> Bundle:
+    """Return what the job sends, each file looked at anew: what was traced, else the project's folder.
+
+    Raises `ProjectError` when something of it is gone, `RecordError`.
+    """
+    return load_traced(folder).bundle if is_traced(folder) else scan_job(spec)
 
 
 def scan_job(spec: JobSpec) -> Bundle:

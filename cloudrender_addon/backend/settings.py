@@ -17,6 +17,10 @@ Purchase = Literal["spot", "spot-then-on-demand", "on-demand"]
 PURCHASES: tuple[Purchase, ...] = get_args(Purchase)
 """How a machine is bought: spot is cheap and may be taken back; on-demand stays, at the full price."""
 
+Send = Literal["used", "folder"]
+SENDS: tuple[Send, ...] = get_args(Send)
+"""What is sent: the files that the .blend uses, wherever they are, or all of the project's folder."""
+
 _PREFIX = "CLOUDRENDER_"
 _CONFIG = f"{_PREFIX}CONFIG"
 """The one variable that is no setting: where the configuration file is."""
@@ -51,6 +55,7 @@ class Settings:
     `keep_minutes` is how long the machine stays up after the end of a job that was not cancelled, to be looked at.
     `wait_minutes` is how long to go on asking while AWS has no machine to give, `max_launches` how many machines a job
     may have one after another. `max_hours` and `max_cost` (USD, None: no limit) end the job.
+    `send` is what is sent; for "used" a Blender of this computer is asked: `local_blender`, or the one that is found.
     """
 
     profile: str | None = None
@@ -73,6 +78,8 @@ class Settings:
     max_launches: int = 4
     move_minutes: float = 10.0
     keep_minutes: float = 0.0
+    send: Send = "used"
+    local_blender: Path | None = None
 
     @property
     def instance_types(self) -> tuple[str, ...]:
@@ -194,11 +201,14 @@ def _cost(value: object) -> float | None:
         raise ValueError(f'{error}, or "none"') from error
 
 
-def _purchase(value: object) -> Purchase:
-    for purchase in PURCHASES:
-        if value == purchase:
-            return purchase
-    raise ValueError(f"It must be one of: {', '.join(PURCHASES)}")
+def _one_of(words: tuple[str, ...]) -> Callable[[object], str]:
+    def convert(value: object) -> str:
+        for word in words:
+            if value == word:
+                return word
+        raise ValueError(f"It must be one of: {', '.join(words)}")
+
+    return convert
 
 
 def _whole(low: int, high: int) -> Callable[[object], int]:
@@ -215,7 +225,7 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "profile": _text,
     "region": _list(r"[a-z]{2,4}(-[a-z]+)+-\d+", "eu-central-1"),
     "instance_type": _list(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "g5.xlarge"),
-    "purchase": _purchase,
+    "purchase": _one_of(PURCHASES),
     "image": _text,
     "ssh_user": _text,
     "ssh_port": _whole(1, 65535),
@@ -232,4 +242,6 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "max_launches": _whole(1, 50),
     "move_minutes": _number(0, 10_080),
     "keep_minutes": _number(0, 1440),
+    "send": _one_of(SENDS),
+    "local_blender": _path,
 }

@@ -102,7 +102,17 @@ def _render() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="render only the frames that are not in the output folder yet"
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="send large or surprising content without asking")
+    parser.add_argument(
+        "--send",
+        metavar="WHAT",
+        help='what is sent: "used", the files that the .blend uses (default), or "folder", all of the project folder',
+    )
+    parser.add_argument(
+        "--local-blender", metavar="PATH", help="Blender of this computer to ask what is used (default: is looked for)"
+    )
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="go on without asking: large content, missing files, and the like"
+    )
     parser.add_argument(
         "--enable-autoexec", action="store_true", help="let Python scripts and drivers in the .blend run on the machine"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import bpy
 
@@ -29,7 +30,8 @@ def run(argv: Sequence[str], *, preset: Mapping[str, object]) -> int:
         choose_display(as_json="--json" in argv).error(offline)
         return 1
     try:
-        return main(argv, preset=preset, blend=bpy.data.filepath or _not_opened())
+        own = Path(bpy.app.binary_path) if bpy.app.binary_path else None
+        return main(argv, preset=preset, blend=bpy.data.filepath or _not_opened(), own_blender=own)
     except SystemExit as end:  # wrong usage: Blender must not end in the middle of its own clean-up
         sys.stdout.flush()
         return end.code if isinstance(end.code, int) else 1

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
+from ..backend.assets.concerns import in_words
 from ..backend.errors import CloudrenderError
 from ..backend.farms.base import Machine
 from ..backend.job import events as ev
@@ -108,7 +109,7 @@ class BarDisplay(LineDisplay):
         self.tick(progress)
 
     def tick(self, progress: Progress) -> None:
-        if progress.status.terminal:
+        if progress.status.terminal or progress.status is Status.PENDING:
             return
         if self._bar is None:
             self._bar = tqdm(total=1.0, leave=False, file=sys.stderr, dynamic_ncols=True)
@@ -156,6 +157,8 @@ def describe(event: ev.Event, progress: Progress) -> str:
             return ""  # the end says more of it
         case ev.StatusChanged(status=status) if not status.terminal:
             return f"{status.value.capitalize()} …"
+        case ev.FilesTraced(files=files, size=size, outside=outside):
+            return _to_be_sent(files, size, outside=len(outside))
         case ev.MachinePlanned(machine=machine):
             return _planned(machine)
         case ev.MachineLaunched(machine=machine):
@@ -170,6 +173,13 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.Notice(text=text):
             return text
     return ""
+
+
+def _to_be_sent(files: int, size: int, *, outside: int) -> str:
+    if files == 1:
+        return f"What is sent: the file alone, {in_words(size)}"
+    elsewhere = f", {outside:,} of them from outside the project folder" if outside else ""
+    return f"What is sent: {files:,} files, {in_words(size)}{elsewhere}"
 
 
 def _planned(machine: Machine) -> str:

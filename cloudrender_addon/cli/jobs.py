@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
@@ -23,11 +24,13 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
+from ..backend.job.traced import is_traced, keep_traced
 from ..backend.job.words import clock
-from ..backend.jobs import complete, farm_of, reopen, scan_job
+from ..backend.jobs import bundle_of, complete, farm_of, missing_files, reopen, unaccepted
 from ..backend.settings import Settings
 from .display import Display
 from .drive import drive, kept_lines
+from .sending import Sending
 
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
 """The client that drives the job may take this long to see its machine gone."""
@@ -76,7 +79,23 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
         if not reopen(folder, keeper=keeper):
             display.say(_complete(folder.job_id, record))
             return 0
-        return _drive(folder, folder.load(), display)
+        return _drive(folder, _settled(folder, folder.load(), display, ask=not keeper), display)
+
+
+def _settled(folder: JobFolder, record: JobRecord, display: Display, *, ask: bool) -> JobRecord:
+    """Find out what the job sends, if its client went before that was done; return the record that says so."""
+    spec = record.spec
+    if spec.settings.send == "folder" or is_traced(folder):
+        return record
+    with Sending(spec, own=None, display=display, verbose=False) as sending:
+        settled, traced = sending.settle(ask=ask)
+    if traced is not None:
+        if not ask and (missing := unaccepted(spec, traced)):
+            raise missing_files(spec, missing)
+        keep_traced(folder, traced)
+    record = replace(record, spec=settled)
+    folder.save(record)
+    return record
 
 
 def _kept_for_nothing_more(folder: JobFolder, record: JobRecord) -> ev.KeptMachine | None:
@@ -158,7 +177,7 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] 
 
 def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
     farm = farm_of(folder, record)
-    return drive(folder, farm=farm, bundle=lambda: scan_job(record.spec), display=display, cancelled=cancelled)
+    return drive(folder, farm=farm, bundle=lambda: bundle_of(folder, record.spec), display=display, cancelled=cancelled)
 
 
 def _row(summary: JobSummary) -> dict[str, Any]:

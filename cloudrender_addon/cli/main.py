@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ..backend.aws.policy import policy_text
 from ..backend.errors import Cancelled, CloudrenderError, UsageError
@@ -35,6 +36,8 @@ _SETTING_FLAGS = (
     "max_hours",
     "max_cost",
     "keep_minutes",
+    "send",
+    "local_blender",
 )
 
 
@@ -46,12 +49,20 @@ def run() -> None:
     sys.exit(main(sys.argv[1:]))
 
 
-def main(argv: Sequence[str], *, preset: Mapping[str, object] | None = None, blend: str | None = None) -> int:
+def main(
+    argv: Sequence[str],
+    *,
+    preset: Mapping[str, object] | None = None,
+    blend: str | None = None,
+    own_blender: Path | None = None,
+) -> int:
     """Run one command and return its exit code; no traceback reaches the user without -v.
 
-    `preset` are settings that flags override, `blend` is the file that is meant when none is named.
+    `preset` are settings that flags override, `blend` is the file that is meant when none is named, `own_blender` the
+    program in which this runs.
     """
     arguments = parse(argv)
+    arguments.own_blender = own_blender
     if arguments.command == "render" and arguments.blend is None:
         arguments.blend = blend
     display = choose_display(as_json=arguments.json)

@@ -6,33 +6,33 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
-from ..backend.assets.concerns import preliminary_concerns
 from ..backend.atonce import Answer
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
 from ..backend.clock import now
-from ..backend.errors import ConfigError, NotOfferedError, ProjectError, SceneError, UsageError
+from ..backend.errors import ConfigError, NotOfferedError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.estimate import remembered_pace
 from ..backend.job.frames import format_frames
+from ..backend.job.log import log_to
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
 from ..backend.job.there import frames_there
-from ..backend.jobs import named, scan_job
+from ..backend.job.traced import keep_traced
+from ..backend.jobs import bundle_of, named
 from ..backend.releases import check_released
 from ..backend.scene import NEWEST_BLENDER, OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import COMMANDS
-from .ask import agreed
 from .display import Display
 from .drive import drive
 from .forecast import Forecasting
 from .jobs import tidy_open_jobs
+from .sending import Sending
 
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""
@@ -73,18 +73,23 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
-    known.get()
-    # An image of the user's own may have any Blender.
-    if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image == "auto":
-        check_released(spec.blender, mirror=settings.mirror)
-    _scan(spec, display, ask=not arguments.yes)
+    with Sending(spec, own=arguments.own_blender, display=display, verbose=arguments.verbose) as sending:
+        known.get()
+        # An image of the user's own may have any Blender.
+        if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image == "auto":
+            check_released(spec.blender, mirror=settings.mirror)
+        spec, traced = sending.settle(ask=not arguments.yes)
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=now()))
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
     with folder.lock(wait_seconds=_LOCK_SECONDS):
+        if traced is not None:
+            with log_to(folder.log):
+                traced.log()
+            keep_traced(folder, traced)
         farm = open_farm(settings, account=account, keys=folder.keys)
         pace = partial(remembered_pace, store, blend=blend, instance_type=settings.instance_type)
-        return drive(folder, farm=farm, bundle=lambda: scan_job(spec), display=Forecasting(display, pace=pace))
+        return drive(folder, farm=farm, bundle=lambda: bundle_of(folder, spec), display=Forecasting(display, pace=pace))
 
 
 def _look_up_machine(account: Account, settings: Settings) -> None:
@@ -177,31 +182,3 @@ def _prepare_output(output: Path) -> Path:
     if not os.access(output, os.W_OK):
         raise ConfigError(f"The output folder {output} cannot be written to", hint="Choose another one with -o")
     return output.resolve()
-
-
-def _scan(spec: JobSpec, display: Display, *, ask: bool) -> None:
-    if ask:
-        # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
-        _confirm(preliminary_concerns(spec.project))
-    bundle = scan_job(spec)
-    for note in bundle.notes:
-        display.say(f"Note: {note}")
-    if ask:
-        _confirm(tuple(c for c in bundle.concerns if c not in preliminary_concerns(spec.project)))
-
-
-def _confirm(concerns: tuple[str, ...]) -> None:
-    if not concerns:
-        return
-    for concern in concerns:
-        print(f"Note: {concern}", file=sys.stderr)
-    refused = ProjectError(
-        "Nothing was sent",
-        hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y",
-    )
-    if not sys.stdin.isatty():
-        raise ProjectError(
-            f"{concerns[0].rstrip('.')}: nobody is there to ask", hint=f"{refused.hint} to send it all the same"
-        )
-    if not agreed("Send it all the same?"):
-        raise refused

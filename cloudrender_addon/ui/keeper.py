@@ -41,7 +41,8 @@ def keep(job: DrivenJob, *, end: bool) -> bool:
     place = Path(tempfile.mkdtemp(prefix="cloudrender-"))
     try:
         program = shutil.copytree(_ROOT, place / _ROOT.name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(job.folder.path, place / JOB, ignore=shutil.ignore_patterns("snapshot", "lock", "*.part"))
+        large = shutil.ignore_patterns("snapshot", "traced", "lock", "*.part")
+        shutil.copytree(job.folder.path, place / JOB, ignore=large)
         subprocess.Popen(
             [str(python), str(program / "cli" / "keeper.py"), _paths(), str(job.folder.path), *words],
             env=environ,

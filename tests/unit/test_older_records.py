@@ -20,7 +20,7 @@ def test_a_machine_of_an_older_record_was_bought_as_spot(tmp_path: Path) -> None
     )
     spec = JobSpec(
         job_id="j", project=tmp_path, blend="a.blend", frames=(1,), output=tmp_path, blender="4.2", autoexec=False,
-        settings=Settings(home=tmp_path),
+        settings=Settings(home=tmp_path, send="folder"),
     )  # fmt: skip
     record = JobRecord(spec=spec, started=1.0, machine=replace(FakeFarm([]).plan(request), instance_id="i-1"))
     data = json.loads(json.dumps(to_json(record)))
@@ -30,3 +30,23 @@ def test_a_machine_of_an_older_record_was_bought_as_spot(tmp_path: Path) -> None
     read = from_json(data)
     assert read == record
     assert read.machine is not None and not read.machine.request.on_demand
+
+
+def test_a_job_of_an_older_record_sends_the_folder(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, send="folder")
+    spec = JobSpec(
+        job_id="j", project=tmp_path, blend="a.blend", frames=(1,), output=tmp_path, blender="4.2", autoexec=False,
+        settings=settings,
+    )  # fmt: skip
+    data = json.loads(json.dumps(to_json(JobRecord(spec=spec, started=1.0))))
+    del data["spec"]["accept_missing"], data["spec"]["settings"]["send"], data["spec"]["settings"]["local_blender"]
+    assert from_json(data).spec == spec
+
+
+def test_what_is_sent_is_in_the_record(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, local_blender=tmp_path / "blender")
+    spec = JobSpec(
+        job_id="j", project=tmp_path, blend="a.blend", frames=(1,), output=tmp_path, blender="4.2", autoexec=False,
+        settings=settings, accept_missing=("/a.png",),
+    )  # fmt: skip
+    assert from_json(json.loads(json.dumps(to_json(JobRecord(spec=spec, started=1.0))))).spec == spec

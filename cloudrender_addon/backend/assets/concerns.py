@@ -47,13 +47,13 @@ def content_concerns(files: Sequence[BundleFile]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def listed(what: str, names: Iterable[str]) -> tuple[str, ...]:
+def listed(what: str, names: Iterable[str], *, at_most: int = _NAMED) -> tuple[str, ...]:
     """Return one text that says `what` of these names, or none if there are no names."""
     ordered = sorted(names)
     if not ordered:
         return ()
-    more = f" and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
-    return (f"{what}: {', '.join(map(shown, ordered[:_NAMED]))}{more}.",)
+    more = f" and {len(ordered) - at_most:,} more" if len(ordered) > at_most else ""
+    return (f"{what}: {', '.join(map(shown, ordered[:at_most]))}{more}.",)
 
 
 def shown(name: str) -> str:

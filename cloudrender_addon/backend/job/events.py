@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ..assets.trace_result import LeftOut, MissingFile
 from ..errors import CloudrenderError
 from ..farms.base import Machine
 from .status import Status
@@ -22,6 +23,21 @@ class Event:
 @dataclass(frozen=True, kw_only=True)
 class StatusChanged(Event):
     status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesTraced(Event):
+    """It is known which files are sent: so many, so many bytes, those `outside` not from the project's folder.
+
+    The others are as in `Traced`. Nothing is rented yet; whether to go on may be asked.
+    """
+
+    files: int
+    size: int
+    outside: tuple[Path, ...] = ()
+    missing: tuple[MissingFile, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,9 @@ def to_json(record: JobRecord) -> dict[str, Any]:
     data["spec"]["project"] = str(record.spec.project)
     data["spec"]["output"] = str(record.spec.output)
     data["spec"]["snapshot"] = str(record.spec.snapshot) if record.spec.snapshot else None
-    data["spec"]["settings"]["home"] = str(record.spec.settings.home)
+    settings = record.spec.settings
+    data["spec"]["settings"]["home"] = str(settings.home)
+    data["spec"]["settings"]["local_blender"] = str(settings.local_blender) if settings.local_blender else None
     return data
 
 
@@ -106,8 +108,9 @@ def from_json(data: dict[str, Any]) -> JobRecord:
         "project": Path(spec["project"]),
         "output": Path(spec["output"]),
         "snapshot": Path(spec["snapshot"]) if spec.get("snapshot") else None,
-        "settings": Settings(**{**spec["settings"], "home": Path(spec["settings"]["home"])}),
+        "settings": _settings(spec["settings"]),
         "frames": tuple(int(f) for f in spec["frames"]),
+        "accept_missing": tuple(str(path) for path in spec.get("accept_missing", ())),
     }
     if machine is not None:
         machine = _machine(machine)
@@ -122,6 +125,13 @@ def from_json(data: dict[str, Any]) -> JobRecord:
             "failed_frames": {int(k): str(v) for k, v in data["failed_frames"].items()},
         }
     )
+
+
+def _settings(data: dict[str, Any]) -> Settings:
+    blender = data.get("local_blender")
+    fresh = {"home": Path(data["home"]), "local_blender": Path(blender) if blender else None}
+    # An older record's job began by sending the folder.
+    return Settings(**{"send": "folder", **data, **fresh})
 
 
 def _machine(data: dict[str, Any]) -> Machine:

@@ -18,6 +18,7 @@ class JobSpec:
     `blend` is the POSIX path of the file below `project`. `blender` is a series ("4.2") or an exact version
     ("4.2.3"). `settings` are those the job was made with: whoever continues it uses the same account and limits.
     `snapshot` is sent in place of the .blend, which may have changed since; None: the .blend as it then is.
+    `accept_missing` are paths of files that are not there, as the trace names them: it is rendered without.
     """
 
     job_id: str
@@ -29,6 +30,7 @@ class JobSpec:
     autoexec: bool
     settings: Settings
     snapshot: Path | None = None
+    accept_missing: tuple[str, ...] = ()
 
 
 def new_job_id() -> str:

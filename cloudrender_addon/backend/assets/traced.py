@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a .blend uses, as a bundle: a Blender of this computer is asked for them, `rules.py` has its say."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from ..cancel import CancelToken
+from ..errors import LocalBlenderError
+from ..local_blender import LocalBlender
+from .bundle import Bundle, BundleFile
+from .concerns import content_concerns, listed
+from .rules import IGNORE_FILE, is_secret, read_ignore_file
+from .staging import note_use, prune
+from .trace_result import LeftOut, MissingFile, TracedFile, TraceResult, read_result
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tracing" / "trace.py"
+
+OUTSIDE = "_outside/"
+"""Where in the bundle files from outside the project are."""
+
+_DEADLINE_SECONDS = 600.0
+
+_PRIVATE = "Used, but not sent, because keys or passwords may be in it"
+_IGNORED = f"Used, but not sent, because {IGNORE_FILE} names it"
+_FROM_OUTSIDE = "Sent from outside the project folder"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceRequest:
+    """What is to be traced: `blend` is opened, as what the user's own `original` is (None: never saved).
+
+    `name` is its POSIX path below `project`. `staging` gets the copies in which paths have to be others. `autoexec`
+    says that the file's scripts will run when it is rendered.
+    """
+
+    blend: Path
+    original: Path | None
+    project: Path
+    name: str
+    staging: Path
+    autoexec: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """What a .blend uses. `bundle` is all of it that is sent, `outside` what of that is not in the project folder.
+
+    `missing` are files that are not there, `left_out` are there and are not sent all the same, `warnings` say what
+    else will look different. `viewport_only` are files that no render needs: they are not sent. `staged` are the names
+    of those files of the bundle that are copies with other paths in them, which may not stay where they are.
+    """
+
+    bundle: Bundle
+    missing: tuple[MissingFile, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+    viewport_only: tuple[str, ...] = ()
+    outside: tuple[Path, ...] = ()
+    staged: frozenset[str] = frozenset()
+
+    def log(self) -> None:
+        """Write all that is missing, left out or worth a warning to the log, however much it is."""
+        _log.info("%d files, %d bytes are sent", len(self.bundle.files), self.bundle.total_bytes)
+        for title, items in (
+            ("missing", self.missing),
+            ("left out", self.left_out),
+            ("warning", self.warnings),
+            ("note", self.bundle.notes),
+            ("from outside the project", self.outside),
+            ("only the viewport needs", self.viewport_only),
+        ):
+            for item in items:
+                _log.info("%s: %s", title, item)
+
+
+def trace(
+    request: TraceRequest,
+    *,
+    blender: LocalBlender,
+    cancel: CancelToken,
+    log: Path | None = None,
+    script: Path = SCRIPT,
+) -> Traced:
+    """Ask Blender which files the .blend uses, and return those that are sent; its output goes to `log`.
+
+    Takes a second and more, ten minutes at most. Raises `LocalBlenderError`, `ProjectError` (the ignore file is
+    damaged), `Cancelled`, `Detached`.
+    """
+    ignored = read_ignore_file(request.project)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cloudrender-") as scratch:
+            result = Path(scratch) / "result.json"
+            question = Path(scratch) / "request.json"
+            question.write_text(json.dumps(_request(request, result)), encoding="utf-8")
+            log = log or Path(scratch) / "blender.log"
+            blender.run(script, str(question), log=log, seconds=_DEADLINE_SECONDS, cancel=cancel)
+            found = read_result(result, blend=request.name)
+    except OSError as error:
+        raise LocalBlenderError(f"Blender cannot be asked what the file uses ({error})") from error
+    traced = _Choice(request, ignored=ignored).traced(found)
+    for file in traced.bundle.files:
+        if file.name in traced.staged:
+            note_use(file.source)
+    prune(request.staging)
+    return traced
+
+
+def _request(request: TraceRequest, result: Path) -> dict[str, object]:
+    return {
+        "blend": str(request.blend),
+        "original": str(request.original) if request.original else None,
+        "project": str(request.project),
+        "name": request.name,
+        "staging": str(request.staging),
+        "autoexec": request.autoexec,
+        "result": str(result),
+    }
+
+
+class _Choice:
+    """Decides which of the files that were found are sent."""
+
+    def __init__(self, request: TraceRequest, *, ignored: GitIgnoreSpec) -> None:
+        self._request = request
+        self._ignored = ignored
+        self._root = Path(os.path.realpath(request.project))
+        self._staging = Path(os.path.realpath(request.staging))
+        self._real = cache(os.path.realpath)
+        self._files: list[BundleFile] = []
+        self._left_out: list[LeftOut] = []
+        self._staged: set[str] = set()
+        self._outside: list[Path] = []
+        self._noted: defaultdict[str, list[str]] = defaultdict(list)
+
+    def traced(self, found: TraceResult) -> Traced:
+        for file in found.files:
+            self._look_at(file)
+        files = tuple(sorted(self._files, key=lambda file: file.name))
+        outside = listed(_FROM_OUTSIDE, map(str, self._outside))
+        bundle = Bundle(
+            root=self._request.project,
+            files=files,
+            concerns=content_concerns(files),
+            notes=(*outside, *(text for what, names in self._noted.items() for text in listed(what, names))),
+        )
+        return Traced(
+            bundle=bundle,
+            missing=found.missing,
+            left_out=(*found.left_out, *self._left_out),
+            warnings=found.warnings,
+            viewport_only=found.viewport_only,
+            outside=tuple(self._outside),
+            staged=frozenset(self._staged),
+        )
+
+    def _look_at(self, file: TracedFile) -> None:
+        """Take a file, or say why not."""
+        place = self._place(file.source)
+        staged = place.is_relative_to(self._staging)
+        is_outside = file.name.startswith(OUTSIDE)
+        if self._is_secret(file, place, staged=staged):
+            self._noted[_PRIVATE].append(str(file.source) if is_outside else file.name)
+        elif not is_outside and file.name != self._request.name and self._ignored.match_file(file.name):
+            self._noted[_IGNORED].append(file.name)
+        elif (size := _readable_size(file.source)) is None:
+            self._left_out.append(LeftOut(owner=file.name, path=str(file.source), why="it cannot be read"))
+        else:
+            self._files.append(BundleFile(source=file.source, name=file.name, size=size))
+            if staged:
+                self._staged.add(file.name)
+            if is_outside:
+                self._outside.append(Path(file.name.removeprefix(OUTSIDE)) if staged else file.source)
+
+    def _place(self, source: Path) -> Path:
+        """Return where a file really is: a link's name must not hide what it leads to."""
+        if source.is_symlink():
+            return Path(os.path.realpath(source))
+        return Path(self._real(source.parent)) / source.name  # most files are in a few folders
+
+    def _is_secret(self, file: TracedFile, place: Path, *, staged: bool) -> bool:
+        parts = file.name.split("/")
+        if not staged:
+            inside = place.is_relative_to(self._root)
+            parts += place.relative_to(self._root).parts if inside else place.parts
+        return any(map(is_secret, parts))
+
+
+def _readable_size(path: Path) -> int | None:
+    """Return the bytes of a file that can be sent, None if it cannot."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else None

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job sends, settled before anything is rented: found out, told, asked about."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..backend.assets.concerns import listed, preliminary_concerns
+from ..backend.assets.traced import Traced
+from ..backend.atonce import Answer
+from ..backend.cancel import CancelToken
+from ..backend.errors import LocalBlenderError, ProjectError
+from ..backend.job import events as ev
+from ..backend.job.progress import Progress
+from ..backend.job.spec import JobSpec
+from ..backend.jobs import blender_for, find_uses, missing_files, scan_job, unaccepted
+from .ask import agreed
+from .display import Display
+
+_TICK_SECONDS = 0.25
+_ENDING_SECONDS = 10.0
+
+_FOLDER = "list what to leave out in .cloudrenderignore, or send the whole folder with --send folder"
+
+
+class Sending:
+    """Finds out which files a job's .blend uses while other things are looked up; leaving the block gives it up."""
+
+    def __init__(self, spec: JobSpec, *, own: Path | None, display: Display, verbose: bool) -> None:
+        """Begin to look, if a Blender is at hand. Raises `ConfigError`."""
+        self._spec = spec
+        self._display = display
+        self._verbose = verbose
+        self._cancel = CancelToken()
+        self._answer: Answer[Traced] | None = None
+        if spec.settings.send == "used" and (blender := blender_for(spec, own=own)):
+            self._answer = Answer(lambda: find_uses(spec, blender=blender, cancel=self._cancel))
+            display.say(f"Looking for the files that {Path(spec.blend).name} uses …")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._cancel.cancel()
+        if self._answer is not None:
+            self._answer.ready(seconds=_ENDING_SECONDS)  # no Blender stays behind
+
+    def settle(self, *, ask: bool) -> tuple[JobSpec, Traced | None]:
+        """Return the job as it is to be made, and what it uses; None: the project's folder is sent.
+
+        Tells what is sent, and asks whether to go on with what is suspicious, if it may. Raises `ProjectError`.
+        """
+        if self._spec.settings.send == "used" and (traced := self._found()):
+            return self._settle_used(traced, ask=ask), traced
+        self._settle_folder(ask=ask)
+        return replace(self._spec, settings=replace(self._spec.settings, send="folder")), None
+
+    def _found(self) -> Traced | None:
+        """Wait for what is used, hearing Ctrl-C; say so if that cannot be found out and the folder will do."""
+        series = ".".join(self._spec.blender.split(".")[:2])
+        if self._answer is None:
+            self._display.say(
+                f"Note: There is no Blender {series} on this computer to tell which files are used (--local-blender "
+                "names one): the project folder is sent as it is"
+            )
+            return None
+        try:
+            while not self._answer.ready(seconds=_TICK_SECONDS):
+                pass
+            return self._answer.get()
+        except LocalBlenderError as error:
+            if preliminary_concerns(self._spec.project):
+                raise LocalBlenderError(
+                    f"It cannot be found out which files {self._spec.blend} uses: {error.message}",
+                    hint="Move the .blend and its files to a folder of their own, or send this one with --send folder",
+                    details=error.details,
+                ) from error
+            for line in error.details:
+                self._display.say(f"  | {line}")
+            self._display.say(
+                f"Note: It cannot be found out which files {self._spec.blend} uses ({error.message}): the project "
+                "folder is sent instead"
+            )
+            return None
+
+    def _settle_used(self, traced: Traced, *, ask: bool) -> JobSpec:
+        spec, bundle = self._spec, traced.bundle
+        told = ev.FilesTraced(
+            at=time.time(),
+            files=len(bundle.files),
+            size=bundle.total_bytes,
+            outside=traced.outside,
+            missing=traced.missing,
+            left_out=traced.left_out,
+            warnings=traced.warnings,
+        )
+        self._display.show(told, Progress(total=len(spec.frames), started=time.time()))
+        for note in bundle.notes:
+            self._display.say(f"Note: {note}")
+        at_most = {"at_most": sys.maxsize} if self._verbose else {}
+        concerns = (
+            *listed("Missing, so pink or absent in the frames", map(str, traced.missing), **at_most),
+            *listed("Not sent, so absent in the frames", map(str, traced.left_out), **at_most),
+            *traced.warnings,
+            *bundle.concerns,
+        )
+        missing = unaccepted(spec, traced)
+        hint = f"Correct that and save the file, {_FOLDER}; or -y to render it as it is"
+        refused: ProjectError = missing_files(spec, missing) if missing else ProjectError("Nothing was sent", hint=hint)
+        self._confirm(concerns, ask=ask, refused=refused, question="Render it all the same?")
+        return replace(spec, accept_missing=tuple(dict.fromkeys(file.path for file in traced.missing)))
+
+    def _settle_folder(self, *, ask: bool) -> None:
+        refused = ProjectError(
+            "Nothing was sent",
+            hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y to send it "
+            "all the same",
+        )
+        question = "Send it all the same?"
+        # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
+        first = preliminary_concerns(self._spec.project)
+        self._confirm(first if ask else (), ask=ask, refused=refused, question=question)
+        bundle = scan_job(self._spec)
+        for note in bundle.notes:
+            self._display.say(f"Note: {note}")
+        rest = tuple(concern for concern in bundle.concerns if concern not in first)
+        self._confirm(rest if ask else (), ask=ask, refused=refused, question=question)
+
+    def _confirm(self, concerns: tuple[str, ...], *, ask: bool, refused: ProjectError, question: str) -> None:
+        """Tell the concerns; if it may be asked, raise `refused` unless the answer is a yes, or nobody can answer."""
+        for concern in concerns:
+            self._display.say(f"Note: {concern}")
+        if not concerns or not ask:
+            return
+        if sys.stdin.isatty():
+            if not agreed(question):
+                raise refused
+        elif type(refused) is ProjectError:
+            raise ProjectError(f"{concerns[0].rstrip('.')}: nobody is there to ask", hint=refused.hint)
+        else:
+            raise refused

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that answer as a Blender on this computer would, and what one says that was asked what a file uses."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from cloudrender_addon.backend.local_blender import LocalBlender
+
+
+def fake_blender(path: Path, version: str, *, script: str = "") -> Path:
+    """Make a program that says that it is Blender of this version, and else is the shell `script`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && {{ echo "Blender {version}"; exit; }}\n{script}\n')
+    path.chmod(0o755)
+    return path
+
+
+def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3") -> LocalBlender:
+    """Return a Blender whose trace gives this result, and that keeps what it was asked in `folder`/asked.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "answer.json").write_text(json.dumps(result))
+    code = (
+        "import json, pathlib, shutil, sys; here = pathlib.Path(sys.argv[1]); asked = sys.argv[-1]; "
+        "shutil.copy(asked, here / 'asked.json'); "
+        "shutil.copy(here / 'answer.json', json.load(open(asked))['result'])"
+    )
+    script = (
+        f'echo "Read blend"; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {shlex.quote(str(folder))} "$@"'
+    )
+    program = fake_blender(folder / "blender", version, script=script)
+    major, minor, patch = map(int, version.split("."))
+    return LocalBlender(program=program, version=(major, minor, patch))
+
+
+def result_of(*files: tuple[Path, str], **more: Any) -> dict[str, Any]:
+    """Return a trace's result with these files, source and name."""
+    listed = [{"source": str(source), "name": name} for source, name in files]
+    nothing: dict[str, Any] = {"missing": [], "left_out": [], "warnings": [], "viewport_only": []}
+    return {"blender": "4.2.3", "files": listed, **nothing, **more}
