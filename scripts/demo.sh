@@ -15,5 +15,6 @@ fi
 
 root=$PWD
 cd demo
-PYTHONPATH=$root "$root/.venv/bin/python" -m tests.localcloud run -- "$root/.venv/bin/cloudrender" sample.blend -a -o "$root/out" "$@"
+PYTHONPATH=$root "$root/.venv/bin/python" -m tests.localcloud run -- "$root/.venv/bin/cloudrender" sample.blend -a -o "$root/out" \
+    --local-blender "$blender" "$@"
 echo "This was a rehearsal on your own computer: nothing was billed. The README tells how to do it on AWS."

@@ -174,21 +174,21 @@ def test_a_job_that_is_not_there(cloud: Cloud, project: Project) -> None:
 def test_large_content_is_not_sent_unasked(cloud: Cloud, project: Project) -> None:
     with (project.path / "cache.bin").open("wb") as file:
         file.truncate(2 * 1024**3)
-    check_explained(project.run("-f", 1), 1, "cache.bin", "-y")
+    check_explained(project.run("-f", 1, "--send", "folder"), 1, "cache.bin", "-y")
     assert not cloud.machines
     (project.path / ".cloudrenderignore").write_text("*.bin\n")
-    assert project.run("-f", 1).code == 0
+    assert project.run("-f", 1, "--send", "folder").code == 0
 
 
 def test_what_is_left_out_is_told_and_not_asked(cloud: Cloud, project: Project) -> None:
     (project.path / ".env").write_text("SECRET=1")
-    result = project.run("-f", 1)
+    result = project.run("-f", 1, "--send", "folder")
     assert result.code == 0 and "Note: Not sent, because keys or passwords may be in it: .env." in result.err
 
 
 def test_a_home_folder_is_not_sent_unasked(cloud: Cloud, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project.path))
-    check_explained(project.run("-f", 1), 1, "home", "-y")
+    check_explained(project.run("-f", 1, "--send", "folder"), 1, "home", "-y")
 
 
 def test_verbose_shows_the_traceback(cloud: Cloud, project: Project) -> None:

@@ -20,19 +20,21 @@ def fake_blender(path: Path, version: str, *, script: str = "") -> Path:
     return path
 
 
-def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3") -> LocalBlender:
-    """Return a Blender whose trace gives this result, and that keeps what it was asked in `folder`/asked.json."""
+def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3", code: int | None = None) -> LocalBlender:
+    """Return a Blender whose trace gives this result, and that keeps what it was asked in `folder`/asked.json.
+
+    With a `code` it ends by this code, and the result is only written if it is an error.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "answer.json").write_text(json.dumps(result))
-    code = (
+    program_text = (
         "import json, pathlib, shutil, sys; here = pathlib.Path(sys.argv[1]); asked = sys.argv[-1]; "
         "shutil.copy(asked, here / 'asked.json'); "
-        "shutil.copy(here / 'answer.json', json.load(open(asked))['result'])"
     )
-    script = (
-        f'echo "Read blend"; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {shlex.quote(str(folder))} "$@"'
-    )
-    program = fake_blender(folder / "blender", version, script=script)
+    if code is None or "error" in result:
+        program_text += "shutil.copy(here / 'answer.json', json.load(open(asked))['result']); "
+    words = " ".join(map(shlex.quote, (sys.executable, "-c", f"{program_text}sys.exit({code or 0})", str(folder))))
+    program = fake_blender(folder / "blender", version, script=f'echo "Read blend"; exec {words} "$@"')
     major, minor, patch = map(int, version.split("."))
     return LocalBlender(program=program, version=(major, minor, patch))
 
@@ -40,5 +42,6 @@ def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3") -
 def result_of(*files: tuple[Path, str], **more: Any) -> dict[str, Any]:
     """Return a trace's result with these files, source and name."""
     listed = [{"source": str(source), "name": name} for source, name in files]
-    nothing: dict[str, Any] = {"missing": [], "left_out": [], "warnings": [], "viewport_only": []}
+    lists = ("missing", "left_out", "warnings", "scripts", "undefined_nodes", "viewport_only")
+    nothing: dict[str, Any] = {name: [] for name in lists}
     return {"blender": "4.2.3", "files": listed, **nothing, **more}

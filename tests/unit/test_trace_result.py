@@ -54,7 +54,8 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     [{"files": None}, {"files": [1]}, {"files": [{"source": "/a", "name": 1}]}, {"files": [{"source": 1, "name": "a"}]},
      {"files": [{"source": "relative.blend", "name": "a.blend"}]}, {"files": []}, {"missing": {}}, {"missing": ["x"]},
      {"missing": [{"owner": "a", "path": None, "library": ""}]}, {"warnings": [1]}, {"warnings": "text"},
-     {"left_out": [{"owner": "a"}]}, {"viewport_only": [["x"]]}, {"error": "text"}, {"error": {"message": 1}}],
+     {"left_out": [{"owner": "a"}]}, {"viewport_only": [["x"]]},
+     {"scripts": [None]}, {"undefined_nodes": "x"}, {"error": "text"}, {"error": {"message": 1}}],
 )  # fmt: skip
 def test_anything_of_the_wrong_type_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(LocalBlenderError, match="cannot be read"):

@@ -43,14 +43,17 @@ def put(path: Path, data: bytes = b"x") -> Path:
     return path
 
 
-def run(tmp_path: Path, *files: tuple[Path, str], **more: Any) -> Traced:
+def run(
+    tmp_path: Path, *files: tuple[Path, str], autoexec: bool = False, code: int | None = None, **more: Any
+) -> Traced:
     root = tmp_path / "project"
     (tmp_path / "staging").mkdir(exist_ok=True)
     request = TraceRequest(
         blend=root / "a.blend", original=root / "a.blend", project=root, name="a.blend",
-        staging=tmp_path / "staging", autoexec=False,
+        staging=tmp_path / "staging", autoexec=autoexec,
     )  # fmt: skip
-    blender = answering(tmp_path / "blender", result_of((root / "a.blend", "a.blend"), *files, **more))
+    result = result_of((root / "a.blend", "a.blend"), *files, **more)
+    blender = answering(tmp_path / "blender", result, code=code)
     return trace(request, blender=blender, cancel=CancelToken(), script=SCRIPT)
 
 
@@ -68,7 +71,7 @@ def test_what_is_used_is_sent_and_nothing_else(tmp_path: Path, root: Path) -> No
     asked = json.loads((tmp_path / "blender" / "asked.json").read_text())
     assert asked.pop("result") and asked == {
         "blend": str(root / "a.blend"), "original": str(root / "a.blend"), "project": str(root), "name": "a.blend",
-        "staging": str(tmp_path / "staging"), "autoexec": False,
+        "staging": str(tmp_path / "staging"),
     }  # fmt: skip
 
 
@@ -121,6 +124,25 @@ def test_what_went_meanwhile_or_is_no_file_is_told(tmp_path: Path, root: Path) -
 def test_a_trace_that_fails_says_so(tmp_path: Path, root: Path) -> None:
     with pytest.raises(LocalBlenderError, match="no such datablock"):
         run(tmp_path, error={"message": "no such datablock", "hint": ""})
+
+
+def test_a_trace_that_ends_badly_is_told_in_its_own_words(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(LocalBlenderError, match="exit code 3"):
+        run(tmp_path, code=3)
+    with pytest.raises(LocalBlenderError, match="no such datablock"):
+        run(tmp_path, code=3, error={"message": "no such datablock", "hint": ""})
+
+
+def test_scripts_are_worth_a_warning_unless_they_run(tmp_path: Path, root: Path) -> None:
+    found: dict[str, Any] = {"warnings": ["W."], "scripts": ["rig.py"], "undefined_nodes": ["OctaneNode"]}
+    traced = run(tmp_path, **found)
+    assert traced.warnings == (
+        "W.",
+        "Will not run, unless you let scripts run (--enable-autoexec): rig.py.",
+        "Nodes that Blender without add-ons does not know: OctaneNode.",
+    )
+    assert traced.undefined_nodes == ("OctaneNode",)
+    assert len(run(tmp_path, autoexec=True, **found).warnings) == 2
 
 
 def test_everything_found_is_in_the_log(tmp_path: Path, root: Path, caplog: pytest.LogCaptureFixture) -> None:

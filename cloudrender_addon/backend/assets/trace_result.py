@@ -55,12 +55,17 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class TraceResult:
-    """What the .blend uses. `warnings` are sentences; `viewport_only` are files that no render needs."""
+    """What the .blend uses. `warnings` are sentences, `scripts` what runs if scripts may.
+
+    `undefined_nodes` are types of nodes that Blender does not know, `viewport_only` files that no render needs.
+    """
 
     files: tuple[TracedFile, ...]
     missing: tuple[MissingFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    undefined_nodes: tuple[str, ...] = ()
     viewport_only: tuple[str, ...] = ()
 
 
@@ -100,8 +105,10 @@ def _result(data: dict[str, Any], *, blend: str) -> TraceResult:
             LeftOut(owner=_text(each, "owner"), path=_text(each, "path"), why=_text(each, "why"))
             for each in map(_object, _list(data, "left_out"))
         ),
-        warnings=tuple(_string(each) for each in _list(data, "warnings")),
-        viewport_only=tuple(_string(each) for each in _list(data, "viewport_only")),
+        warnings=_strings(data, "warnings"),
+        scripts=_strings(data, "scripts"),
+        undefined_nodes=_strings(data, "undefined_nodes"),
+        viewport_only=_strings(data, "viewport_only"),
     )
 
 
@@ -146,6 +153,10 @@ def _list(data: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{name} is no list")
     return value
+
+
+def _strings(data: dict[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(_string(each) for each in _list(data, name))
 
 
 def _text(data: dict[str, Any], name: str) -> str:

@@ -33,6 +33,8 @@ _DEADLINE_SECONDS = 600.0
 
 _PRIVATE = "Used, but not sent, because keys or passwords may be in it"
 _IGNORED = f"Used, but not sent, because {IGNORE_FILE} names it"
+_NOT_RUN = "Will not run, unless you let scripts run (--enable-autoexec)"
+_UNKNOWN = "Nodes that Blender without add-ons does not know"
 _FROM_OUTSIDE = "Sent from outside the project folder"
 
 _log = logging.getLogger(__name__)
@@ -59,14 +61,16 @@ class Traced:
     """What a .blend uses. `bundle` is all of it that is sent, `outside` what of that is not in the project folder.
 
     `missing` are files that are not there, `left_out` are there and are not sent all the same, `warnings` say what
-    else will look different. `viewport_only` are files that no render needs: they are not sent. `staged` are the names
-    of those files of the bundle that are copies with other paths in them, which may not stay where they are.
+    else will look different; among it are the `undefined_nodes`, types of nodes that a Blender without add-ons does not
+    know. `viewport_only` are files that no render needs: they are not sent. `staged` are the names of those files of
+    the bundle that are copies with other paths in them, which may not stay where they are.
     """
 
     bundle: Bundle
     missing: tuple[MissingFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    undefined_nodes: tuple[str, ...] = ()
     viewport_only: tuple[str, ...] = ()
     outside: tuple[Path, ...] = ()
     staged: frozenset[str] = frozenset()
@@ -106,7 +110,12 @@ def trace(
             question = Path(scratch) / "request.json"
             question.write_text(json.dumps(_request(request, result)), encoding="utf-8")
             log = log or Path(scratch) / "blender.log"
-            blender.run(script, str(question), log=log, seconds=_DEADLINE_SECONDS, cancel=cancel)
+            try:
+                blender.run(script, str(question), log=log, seconds=_DEADLINE_SECONDS, cancel=cancel)
+            except LocalBlenderError:
+                if result.exists():  # it may say more of the cause
+                    read_result(result, blend=request.name)
+                raise
             found = read_result(result, blend=request.name)
     except OSError as error:
         raise LocalBlenderError(f"Blender cannot be asked what the file uses ({error})") from error
@@ -125,7 +134,6 @@ def _request(request: TraceRequest, result: Path) -> dict[str, object]:
         "project": str(request.project),
         "name": request.name,
         "staging": str(request.staging),
-        "autoexec": request.autoexec,
         "result": str(result),
     }
 
@@ -160,11 +168,16 @@ class _Choice:
             bundle=bundle,
             missing=found.missing,
             left_out=(*found.left_out, *self._left_out),
-            warnings=found.warnings,
+            warnings=(*found.warnings, *self._further_warnings(found)),
+            undefined_nodes=found.undefined_nodes,
             viewport_only=found.viewport_only,
             outside=tuple(self._outside),
             staged=frozenset(self._staged),
         )
+
+    def _further_warnings(self, found: TraceResult) -> tuple[str, ...]:
+        scripts = () if self._request.autoexec else listed(_NOT_RUN, found.scripts)
+        return (*scripts, *listed(_UNKNOWN, found.undefined_nodes))
 
     def _look_at(self, file: TracedFile) -> None:
         """Take a file, or say why not."""
