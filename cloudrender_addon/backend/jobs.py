@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from .assets.addons import with_addons
 from .assets.bundle import Bundle
 from .assets.concerns import listed
 from .assets.project import scan_project
@@ -99,7 +100,7 @@ def bundle_of(folder: JobFolder, spec: JobSpec) -> Bundle:
 
     Raises `ProjectError` when something of it is gone, `RecordError`.
     """
-    return load_traced(folder).bundle if is_traced(folder) else scan_job(spec)
+    return with_addons(load_traced(folder).bundle, spec.addons) if is_traced(folder) else scan_job(spec)
 
 
 def scan_job(spec: JobSpec) -> Bundle:
@@ -108,7 +109,7 @@ def scan_job(spec: JobSpec) -> Bundle:
     Raises `ProjectError`.
     """
     outputs = (spec.output, spec.project / "out")
-    bundle = scan_project(spec.project, outputs=outputs, blend=spec.project / spec.blend)
+    bundle = with_addons(scan_project(spec.project, outputs=outputs, blend=spec.project / spec.blend), spec.addons)
     if spec.snapshot is None:
         return bundle
     try:

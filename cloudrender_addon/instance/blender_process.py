@@ -15,6 +15,7 @@ from typing import Any
 
 _END_SECONDS = 10.0
 _ASK_SECONDS = 0.5
+_ADDONS_SCRIPT = Path(__file__).resolve().parent / "addons.py"
 _RENDER_SCRIPT = Path(__file__).resolve().parent / "render.py"
 
 
@@ -27,15 +28,22 @@ class NotWorthWaiting(Exception):
 
 
 class BlenderProcess:
-    """Start Blender with `blend` open and render.py running in it. Use as a context manager: it always ends."""
+    """Start Blender with `blend` open and render.py running in it. Use as a context manager: it always ends.
 
-    def __init__(self, *, executable: Path, blend: Path, autoexec: bool, plan: Path, work: Path, log: Path) -> None:
+    With `addons`, the plan's are started first.
+    """
+
+    def __init__(
+        self, *, executable: Path, blend: Path, autoexec: bool, plan: Path, work: Path, log: Path, addons: bool = False
+    ) -> None:
         commands_read, commands_write = os.pipe()
         replies_read, replies_write = os.pipe()
         self._commands = os.fdopen(commands_write, "wb", buffering=0)
         self._replies = os.fdopen(replies_read, "rb")
         # Blender reads its arguments in order: what says how to open the file has to come before the file.
         command = [str(executable), "-b", "-noaudio", "-y" if autoexec else "-Y", "--python-exit-code", "3"]
+        # What the file is made of has to be known before it is read: the classes and properties of its add-ons.
+        command += ["-P", str(_ADDONS_SCRIPT)] if addons else []
         command += [str(blend), "-P", str(_RENDER_SCRIPT), "--", str(plan), str(work)]
         try:
             with log.open("ab") as output:

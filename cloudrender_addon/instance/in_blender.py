@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import bpy
 
+from .addons import addon_notes
 from .blend_file import check_renderable
 from .blend_output import FileOutputs, choose_format, frame_label
 from .cycles_devices import choose_device
@@ -65,7 +66,7 @@ def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
         replies.flush()
 
     try:
-        scene, outputs = _prepare(plan)
+        scene, outputs = _prepare(plan, work)
     except Failure as failure:
         say(reply="error", kind=failure.kind, message=failure.message, hint=failure.hint)
         return
@@ -79,14 +80,14 @@ def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
         say(**_render(int(line), work, outputs))
 
 
-def _prepare(plan_path: Path) -> tuple[dict[str, Any], FileOutputs]:
+def _prepare(plan_path: Path, work: Path) -> tuple[dict[str, Any], FileOutputs]:
     plan = read_plan(plan_path)
     scene: Any = bpy.context.scene
     preferences: Any = bpy.context.preferences
     check_renderable(scene, plan_path.parent / "project" / plan.blend)
     cycles = preferences.addons.get("cycles")
     device = choose_device(scene, preferences=cycles and cycles.preferences, gpu=plan.gpu)
-    notes = [*missing_notes(), *device.notes, *choose_format(scene)]
+    notes = [*addon_notes(work), *missing_notes(), *device.notes, *choose_format(scene)]
     outputs = FileOutputs(scene)
     # Without it, Blender turns the negative frames of a range into frame 0.
     preferences.edit.use_negative_frames = True

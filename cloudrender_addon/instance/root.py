@@ -41,6 +41,7 @@ class Plan:
     gpu: bool
     autoexec: bool
     move_seconds: int | None
+    addons: tuple[str, ...] = ()
 
 
 def read_plan(path: Path) -> Plan:
@@ -55,6 +56,7 @@ def read_plan(path: Path) -> Plan:
             gpu=bool(raw["gpu"]),
             autoexec=bool(raw["autoexec"]),
             move_seconds=None if raw["move_seconds"] is None else int(raw["move_seconds"]),
+            addons=tuple(str(module) for module in raw.get("addons", ())),  # a plan of before they were sent has none
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a render plan: {error!r}") from error

@@ -106,6 +106,7 @@ def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blen
         blend=blend,
         autoexec=plan.autoexec,
         plan=root.plan,
+        addons=bool(plan.addons),
         work=work,
         log=root.blender_log,
     )

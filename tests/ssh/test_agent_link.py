@@ -257,7 +257,7 @@ def test_start_brings_the_plan_once(rig: Rig) -> None:
     link = rig.with_agent()
     link.start(PLAN)
     plan = json.loads((rig.root / "plan.json").read_text())
-    assert plan == {**dataclasses.asdict(PLAN), "frames": [1, 2, 3]}
+    assert plan == {**dataclasses.asdict(PLAN), "frames": [1, 2, 3], "addons": []}
     link.start(dataclasses.replace(PLAN, frames=(3,)))
     assert json.loads((rig.root / "plan.json").read_text()) == plan
     assert rig.calls() == ["start", "start"]

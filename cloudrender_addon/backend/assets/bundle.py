@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class Bundle:
         size = source.stat().st_size
         files = tuple(replace(f, source=source, size=size) if f.name == name else f for f in self.files)
         return replace(self, files=files)
+
+    def with_files(self, files: Iterable[BundleFile]) -> Bundle:
+        """Return the bundle with more files; they take the place of those that have the same name."""
+        named = {file.name: file for file in (*self.files, *files)}
+        return replace(self, files=tuple(named[name] for name in sorted(named)))
 
     @property
     def total_bytes(self) -> int:

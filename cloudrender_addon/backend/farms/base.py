@@ -129,6 +129,7 @@ class RenderPlan:
     of Blender's release tree. `gpu` says that the machine has a GPU, so rendering without one is an error.
     `move_seconds` is what following AWS's recommendation to leave the machine has to be worth: it is left between
     frames when it has rendered for so long and as much work is left. None: it is never left.
+    `addons` are the Python modules of add-ons to be enabled before the file is opened.
     """
 
     job_id: str
@@ -139,6 +140,7 @@ class RenderPlan:
     gpu: bool
     autoexec: bool
     move_seconds: int | None
+    addons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

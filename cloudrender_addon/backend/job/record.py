@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..assets import addons
 from ..farms.base import Machine, MachineRequest, Offer
 from ..settings import Settings
 from .spec import JobSpec
@@ -95,6 +96,7 @@ def to_json(record: JobRecord) -> dict[str, Any]:
     settings = record.spec.settings
     data["spec"]["settings"]["home"] = str(settings.home)
     data["spec"]["settings"]["local_blender"] = str(settings.local_blender) if settings.local_blender else None
+    data["spec"]["addons"] = [addons.to_json(addon) for addon in record.spec.addons]
     return data
 
 
@@ -109,6 +111,7 @@ def from_json(data: dict[str, Any]) -> JobRecord:
         "output": Path(spec["output"]),
         "snapshot": Path(spec["snapshot"]) if spec.get("snapshot") else None,
         "settings": _settings(spec["settings"]),
+        "addons": tuple(addons.from_json(addon) for addon in spec.get("addons", ())),
         "frames": tuple(int(f) for f in spec["frames"]),
         "accept_missing": tuple(str(path) for path in spec.get("accept_missing", ())),
     }

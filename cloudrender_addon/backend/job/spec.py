@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..assets.addons import AddOn
 from ..settings import Settings
 
 
@@ -19,6 +20,7 @@ class JobSpec:
     ("4.2.3"). `settings` are those the job was made with: whoever continues it uses the same account and limits.
     `snapshot` is sent in place of the .blend, which may have changed since; None: the .blend as it then is.
     `accept_missing` are paths of files that are not there, as the trace names them: it is rendered without.
+    `addons` are those of the user's Blender that the scene needs.
     """
 
     job_id: str
@@ -31,6 +33,7 @@ class JobSpec:
     settings: Settings
     snapshot: Path | None = None
     accept_missing: tuple[str, ...] = ()
+    addons: tuple[AddOn, ...] = ()
 
 
 def new_job_id() -> str:

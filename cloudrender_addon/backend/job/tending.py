@@ -165,6 +165,7 @@ def _plan(ledger: Ledger, machine: Machine) -> RenderPlan:
         gpu=machine.offer.gpu is not None,
         autoexec=spec.autoexec,
         move_seconds=int(spec.settings.move_minutes * 60) if _may_move(ledger) else None,
+        addons=tuple(addon.module for addon in spec.addons),
     )
 
 
