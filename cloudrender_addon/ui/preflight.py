@@ -23,6 +23,8 @@ from .session import SESSION
 if TYPE_CHECKING:
     from bpy.types import Context
 
+    from .addons import Need
+
 _SECONDS = 0.5
 _NAMED = 2  # file names in a problem's one line
 _LISTED = 10
@@ -66,9 +68,15 @@ class Problem:
 
 def find_problems(context: Context, *, animation: bool) -> tuple[Problem, ...]:
     """Return what is wrong, errors first. Looks at files on disk for about half a second at most."""
+    from .addons import needed_addons  # noqa: PLC0415 - of no use when enabling
+
     project = Path(bpy.data.filepath).parent if bpy.data.filepath else None
+    scene: Any = context.scene
+    needs = needed_addons(scene)
     problems = [
         *_scene_problems(context, animation=animation),
+        *_engine_problems(scene.render.engine, properties.machine_types(context), needs),
+        *_addon_problems(needs),
         *_place_problems(context, project),
         *_content_problems(context, project),
     ]
@@ -100,7 +108,6 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
     if not has_picture(scene):
         yield _error("The scene has no camera", "Add one with Add > Camera, and make it active with View > Cameras")
     yield from _machine_problems(properties.machine_types(context))
-    yield from _engine_problems(scene.render.engine, properties.machine_types(context))
     yield from _version_problems(bpy.app)
     try:
         properties.frame_numbers(scene, animation=animation)
@@ -141,19 +148,31 @@ def _version_problems(app: Any) -> Iterator[Problem]:
         )
 
 
-def _engine_problems(engine: str, machine_types: tuple[str, ...]) -> Iterator[Problem]:
+def _engine_problems(engine: str, machine_types: tuple[str, ...], needs: tuple[Need, ...]) -> Iterator[Problem]:
+    from .addons import brings_engine  # noqa: PLC0415 - of no use when enabling
+
     label = _ENGINE_LABELS.get(engine)
     without = [name for name in machine_types if not _has_gpu(name)]
-    if label is None:
+    if label is None and not brings_engine(needs, engine):
         yield _error(
             f"The render engine {engine} is not part of Blender, and not on the machine",
             "Choose Cycles, EEVEE or Workbench in the Render properties",
         )
-    elif engine != "CYCLES" and without:
+    elif label is not None and engine != "CYCLES" and without:
         yield _warning(
             f"{label} needs a GPU, which {without[0]} does not have: it is slow there or fails",
             "Choose a machine with a GPU, such as g4dn.xlarge, or render with Cycles",
         )
+
+
+def _addon_problems(needs: tuple[Need, ...]) -> Iterator[Problem]:
+    for need in needs:
+        if need.installed.obstacle:
+            yield _warning(
+                f"The add-on {need.installed.name} is not sent: {need.installed.obstacle}",
+                "Bake or apply what it does, or the frames will look different",
+                names=(f"Used for {need.purpose}",),
+            )
 
 
 def _has_gpu(machine_type: str) -> bool:

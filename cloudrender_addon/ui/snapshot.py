@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ _UNSAVED = "untitled.blend"
 
 
 def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord]:
-    """Save a copy of the open file into the folder of a new job; return the folder and its record.
+    """Copy the open file and the add-ons it needs into the folder of a new job; return the folder and its record.
 
     Blocks for as long as one uncompressed save. Raises `CloudrenderError` and its kinds; then nothing is left behind.
     """
@@ -32,6 +33,7 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
     from ..backend.job.record import JobRecord  # noqa: PLC0415
     from ..backend.job.spec import JobSpec, new_job_id  # noqa: PLC0415
     from ..backend.job.store import JobStore  # noqa: PLC0415
+    from .addons import needed_addons, take_along  # noqa: PLC0415 - of no use when enabling
 
     settings = settings_for(context)
     store = JobStore(settings.home)
@@ -62,6 +64,9 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
         bpy.ops.wm.save_as_mainfile(
             filepath=str(place), copy=True, compress=False, relative_remap=False, check_existing=False
         )
+        if addons := take_along(needed_addons(context.scene), place.parent):
+            record = replace(record, spec=replace(spec, addons=addons))
+            folder.save(record)
     except (OSError, RuntimeError) as error:
         import shutil  # noqa: PLC0415 - its own imports take milliseconds, and this is hardly ever needed
 
