@@ -79,6 +79,7 @@ def find_uses(
         name=spec.blend,
         staging=staging,
         autoexec=spec.autoexec,
+        nodes=tuple(name for addon in spec.addons for name in addon.nodes),
     )
     return trace(request, blender=blender, cancel=cancel, log=log, script=script)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.assets import staging
+from cloudrender_addon.backend.assets.addons import AddOn
 from cloudrender_addon.backend.assets.traced import Traced, TraceRequest, trace
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LocalBlenderError, MissingFilesError, ProjectError
@@ -44,13 +45,18 @@ def put(path: Path, data: bytes = b"x") -> Path:
 
 
 def run(
-    tmp_path: Path, *files: tuple[Path, str], autoexec: bool = False, code: int | None = None, **more: Any
+    tmp_path: Path,
+    *files: tuple[Path, str],
+    autoexec: bool = False,
+    nodes: tuple[str, ...] = (),
+    code: int | None = None,
+    **more: Any,
 ) -> Traced:
     root = tmp_path / "project"
     (tmp_path / "staging").mkdir(exist_ok=True)
     request = TraceRequest(
         blend=root / "a.blend", original=root / "a.blend", project=root, name="a.blend",
-        staging=tmp_path / "staging", autoexec=autoexec,
+        staging=tmp_path / "staging", autoexec=autoexec, nodes=nodes,
     )  # fmt: skip
     result = result_of((root / "a.blend", "a.blend"), *files, **more)
     blender = answering(tmp_path / "blender", result, code=code)
@@ -145,6 +151,12 @@ def test_scripts_are_worth_a_warning_unless_they_run(tmp_path: Path, root: Path)
     assert len(run(tmp_path, autoexec=True, **found).warnings) == 2
 
 
+def test_nodes_of_addons_that_go_along_are_not_worth_a_warning(tmp_path: Path, root: Path) -> None:
+    traced = run(tmp_path, nodes=("Brick", "Wall"), undefined_nodes=["Brick", "OctaneNode"])
+    assert traced.undefined_nodes == ("OctaneNode",)
+    assert traced.warnings == ("Nodes that Blender without add-ons does not know: OctaneNode.",)
+
+
 def test_everything_found_is_in_the_log(tmp_path: Path, root: Path, caplog: pytest.LogCaptureFixture) -> None:
     missing = [{"owner": f"image {n}", "path": f"/{n}.png", "library": ""} for n in range(30)]
     traced = run(tmp_path, missing=missing, warnings=["Cloth is not baked."])
@@ -186,6 +198,16 @@ def test_a_job_goes_on_sending_what_was_traced(tmp_path: Path, root: Path, folde
     assert is_traced(folder) and load_traced(folder) == traced
     put(root / "wood.png", b"longer now")
     assert [(file.name, file.size) for file in bundle_of(folder, spec).files] == [("a.blend", 5), ("wood.png", 10)]
+
+
+def test_addons_go_with_what_was_traced(tmp_path: Path, root: Path, folder: JobFolder) -> None:
+    code = put(tmp_path / "copy" / "bricks.py")
+    addon = AddOn(module="bricks", name="Bricks", version="", content=code, nodes=("Brick",))
+    spec = replace(spec_of(tmp_path), addons=(addon,))
+    traced = traced_by(tmp_path, spec, undefined_nodes=["Brick"])
+    assert traced.undefined_nodes == ()
+    keep_traced(folder, traced)
+    assert [file.name for file in bundle_of(folder, spec).files] == ["_addons/bricks.py", "a.blend"]
 
 
 def test_what_is_gone_when_the_job_goes_on_is_told(tmp_path: Path, root: Path, folder: JobFolder) -> None:

@@ -45,7 +45,7 @@ class TraceRequest:
     """What is to be traced: `blend` is opened, as what the user's own `original` is (None: never saved).
 
     `name` is its POSIX path below `project`. `staging` gets the copies in which paths have to be others. `autoexec`
-    says that the file's scripts will run when it is rendered.
+    says that the file's scripts will run when it is rendered. `nodes` are the types of nodes of add-ons that go along.
     """
 
     blend: Path
@@ -54,6 +54,7 @@ class TraceRequest:
     name: str
     staging: Path
     autoexec: bool
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +62,9 @@ class Traced:
     """What a .blend uses. `bundle` is all of it that is sent, `outside` what of that is not in the project folder.
 
     `missing` are files that are not there, `left_out` are there and are not sent all the same, `warnings` say what
-    else will look different; among it are the `undefined_nodes`, types of nodes that a Blender without add-ons does not
-    know. `viewport_only` are files that no render needs: they are not sent. `staged` are the names of those files of
-    the bundle that are copies with other paths in them, which may not stay where they are.
+    else will look different; among it are the `undefined_nodes`, types of nodes that neither Blender nor an add-on that
+    goes along knows. `viewport_only` are files that no render needs: they are not sent. `staged` are the names of those
+    files of the bundle that are copies with other paths in them, which may not stay where they are.
     """
 
     bundle: Bundle
@@ -169,7 +170,7 @@ class _Choice:
             missing=found.missing,
             left_out=(*found.left_out, *self._left_out),
             warnings=(*found.warnings, *self._further_warnings(found)),
-            undefined_nodes=found.undefined_nodes,
+            undefined_nodes=self._undefined(found),
             viewport_only=found.viewport_only,
             outside=tuple(self._outside),
             staged=frozenset(self._staged),
@@ -177,7 +178,11 @@ class _Choice:
 
     def _further_warnings(self, found: TraceResult) -> tuple[str, ...]:
         scripts = () if self._request.autoexec else listed(_NOT_RUN, found.scripts)
-        return (*scripts, *listed(_UNKNOWN, found.undefined_nodes))
+        return (*scripts, *listed(_UNKNOWN, self._undefined(found)))
+
+    def _undefined(self, found: TraceResult) -> tuple[str, ...]:
+        """Return what no add-on that goes along knows either: the Blender that looked has none."""
+        return tuple(name for name in found.undefined_nodes if name not in self._request.nodes)
 
     def _look_at(self, file: TracedFile) -> None:
         """Take a file, or say why not."""
