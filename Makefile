@@ -16,13 +16,13 @@ demo: setup ## render a small animation through the whole path on this computer;
 	@scripts/demo.sh
 
 test: setup blenders ## run all tests
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 4 --dist worksteal
 
 test-unit: setup ## run the quick tests only
 	@$(BIN)/pytest -n 2 tests/unit
 
 test-gui: setup blenders blender-gui ## run the tests by mouse and keyboard in a Blender with a window (needs root, Debian)
-	@$(BIN)/pytest tests/gui
+	@$(BIN)/pytest -n 2 tests/gui
 
 campaign: setup ## run N jobs through random faults, from seed SEED on (make campaign N=500 SEED=1)
 	@$(BIN)/python -m tests.campaign $(N) $(SEED)
