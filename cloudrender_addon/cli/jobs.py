@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
 from ..backend.cancel import CancelToken
-from ..backend.errors import BrokenFrameError, RecordError, TransferError
+from ..backend.errors import BrokenFrameError, ProjectError, RecordError, TransferError
 from ..backend.farms.base import Link
 from ..backend.job import events as ev
 from ..backend.job.collect import Collector
@@ -24,7 +24,7 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
-from ..backend.job.traced import is_traced, keep_traced
+from ..backend.job.traced import is_traced, keep_traced, load_traced
 from ..backend.job.words import clock
 from ..backend.jobs import bundle_of, complete, farm_of, missing_files, reopen, unaccepted
 from ..backend.settings import Settings
@@ -85,7 +85,12 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
 def _settled(folder: JobFolder, record: JobRecord, display: Display, *, ask: bool) -> JobRecord:
     """Find out what the job sends, if its client went before that was done; return the record that says so."""
     spec = record.spec
-    if spec.settings.send == "folder" or is_traced(folder):
+    if is_traced(folder):
+        with contextlib.suppress(ProjectError, RecordError):  # its machine may have all of it: told when it is needed
+            for note in load_traced(folder).bundle.notes:
+                display.say(f"Note: {note}")
+        return record
+    if spec.settings.send == "folder":
         return record
     with Sending(spec, own=None, display=display, verbose=False) as sending:
         settled, traced = sending.settle(ask=ask)

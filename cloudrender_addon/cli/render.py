@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..backend.atonce import Answer
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
 from ..backend.clock import now
@@ -40,11 +40,7 @@ _LOCK_SECONDS = 10.0
 
 def render(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Render as the arguments say; return the exit code."""
-    account = open_account(settings)
-    # Loading boto3 takes about a second: it happens while the file is read.
-    known = Answer(lambda: _look_up_machine(account, settings))
     here = Path.cwd()
-    settings = named(settings)
     blend = _choose_blend(arguments.blend, here)
     scene = read_scene(blend)
     # A script of the file may still make one.
@@ -73,12 +69,15 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if scene.is_movie:
         display.say("The scene writes a movie: its frames are rendered as PNG stills")
+    # Blender takes a second, and so does loading boto3: they do so side by side.
     with Sending(spec, own=arguments.own_blender, display=display, verbose=arguments.verbose) as sending:
-        known.get()
+        account = open_account(settings)
+        _look_up_machine(account, settings)
         # An image of the user's own may have any Blender.
         if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image == "auto":
             check_released(spec.blender, mirror=settings.mirror)
         spec, traced = sending.settle(ask=not arguments.yes)
+    spec = replace(spec, settings=named(spec.settings))
     tidy_open_jobs(store, display)
     folder = store.create(JobRecord(spec=spec, started=now()))
     display.say(f"Job {spec.job_id}: frame{'s' * (len(spec.frames) > 1)} {format_frames(spec.frames)} of {spec.blend}")
@@ -87,7 +86,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
             with log_to(folder.log):
                 traced.log()
             keep_traced(folder, traced)
-        farm = open_farm(settings, account=account, keys=folder.keys)
+        farm = open_farm(spec.settings, account=account, keys=folder.keys)
         pace = partial(remembered_pace, store, blend=blend, instance_type=settings.instance_type)
         return drive(folder, farm=farm, bundle=lambda: bundle_of(folder, spec), display=Forecasting(display, pace=pace))
 

@@ -32,15 +32,12 @@ class Sending:
     """Finds out which files a job's .blend uses while other things are looked up; leaving the block gives it up."""
 
     def __init__(self, spec: JobSpec, *, own: Path | None, display: Display, verbose: bool) -> None:
-        """Begin to look, if a Blender is at hand. Raises `ConfigError`."""
         self._spec = spec
+        self._own = own
         self._display = display
         self._verbose = verbose
         self._cancel = CancelToken()
-        self._answer: Answer[Traced] | None = None
-        if spec.settings.send == "used" and (blender := blender_for(spec, own=own)):
-            self._answer = Answer(lambda: find_uses(spec, blender=blender, cancel=self._cancel))
-            display.say(f"Looking for the files that {Path(spec.blend).name} uses …")
+        self._answer = Answer(self._look) if spec.settings.send == "used" else None
 
     def __enter__(self) -> Self:
         return self
@@ -53,26 +50,32 @@ class Sending:
     def settle(self, *, ask: bool) -> tuple[JobSpec, Traced | None]:
         """Return the job as it is to be made, and what it uses; None: the project's folder is sent.
 
-        Tells what is sent, and asks whether to go on with what is suspicious, if it may. Raises `ProjectError`.
+        Tells what is sent, and asks whether to go on with what is suspicious, if it may. Raises `ProjectError`,
+        `ConfigError` for a Blender that is of no use, `LocalBlenderError` if the folder cannot be sent instead.
         """
-        if self._spec.settings.send == "used" and (traced := self._found()):
+        if self._answer is not None and (traced := self._found(self._answer)):
             return self._settle_used(traced, ask=ask), traced
         self._settle_folder(ask=ask)
         return replace(self._spec, settings=replace(self._spec.settings, send="folder")), None
 
-    def _found(self) -> Traced | None:
+    def _look(self) -> Traced | None:
+        """Return what is used; None if there is no Blender to ask."""
+        blender = blender_for(self._spec, own=self._own)
+        return None if blender is None else find_uses(self._spec, blender=blender, cancel=self._cancel)
+
+    def _found(self, answer: Answer[Traced | None]) -> Traced | None:
         """Wait for what is used, hearing Ctrl-C; say so if that cannot be found out and the folder will do."""
-        series = ".".join(self._spec.blender.split(".")[:2])
-        if self._answer is None:
-            self._display.say(
-                f"Note: There is no Blender {series} on this computer to tell which files are used (--local-blender "
-                "names one): the project folder is sent as it is"
-            )
-            return None
+        self._display.say(f"Looking for the files that {Path(self._spec.blend).name} uses …")
         try:
-            while not self._answer.ready(seconds=_TICK_SECONDS):
+            while not answer.ready(seconds=_TICK_SECONDS):
                 pass
-            return self._answer.get()
+            if (traced := answer.get()) is None:
+                series = ".".join(self._spec.blender.split(".")[:2])
+                self._display.say(
+                    f"Note: There is no Blender {series} on this computer to tell which files are used "
+                    "(--local-blender names one): the project folder is sent as it is"
+                )
+            return traced
         except LocalBlenderError as error:
             if preliminary_concerns(self._spec.project):
                 raise LocalBlenderError(

@@ -105,6 +105,7 @@ def trace(
     damaged), `Cancelled`, `Detached`.
     """
     ignored = read_ignore_file(request.project)
+    _log.info("asking %s (Blender %s) what %s uses", blender.program, blender.series, request.blend)
     try:
         with tempfile.TemporaryDirectory(prefix="cloudrender-") as scratch:
             result = Path(scratch) / "result.json"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -82,12 +81,6 @@ def load_traced(folder: JobFolder) -> Traced:
         raise RecordError(
             f"It cannot be read which files job {folder.job_id} sends ({error})", hint="Start a new render of the file"
         ) from error
-
-
-def forget_traced(folder: JobFolder) -> None:
-    """Delete what is known, so that the file is traced anew."""
-    _path(folder).unlink(missing_ok=True)
-    shutil.rmtree(folder.path / LINKS, ignore_errors=True)
 
 
 def _path(folder: JobFolder) -> Path:
