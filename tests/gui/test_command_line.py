@@ -75,6 +75,25 @@ def test_the_command_renders_and_tells_of_its_jobs(cloud: Cloud, shell: Shell) -
     assert code == 0 and "succeeded" in said and "2/2 frames" in said, said
 
 
+def test_this_very_blender_is_asked_what_a_file_uses(cloud: Cloud, shell: Shell, tmp_path: Path) -> None:
+    image = tmp_path / "elsewhere" / "wood.png"
+    image.parent.mkdir()
+    Image.new("RGB", (8, 8), "blue").save(image)
+    # Saved by this Blender, it is to be rendered by one of its series.
+    script = (
+        "import bpy\n"
+        f"image = bpy.data.images.load({str(image)!r})\n"
+        "bpy.data.materials['Material'].node_tree.nodes.new('ShaderNodeTexImage').image = image\n"
+        "bpy.ops.wm.save_mainfile()\n"
+    )
+    code, said = shell.run("-b", "robot.blend", "--python-exit-code", "3", "--python-expr", script)
+    assert code == 0, said
+    (shell.project / "unused.bin").write_bytes(b"x")
+    code, said = shell.run("robot.blend", *COMMAND, "-f", "1")
+    assert code == 0 and shell.frames() == ["0001.png"], said
+    assert "What is sent: 2 files, " in said and f"Sent from outside the project folder: {image}." in said, said
+
+
 def test_what_cannot_be_done_is_told_by_the_exit_code(cloud: Cloud, shell: Shell) -> None:
     offline = ("-b", "--offline-mode", "--command", "cloudrender")
     code, said = shell.run("robot.blend", *offline, "-a")
