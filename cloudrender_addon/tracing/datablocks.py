@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from .reference import Kind, Reference
-from .storing import setter
 from .usage import Usage
 
 _IMAGE_KINDS = {"FILE": Kind.FILE, "MOVIE": Kind.FILE, "SEQUENCE": Kind.SEQUENCE, "TILED": Kind.TILES}
@@ -36,7 +35,7 @@ def datablock_references(data: Any, usage: Usage) -> Iterator[Reference]:
 
 
 def _plain(block: Any, owner: str, **more: Any) -> Reference:
-    return Reference(owner=owner, block=block, stored=block.filepath, store=setter(block, "filepath"), **more)
+    return Reference(owner=owner, block=block, path=block.filepath, **more)
 
 
 def _libraries(data: Any) -> Iterator[Reference]:
@@ -45,29 +44,14 @@ def _libraries(data: Any) -> Iterator[Reference]:
             continue
         # Since 4.3 Blender links the brush in hand from its own assets: nothing that is rendered.
         needed = any(one.id_type != "BRUSH" for one in library.users_id)
-        yield Reference(
-            owner=f"library {library.name}",
-            block=library,
-            stored=library.filepath,
-            store=setter(library, "filepath"),
-            needed=needed,
-        )
+        yield Reference(owner=f"library {library.name}", block=library, path=library.filepath, needed=needed)
 
 
 def _image(image: Any, usage: Usage) -> Iterator[Reference]:
     packed = image.packed_file or len(image.packed_files)
-    if image.source not in _IMAGE_KINDS or not image.filepath or packed:
-        return
-    # `filepath_raw` stores without reading the image anew.
-    store = setter(image, "filepath_raw")
-    yield Reference(
-        owner=f"image {image.name}",
-        block=image,
-        stored=image.filepath_raw,
-        store=store,
-        kind=_IMAGE_KINDS[image.source],
-        needed=usage.is_rendered(image),
-    )
+    if image.source in _IMAGE_KINDS and image.filepath and not packed:
+        kind = _IMAGE_KINDS[image.source]
+        yield _plain(image, f"image {image.name}", kind=kind, needed=usage.is_rendered(image))
 
 
 def _cache_file(cache: Any) -> Iterator[Reference]:
@@ -77,4 +61,4 @@ def _cache_file(cache: Any) -> Iterator[Reference]:
     for layer in cache.layers:
         owner = f"layer of cache file {cache.name}"
         kind = Kind.SEQUENCE if cache.is_sequence else Kind.FILE
-        yield Reference(owner=owner, block=cache, stored=layer.filepath, store=setter(layer, "filepath"), kind=kind)
+        yield Reference(owner=owner, block=cache, path=layer.filepath, kind=kind)

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening .blends, and saving copies of them."""
+"""Getting a .blend into memory without anything being computed.
+
+Opening it would evaluate its scene: that takes as long as the scene is heavy, steps simulations that are not baked, and
+writes into their caches. Linking all that is in it reads the same datablocks and what they link, and does nothing more.
+"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Any
 
 import bpy
+
+_FOR_THE_INTERFACE = {"brushes", "paint_curves", "palettes", "screens", "window_managers", "workspaces"}
 
 
 class CannotOpen(Exception):
@@ -17,31 +23,22 @@ class CannotOpen(Exception):
         self.hint = hint
 
 
-def open_blend(path: str) -> None:
-    """Open a .blend without its windows and without running its scripts. Raises `CannotOpen`."""
-    name = os.path.basename(path)
-    said = ""
+def link_everything(path: str) -> Any:
+    """Link all datablocks of a .blend and return its library, None if there are none. Raises `CannotOpen`."""
     try:
-        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False, display_file_selector=False)
-    except RuntimeError as error:
-        said = str(error)
-    if said or os.path.realpath(bpy.data.filepath or os.devnull) != os.path.realpath(path):
+        libraries: Any = bpy.data.libraries
+        with libraries.load(path, link=True, relative=False) as (there, wanted):
+            for kind in dir(wanted):
+                names = getattr(there, kind, None)
+                if isinstance(names, list) and kind not in _FOR_THE_INTERFACE:
+                    setattr(wanted, kind, list(names))
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        name = os.path.basename(path)
         if not os.path.exists(path):
-            raise CannotOpen(f"{name} is not there", hint="Save the file, and try again.")
+            raise CannotOpen(f"{name} is not there", hint="Save the file, and try again.") from error
         raise CannotOpen(
             f"Blender {bpy.app.version_string} cannot read {name}: it is damaged, no .blend, or from a newer Blender",
             hint="Open it in the Blender that made it, and save it again.",
-        )
-
-
-def save_copy(target: Path) -> None:
-    """Save the open file to `target`, whole or not at all, with its paths as they are.
-
-    Raises `OSError`, `RuntimeError`.
-    """
-    beside = target.with_name(f"{target.stem}.part.blend")
-    beside.unlink(missing_ok=True)
-    bpy.ops.wm.save_as_mainfile(
-        filepath=str(beside), copy=True, compress=False, relative_remap=False, check_existing=False
-    )
-    os.replace(beside, target)
+        ) from error
+    real = os.path.realpath(path)
+    return next((one for one in libraries if os.path.realpath(bpy.path.abspath(one.filepath)) == real), None)

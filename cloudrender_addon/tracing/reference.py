@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -39,19 +38,18 @@ NOTHING = Contents()
 class Reference:
     """A stored path.
 
-    `owner` names it to the user ("image Wood"), `block` is the datablock that it is stored in, `store` writes another
-    path (`store_names` other names); None for a place that is not stored but follows from the .blend's own. One that is
-    not `required` need not be there. `needed` is False for what only the viewport shows.
+    `owner` names it to the user ("image Wood"), `block` is the datablock that it is stored in. One that is not `stored`
+    follows from the .blend's own place; one that is not `required` need not be there. `needed` is False for what only
+    the viewport shows.
     """
 
     owner: str
     block: Any
-    stored: str
+    path: str
     kind: Kind = Kind.FILE
-    store: Callable[[str], None] | None = None
     names: tuple[str, ...] = ()
-    store_names: Callable[[dict[str, str]], None] | None = None
     contents: Contents = NOTHING
-    beside_original: bool = False  # what a snapshot's paths do not lead to: see `session.py`
+    stored: bool = True
+    beside_original: bool = False  # to be looked for where the user's own file is, not its snapshot
     required: bool = True
     needed: bool = True

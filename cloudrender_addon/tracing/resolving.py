@@ -29,7 +29,6 @@ class Found:
     path: str
     name: str | None
     files: dict[str, str] = field(default_factory=dict)
-    renamed: dict[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()  # path, why
 
@@ -125,23 +124,19 @@ class Resolver:
             return Found(path, None, missing=tuple(os.path.join(path, name) for name in names))
         where = self._places.folder_name(true)
         files: dict[str, str] = {}
-        renamed: dict[str, str] = {}
         missing: list[str] = []
+        left_out: list[tuple[str, str]] = []
         entries = self._disk.entries(true)
         for name in dict.fromkeys(names):
-            source = (
-                os.path.join(true, name)
-                if entries.get(name) is False
-                else self._disk.true_path(os.path.join(true, name))
-            )
+            listed = os.path.join(true, name)
+            source = listed if entries.get(name) is False else self._disk.true_path(listed)
             if source is None or not self._disk.is_file(source):
                 missing.append(os.path.join(path, name))
-                continue
-            spelt = os.path.basename(self._places.name(source))
-            files[_under(where, spelt)] = source
-            if spelt != name:
-                renamed[name] = spelt
-        return Found(path, where, files, renamed, tuple(missing))
+            elif not is_nameable(name):
+                left_out.append((source, "its name is not valid text"))
+            else:
+                files[_under(where, name)] = source  # as the .blend spells it
+        return Found(path, where, files, tuple(missing), tuple(left_out))
 
     def _folder(self, path: str, contents: Contents) -> Found:
         true = self._disk.true_path(path) if os.path.isabs(path) else None

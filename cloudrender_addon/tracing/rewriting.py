@@ -1,50 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of .blends whose paths lead to where their files are in the bundle."""
+"""Copies of the .blends in which a path has to change."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
-import bpy
-
-from .opening import CannotOpen, open_blend, save_copy
+from . import blend_copy
+from .blend_format import NotABlend
 from .request import Answer
 from .tracer import Blend, Tracer
 
 _EDITION = 1
-"""To be raised when what is stored in a copy changes: copies are kept and found again by their key."""
+"""To be raised when what is written into a copy changes: copies are kept and found again by their key."""
 
 
 def rewrite(tracer: Tracer, *, staging: Path, answer: Answer) -> None:
-    """Put copies of all .blends with changed paths into `staging`, and into the answer in place of the originals.
+    """Put copies of the .blends with changed paths into `staging`, and into the answer in place of the originals.
 
-    The main file is the open one and comes first; then each library is opened. A copy that is there already is not made
-    again. Raises `OSError`, `RuntimeError` if one cannot be written.
+    A copy that is there already is not made again. Raises `OSError` if one cannot be written.
     """
     staging.mkdir(parents=True, exist_ok=True)
-    changed = sorted(tracer.changed.values(), key=lambda blend: blend is not tracer.main)
-    for blend in changed:
-        target = staging / f"{Path(blend.name).stem}-{_key(blend, tracer)}.blend"
+    for blend in tracer.blends():
+        try:
+            copy = _copied(blend, tracer, staging)
+        except (NotABlend, ValueError) as error:
+            owner = f"library {os.path.basename(blend.path)}" if blend is not tracer.main else "the file itself"
+            why = f"sent with the paths it has: {error}"
+            answer.left_out.append({"owner": owner, "path": blend.path, "why": why})
+        else:
+            answer.files[blend.name] = str(copy)
+
+
+def _copied(blend: Blend, tracer: Tracer, staging: Path) -> Path:
+    path = Path(blend.path)
+    if not (blend.changes or tracer.links_others(blend)):
+        return path
+    with blend_copy.opened(path, scratch=staging) as copy:
+        if tracer.links_others(blend):
+            tracer.note_libraries(blend, copy.library_paths())
+        if not blend.changes:
+            return path
+        target = staging / f"{_key(blend)}.blend"
         if not target.exists():
-            try:
-                if blend is not tracer.main:
-                    open_blend(blend.path)
-            except CannotOpen as error:
-                answer.left_out.append(
-                    {"owner": f"library {Path(blend.path).name}", "path": blend.path, "why": str(error)}
-                )
-                continue
-            tracer.rewrite(blend)
-            save_copy(target)
-        answer.files[blend.name] = str(target)
+            part = target.with_suffix(".part")
+            with part.open("wb") as file:
+                copy.write(file, blend.changes)
+            os.replace(part, target)
+        return target
 
 
-def _key(blend: Blend, tracer: Tracer) -> str:
+def _key(blend: Blend) -> str:
     """Return what a copy is known by: the content of the file, and what is changed in it."""
     with Path(blend.path).open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    parts = [_EDITION, bpy.app.version_string, content, blend.name, sorted(tracer.changes(blend))]
-    text = json.dumps(parts)  # in ASCII: what is no text is escaped
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:24]
+    text = json.dumps([_EDITION, content, sorted(blend.changes.items())])  # ASCII: what is no text is escaped
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]

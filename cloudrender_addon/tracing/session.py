@@ -12,7 +12,7 @@ from typing import Any
 
 import bpy
 
-from .opening import CannotOpen, open_blend
+from .opening import CannotOpen, link_everything
 from .request import Answer, Request, read_request, write_result
 from .rewriting import rewrite
 from .tracer import Tracer
@@ -42,10 +42,10 @@ def answer(request: Request) -> dict[str, Any]:
     """Return the result of a trace as it is written: what was found, or the error."""
     found = Answer(blender=".".join(map(str, bpy.app.version)))
     try:
-        open_blend(request.blend)
+        main = link_everything(request.blend)
     except CannotOpen as error:
         return _error(str(error), error.hint)
-    tracer = Tracer(request, bpy.data, found)
+    tracer = Tracer(request, bpy.data, main, found)
     tracer.run()
     rewrite(tracer, staging=Path(request.staging), answer=found)
     return found.as_json()

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find everything that the open file uses, and give it its place in the bundle."""
+"""Find everything that a .blend uses, and give it its place in the bundle."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import bpy
 
 from .datablocks import datablock_references
 from .disk import Disk
@@ -20,143 +22,115 @@ from .usage import Usage
 
 @dataclass(frozen=True)
 class Blend:
-    """A .blend that is sent. `folder` is what `//` means in it, `caches` where the caches lie that follow its place."""
+    """A .blend that is sent. `folder` is what `//` means in it, `caches` where the caches lie that follow its place.
+
+    `changes` are stored path → path in the bundle; `links` says whether there may be libraries to be looked for.
+    """
 
     path: str
     name: str
     folder: str
     caches: str
+    changes: dict[str, str] = field(default_factory=dict)
+
+    def stored(self, name: str) -> str:
+        """Return a place in the bundle as it is stored in this .blend."""
+        return "//" + posixpath.relpath(name or ".", posixpath.dirname(self.name) or ".")
 
 
 def references(data: Any, usage: Usage) -> Iterator[Reference]:
-    """Yield all places that name a file, in local and in linked datablocks."""
+    """Yield all places that name a file."""
     yield from datablock_references(data, usage)
 
 
 class Tracer:
-    """One trace. What is linked is in memory with the file that links it, so that one file is opened and no more.
+    """One trace. All that the .blend uses is in memory, linked: `main` is its library."""
 
-    Only a library in which a path has to change is opened for itself: see `rewriting.py`.
-    """
-
-    def __init__(self, request: Request, data: Any, answer: Answer) -> None:
+    def __init__(self, request: Request, data: Any, main: Any, answer: Answer) -> None:
         self._data = data
         self._answer = answer
         self._resolver = Resolver(Disk(), Places(request.project))
         original = request.original or request.blend
-        self.main = Blend(request.blend, request.name, os.path.dirname(request.blend), os.path.dirname(original))
-        self._blends: dict[Any, Blend | None] = {None: self.main}
+        caches = os.path.dirname(original)
+        self.main = Blend(request.blend, request.name, os.path.dirname(request.blend), caches)
+        self._library = main
         self._own_places = {os.path.normpath(path) for path in (request.blend, original)}
-        self._placed: dict[tuple[str, Kind, tuple[str, ...]], Found] = {}
-        self.changed: dict[str, Blend] = {}
-        self._changes: dict[str, list[tuple[str, str]]] = {}
+        self._blends: dict[Any, Blend | None] = {main: self.main}
+        self._libraries: dict[str, str] = dict.fromkeys(self._own_places, request.name)  # absolute path → name
+        self._linking: set[str] = set()
 
     def run(self) -> None:
-        """Trace, and note in `changed` which .blends have to be rewritten."""
+        """Trace. What has to change is noted in the .blends of `blends()`."""
         self._answer.files[self.main.name] = self.main.path
         usage = Usage(self._data)
-        found = list(references(self._data, usage))
-        for reference in found:  # libraries come first: they say where the others are
-            blend = self._holder(reference)
-            if blend is None:
-                continue  # the library itself is missing, and said to be
-            if not reference.needed:
-                path = self._resolver.absolute(reference.stored, self._base(reference, blend))
-                self._answer.viewport_only.append(path)
-                continue
-            place = self._place(reference, blend)
+        for reference in references(self._data, usage):  # libraries come first: they say where the others are
             if reference.block.id_type == "LIBRARY":
-                continue
-            if place.name is not None and reference.store is not None:
-                target = _relative(place.name, blend, like=reference.stored)
-                if place.renamed or target != reference.stored:
-                    self._note_change(blend, reference.stored, target)
-        self._note_changed_links(usage)
+                self._take_library(reference)
+            elif (blend := self._blends.get(reference.block.library)) is not None:
+                self._take(reference, blend)
+        links = usage.links()
+        self._linking = {blend.name for user, _ in links if (blend := self._blends.get(user)) is not None}
 
-    def changes(self, blend: Blend) -> list[tuple[str, str]]:
-        """Return stored path and new path of what is to change in `blend`."""
-        return self._changes.get(blend.name, [])
+    def blends(self) -> list[Blend]:
+        """Return the .blends that are sent, the main one first."""
+        return [blend for blend in self._blends.values() if blend is not None]
 
-    def _note_change(self, blend: Blend, stored: str, target: str) -> None:
-        self.changed[blend.name] = blend
-        self._changes.setdefault(blend.name, []).append((stored, target))
+    def links_others(self, blend: Blend) -> bool:
+        """Tell whether the paths of libraries are to be looked up in a .blend.
 
-    def _note_changed_links(self, usage: Usage) -> None:
-        """Note the .blends whose paths to libraries change.
-
-        What a library has stored of another library is not in memory if a third links that one, too: it is looked up.
+        In memory they are those of whoever linked them first.
         """
-        for user, library in usage.links():
-            blend, linked = self._blends.get(user), self._blends.get(library)
-            if blend is None or linked is None:
-                continue
-            target = _relative(linked.name, blend, like="")
-            if library.parent != user:
-                stored = ""  # not known
-            elif user is None or not library.filepath.startswith("//"):
-                stored = library.filepath
-            else:  # in memory it is relative to the main file
-                path = self._resolver.absolute(library.filepath, self.main.folder)
-                stored = "//" + os.path.relpath(path, blend.folder).replace(os.sep, "/")
-            if stored != target:
-                self._note_change(blend, stored, target)
+        return blend.name in self._linking
 
-    def rewrite(self, blend: Blend) -> int:
-        """Store the new paths of the local datablocks of the open file, which is `blend`. Return how many changed."""
-        count = 0
-        self._blends = {None: blend}
-        for reference in references(self._data, Usage(self._data)):
-            if reference.block.library is not None or reference.store is None:
-                continue
-            path = self._resolver.absolute(reference.stored, self._base(reference, blend))
-            found = self._placed.get((path, reference.kind, reference.names))
-            if found is None or found.name is None:
-                continue
-            target = _relative(found.name, blend, like=reference.stored)
-            if target != reference.stored:
-                reference.store(target)
-                count += 1
-        return count
+    def note_libraries(self, blend: Blend, stored: list[str]) -> None:
+        """Note what changes of the libraries' paths that are stored in `blend`."""
+        for path in stored:
+            name = self._libraries.get(self._resolver.absolute(path, blend.folder))
+            if name is not None and blend.stored(name) != path:
+                blend.changes[path] = blend.stored(name)
 
     # -- one reference ----------------------------------------------------------------------------------------
 
-    def _place(self, reference: Reference, blend: Blend) -> Found:
-        path = self._resolver.absolute(reference.stored, self._base(reference, blend))
-        is_library = reference.block.id_type == "LIBRARY"
-        if is_library and os.path.normpath(path) in self._own_places:
-            found = Found(path, self.main.name)  # a library that links back: it is here already
-        else:
-            found = self._resolver.find(path, reference.kind, names=reference.names, contents=reference.contents)
-        self._placed[path, reference.kind, reference.names] = found
-        self._answer.files.update({name: source for name, source in found.files.items() if name != self.main.name})
+    def _take_library(self, reference: Reference) -> None:
+        library = reference.block
+        path = self._resolver.absolute(bpy.path.abspath(library.filepath), self.main.folder)
+        if library == self._library:
+            return
+        if path in self._own_places:
+            self._blends[library] = None  # a library that links back: all that is in it is known already
+            return
+        if not reference.needed:
+            self._answer.viewport_only.append(path)
+            return
+        found = self._resolver.find(path, Kind.FILE)
+        self._note(found, reference)
+        if found.name is not None:
+            source = found.files[found.name]
+            folder = os.path.dirname(source)
+            self._libraries[path] = found.name
+            self._blends[library] = Blend(source, found.name, folder, folder)
+
+    def _take(self, reference: Reference, blend: Blend) -> None:
+        base = blend.caches if reference.beside_original else blend.folder
+        path = self._resolver.absolute(reference.path, base)
+        if not reference.needed:
+            self._answer.viewport_only.append(path)
+            return
+        found = self._resolver.find(path, reference.kind, names=reference.names, contents=reference.contents)
+        self._note(found, reference)
+        if found.name is None or not reference.stored:
+            return
+        target = blend.stored(found.name)
+        if reference.path.endswith(("/", "\\")):
+            target += "/"
+        if target != reference.path:
+            blend.changes[reference.path] = target
+
+    def _note(self, found: Found, reference: Reference) -> None:
+        self._answer.files.update(found.files)
         library = reference.block.library
-        for missing in found.missing if reference.required else ():
-            name = library.name if library is not None else ""
-            self._answer.missing.append({"owner": reference.owner, "path": missing, "library": name})
-        for left_out, why in found.left_out:
-            self._answer.left_out.append({"owner": reference.owner, "path": left_out, "why": why})
-        if is_library:
-            self._blends[reference.block] = _as_blend(found)
-        return found
-
-    def _holder(self, reference: Reference) -> Blend | None:
-        """Return the .blend in which a reference is stored. An indirect library is stored in the one that links it."""
-        if reference.block.id_type == "LIBRARY":
-            return self.main
-        return self._blends.get(reference.block.library)
-
-    def _base(self, reference: Reference, blend: Blend) -> str:
-        return blend.caches if reference.beside_original else blend.folder
-
-
-def _as_blend(found: Found) -> Blend | None:
-    if found.name is None:
-        return None
-    path = next(iter(found.files.values()), found.path)
-    return Blend(path, found.name, os.path.dirname(path), os.path.dirname(path))
-
-
-def _relative(name: str, blend: Blend, *, like: str) -> str:
-    """Return a path in the bundle as it is stored in `blend`. Folders keep the slash at their end."""
-    path = "//" + posixpath.relpath(name or ".", posixpath.dirname(blend.name) or ".")
-    return path + "/" if like.endswith(("/", "\\")) else path
+        inside = library.name if library is not None and library != self._library else ""
+        for path in found.missing if reference.required else ():
+            self._answer.missing.append({"owner": reference.owner, "path": path, "library": inside})
+        for path, why in found.left_out:
+            self._answer.left_out.append({"owner": reference.owner, "path": path, "why": why})

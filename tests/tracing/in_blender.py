@@ -56,6 +56,7 @@ def one(root: Path, build) -> dict:
         }
     )
     begun = time.monotonic()
+    projects.empty()
     result = session.answer(asked)
     report = {
         "result": result,
