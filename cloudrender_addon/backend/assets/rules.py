@@ -31,6 +31,7 @@ _SECRETS = (
     "id_ecdsa*",
     "id_ed25519*",
 )
+_SECRET = re.compile("|".join(map(fnmatch.translate, _SECRETS)))
 
 
 def is_clutter(name: str) -> bool:
@@ -40,8 +41,7 @@ def is_clutter(name: str) -> bool:
 
 def is_secret(name: str) -> bool:
     """Tell whether a file or folder of that name holds keys or passwords that must not leave this computer."""
-    folded = name.casefold()
-    return any(fnmatch.fnmatchcase(folded, pattern) for pattern in _SECRETS)
+    return _SECRET.match(name.casefold()) is not None
 
 
 def read_ignore_file(root: Path) -> GitIgnoreSpec:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 
@@ -84,7 +85,6 @@ class Traced:
             ("left out", self.left_out),
             ("warning", self.warnings),
             ("note", self.bundle.notes),
-            ("from outside the project", self.outside),
             ("only the viewport needs", self.viewport_only),
         ):
             for item in items:
@@ -148,7 +148,9 @@ class _Choice:
         self._ignored = ignored
         self._root = Path(os.path.realpath(request.project))
         self._staging = Path(os.path.realpath(request.staging))
-        self._real = cache(os.path.realpath)
+        # Most files are in a few folders.
+        self._place = cache(self._place_of)
+        self._names_secret = cache(_names_secret)
         self._files: list[BundleFile] = []
         self._left_out: list[LeftOut] = []
         self._staged: set[str] = set()
@@ -187,40 +189,48 @@ class _Choice:
 
     def _look_at(self, file: TracedFile) -> None:
         """Take a file, or say why not."""
-        place = self._place(file.source)
-        staged = place.is_relative_to(self._staging)
+        path = str(file.source)
+        try:
+            status = os.lstat(path)
+            # A link's name must not hide what it leads to.
+            is_link = stat.S_ISLNK(status.st_mode)
+            real = os.path.realpath(path) if is_link else path
+            status = file.source.stat() if is_link else status
+            readable = stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK)
+        except OSError:
+            real, readable = path, False
+        parent, base = os.path.split(real)
+        folder, _, name = file.name.rpartition("/")
+        place = self._place(parent)
         is_outside = file.name.startswith(OUTSIDE)
-        if self._is_secret(file, place, staged=staged):
-            self._noted[_PRIVATE].append(str(file.source) if is_outside else file.name)
+        if place.secret or is_secret(base) or is_secret(name) or self._names_secret(folder):
+            self._noted[_PRIVATE].append(path if is_outside else file.name)
         elif not is_outside and file.name != self._request.name and self._ignored.match_file(file.name):
             self._noted[_IGNORED].append(file.name)
-        elif (size := _readable_size(file.source)) is None:
-            self._left_out.append(LeftOut(owner=file.name, path=str(file.source), why="it cannot be read"))
+        elif not readable:
+            self._left_out.append(LeftOut(owner=file.name, path=path, why="it cannot be read"))
         else:
-            self._files.append(BundleFile(source=file.source, name=file.name, size=size))
-            if staged:
+            self._files.append(BundleFile(source=file.source, name=file.name, size=status.st_size))
+            if place.staged:
                 self._staged.add(file.name)
             if is_outside:
-                self._outside.append(Path(file.name.removeprefix(OUTSIDE)) if staged else file.source)
+                self._outside.append(Path(file.name.removeprefix(OUTSIDE)) if place.staged else file.source)
 
-    def _place(self, source: Path) -> Path:
-        """Return where a file really is: a link's name must not hide what it leads to."""
-        if source.is_symlink():
-            return Path(os.path.realpath(source))
-        return Path(self._real(source.parent)) / source.name  # most files are in a few folders
-
-    def _is_secret(self, file: TracedFile, place: Path, *, staged: bool) -> bool:
-        parts = file.name.split("/")
-        if not staged:
-            inside = place.is_relative_to(self._root)
-            parts += place.relative_to(self._root).parts if inside else place.parts
-        return any(map(is_secret, parts))
+    def _place_of(self, folder: str) -> _Place:
+        real = Path(os.path.realpath(folder))
+        if real.is_relative_to(self._staging):
+            return _Place(staged=True, secret=False)
+        # What is above the project may be called as it likes.
+        parts = real.relative_to(self._root).parts if real.is_relative_to(self._root) else real.parts
+        return _Place(staged=False, secret=any(map(is_secret, parts)))
 
 
-def _readable_size(path: Path) -> int | None:
-    """Return the bytes of a file that can be sent, None if it cannot."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else None
+class _Place(NamedTuple):
+    """What is known of a folder of files: whether it holds rewritten copies, or is in one for keys and passwords."""
+
+    staged: bool
+    secret: bool
+
+
+def _names_secret(folder: str) -> bool:
+    return any(map(is_secret, folder.split("/")))
