@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.command import ROOT, Project, project_in
+from tests.localcloud.mirror import installed_blenders, launcher_script
 
 
 @pytest.fixture
@@ -16,6 +17,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with project_in(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def blender(tmp_path: Path) -> Path:
+    """Give the Blender 4.2 of this computer: a program as any other."""
+    program = tmp_path / "my blender"
+    program.write_text(launcher_script("4.2.23", installed_blenders()["4.2.23"]))
+    program.chmod(0o755)
+    return program
 
 
 @pytest.fixture

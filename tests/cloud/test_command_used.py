@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,18 +14,9 @@ from PIL import Image
 from tests.cloud.command import DATA, Project, contrast, difference
 from tests.cloud.textured import textured
 from tests.localcloud.cloud import Cloud
-from tests.localcloud.mirror import installed_blenders, launcher_script
+from tests.localcloud.machine import Machine
 
 pytestmark = pytest.mark.blender
-
-
-@pytest.fixture
-def blender(tmp_path: Path) -> Path:
-    """The Blender 4.2 of this computer: a program as any other."""
-    program = tmp_path / "my blender"
-    program.write_text(launcher_script("4.2.23", installed_blenders()["4.2.23"]))
-    program.chmod(0o755)
-    return program
 
 
 @pytest.fixture
@@ -59,6 +51,22 @@ def test_files_from_anywhere_render_as_they_do_here(
     assert blend.read_bytes() == before, "the user's own file was written to"
     [job] = (cloud.folder / "home" / "jobs").iterdir()
     assert "files, " in (job / "log.txt").read_text(), "what is sent is in the job's log"
+
+
+def test_a_replacement_machine_gets_the_same(cloud: Cloud, project: Project, blender: Path, blend: Path) -> None:
+    textured(DATA / "tiny-4.2.blend", blend, "//../shared/stone.png")
+
+    def lose(machine: Machine) -> None:
+        # What other jobs share of the copies may go at any time.
+        shutil.rmtree(cloud.folder / "home" / "staging")
+        cloud.kill(machine)
+
+    cloud.on_frames(1, lose)
+    result = project.run("-a", "-e", 40, "-c", "c7i.large", "--local-blender", blender)
+    assert result.code == 0 and len(cloud.machines) == 2, result.err
+    assert "Not found" not in result.err and result.err.count("Looking for the files") == 1
+    assert len(project.pictures()) == 40 and all(contrast(each) > 5 for each in project.pictures().values())
+    assert not (cloud.folder / "home" / "staging").exists(), "it was traced a second time"
 
 
 def test_missing_files_are_told_before_anything_is_rented(

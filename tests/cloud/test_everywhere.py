@@ -23,10 +23,10 @@ def test_the_modules_are_really_missing(monkeypatch: pytest.MonkeyPatch) -> None
     exec("import fcntl", {"__name__": "filelock"})  # noqa: S102
 
 
-def test_a_whole_job_without_anything_that_only_posix_has(cloud: Cloud, project: Project) -> None:
+def test_a_whole_job_without_anything_that_only_posix_has(cloud: Cloud, project: Project, blender: Path) -> None:
     program = Path(elsewhere.__file__)
-    done = project.run("-a", "-s", 1, "-e", 2, program=program)
-    assert done.code == 0, done.err
+    done = project.run("-a", "-s", 1, "-e", 2, "--local-blender", blender, program=program)
+    assert done.code == 0 and "What is sent: the file alone" in done.err, done.err
     assert project.frames() == ["0001.png", "0002.png"]
     assert all(contrast(picture) > 1 for picture in project.pictures().values())
     for arguments in (["jobs"], ["clean-up", "-y"], ["check-setup"]):

@@ -55,6 +55,8 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None
         ('mirror = "ftp://x"', "http"),
         ('purchase = "cheap"', "spot-then-on-demand"),
         ("max_cost = 0", "from 0.01"),
+        ('send = "all"', "used, folder"),
+        ("local_blender = 4.2", "text"),
     ],
 )
 def test_an_unusable_file_is_one_line_of_cause_and_one_of_remedy(tmp_path: Path, text: str, mentions: str) -> None:
