@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .compat import is_archive
+from .multiview import other_views
 from .reference import Kind, Reference
 from .usage import Usage
 
@@ -16,7 +18,7 @@ def datablock_references(data: Any, usage: Usage) -> Iterator[Reference]:
     """Yield the references of `bpy.data`, linked datablocks included."""
     yield from _libraries(data)
     for image in data.images:
-        yield from _image(image, usage)
+        yield from _image(image, usage, data.scenes)
     for clip in data.movieclips:
         if clip.filepath:
             kind = Kind.SEQUENCE if clip.source == "SEQUENCE" else Kind.FILE
@@ -40,18 +42,22 @@ def _plain(block: Any, owner: str, **more: Any) -> Reference:
 
 def _libraries(data: Any) -> Iterator[Reference]:
     for library in data.libraries:
-        if library.packed_file or getattr(library, "is_archive", False):
+        if library.packed_file or is_archive(library):
             continue
         # Since 4.3 Blender links the brush in hand from its own assets: nothing that is rendered.
         needed = any(one.id_type != "BRUSH" for one in library.users_id)
         yield Reference(owner=f"library {library.name}", block=library, path=library.filepath, needed=needed)
 
 
-def _image(image: Any, usage: Usage) -> Iterator[Reference]:
+def _image(image: Any, usage: Usage, scenes: Any) -> Iterator[Reference]:
     packed = image.packed_file or len(image.packed_files)
     if image.source in _IMAGE_KINDS and image.filepath and not packed:
         kind = _IMAGE_KINDS[image.source]
-        yield _plain(image, f"image {image.name}", kind=kind, needed=usage.is_rendered(image))
+        needed = usage.is_rendered(image)
+        yield _plain(image, f"image {image.name}", kind=kind, needed=needed)
+        if needed and image.use_multiview and image.views_format == "INDIVIDUAL":
+            for path in other_views(image.filepath, scenes):
+                yield Reference(owner=f"image {image.name}", block=image, path=path, kind=kind, required=False)
 
 
 def _cache_file(cache: Any) -> Iterator[Reference]:

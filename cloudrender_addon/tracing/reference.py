@@ -15,7 +15,9 @@ class Kind(Enum):
     SEQUENCE = auto()  # one of a number of files that differ by the last digits in their names
     TILES = auto()  # a name with <UDIM> or <UVTILE>
     NAMES = auto()  # a folder, of which the files in `names` are used
+    SCRIPT = auto()  # a script, with what it was compiled to and includes
     FOLDER = auto()  # a cache's folder, of which the files that `contents` describes are used
+    BLENDCACHE = auto()  # the same, but its place is not stored: `blendcache_STEM` beside the .blend
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ NOTHING = Contents()
 class Reference:
     """A stored path.
 
-    `owner` names it to the user ("image Wood"), `block` is the datablock that it is stored in. One that is not `stored`
-    follows from the .blend's own place; one that is not `required` need not be there. `needed` is False for what only
-    the viewport shows.
+    `owner` names it to the user ("image Wood"), `block` is the datablock that it is stored in. One that is not
+    `required` need not be there. `needed` is False for what only the viewport shows. `//` is the folder of the .blend
+    that `block` is in, unless it is that of another datablock, `relative_to`, or `of_main`: that which is rendered.
     """
 
     owner: str
@@ -49,7 +51,8 @@ class Reference:
     kind: Kind = Kind.FILE
     names: tuple[str, ...] = ()
     contents: Contents = NOTHING
-    stored: bool = True
     beside_original: bool = False  # to be looked for where the user's own file is, not its snapshot
+    relative_to: Any = None
+    of_main: bool = False
     required: bool = True
     needed: bool = True

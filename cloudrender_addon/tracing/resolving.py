@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .disk import Disk, fold
 from .placing import Places, is_nameable
-from .reference import NOTHING, Contents, Kind
+from .reference import Contents, Kind
 
+_LONGEST_SCRIPT = 1_000_000
 _TILE = re.compile(r"<(?:UDIM|UVTILE)>")
 _TILE_NUMBER = {"<UDIM>": r"\d{4}", "<UVTILE>": r"u\d+_v\d+"}
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -42,6 +45,8 @@ class Resolver:
 
     def absolute(self, stored: str, folder: str) -> str:
         """Return the absolute, normal path of what is stored in a .blend in `folder`."""
+        if not stored:
+            return ""
         path = self._joined(stored, folder)
         if os.sep == "/" and "\\" in path and not os.path.lexists(path):
             path = self._joined(stored.replace("\\", "/"), folder)
@@ -51,17 +56,15 @@ class Resolver:
             return os.path.realpath(os.path.dirname(path)) + os.sep + os.path.basename(path)
         return normal
 
-    def find(self, path: str, kind: Kind, *, names: tuple[str, ...] = (), contents: Contents = NOTHING) -> Found:
+    def find(self, path: str, kind: Kind) -> Found:
         """Return what is there of an absolute path."""
-        if kind is Kind.FILE:
-            return self._file(path)
         if kind is Kind.SEQUENCE:
             return self._sequence(path)
         if kind is Kind.TILES:
             return self._tiles(path)
-        if kind is Kind.NAMES:
-            return self._names(path, names)
-        return self._folder(path, contents)
+        if kind is Kind.SCRIPT:
+            return self._script(path)
+        return self._file(path)
 
     def _joined(self, stored: str, folder: str) -> str:
         if stored.startswith("//") and not (os.sep == "\\" and stored.startswith("///")):
@@ -78,6 +81,20 @@ class Resolver:
             return Found(path, None, missing=(path,))
         name = self._places.name(true)
         return Found(path, name, {name: true})
+
+    def _script(self, path: str) -> Found:
+        """Return a script, what it was compiled to, and the files that it includes."""
+        found = self._file(path)
+        files = dict(found.files)
+        for name, source in found.files.items():
+            compiled = os.path.splitext(source)[0] + ".oso"
+            if self._disk.is_file(compiled):
+                files[os.path.splitext(name)[0] + ".oso"] = compiled
+            for included in _included(source):
+                files[posixpath.join(posixpath.dirname(name), included)] = os.path.join(
+                    os.path.dirname(source), included
+                )
+        return Found(path, found.name, files, found.missing)
 
     def _sequence(self, path: str) -> Found:
         folder, base = os.path.split(path)
@@ -118,7 +135,8 @@ class Resolver:
         length = len(os.path.basename(path)) - len(tail)
         return Found(path, _under(where, head + os.path.basename(path)[len(head) : length] + tail), files)
 
-    def _names(self, path: str, names: tuple[str, ...]) -> Found:
+    def names(self, path: str, names: tuple[str, ...]) -> Found:
+        """Return the files of these names in a folder."""
         true = self._disk.true_path(path) if os.path.isabs(path) else None
         if true is None:
             return Found(path, None, missing=tuple(os.path.join(path, name) for name in names))
@@ -138,14 +156,15 @@ class Resolver:
                 files[_under(where, name)] = source  # as the .blend spells it
         return Found(path, where, files, tuple(missing), tuple(left_out))
 
-    def _folder(self, path: str, contents: Contents) -> Found:
+    def folder(self, path: str, contents: Contents, *, place: str | None = None) -> Found:
+        """Return a cache's files; `place` is the folder's name in the bundle if that does not follow from the path."""
+        refused = self._places.why_not_walked(path)
+        if refused:
+            return Found(path, None, left_out=((path, f"not walked: {refused}"),))
         true = self._disk.true_path(path) if os.path.isabs(path) else None
         if true is None or not self._disk.is_folder(true):
             return Found(path, None, missing=(path,))
-        refused = self._places.why_not_walked(true)
-        if refused:
-            return Found(path, None, left_out=((path, f"not walked: {refused}"),))
-        where = self._places.folder_name(true)
+        where = self._places.folder_name(true) if place is None else place
         files: dict[str, str] = {}
         left_out: list[tuple[str, str]] = []
         for relative in self._members_of(true, contents):
@@ -200,3 +219,22 @@ def _members(
 
 def _under(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _included(source: str) -> list[str]:
+    """Return the relative paths of what a script includes, and these in turn: files below its folder."""
+    folder = os.path.dirname(source)
+    found: list[str] = []
+    pending = [os.path.basename(source)]
+    while pending:
+        try:
+            with open(os.path.join(folder, pending.pop()), encoding="utf-8", errors="replace") as file:
+                text = file.read(_LONGEST_SCRIPT)
+        except (OSError, ValueError):
+            continue
+        for name in map(posixpath.normpath, _INCLUDE.findall(text)):
+            inside = not name.startswith(("../", "/")) and is_nameable(name)
+            if inside and name not in found and os.path.isfile(os.path.join(folder, name)):
+                found.append(name)
+                pending.append(name)
+    return found

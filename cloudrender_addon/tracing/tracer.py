@@ -13,10 +13,13 @@ import bpy
 
 from .datablocks import datablock_references
 from .disk import Disk
+from .nodes import node_references
+from .objects import object_references
 from .placing import Places
 from .reference import Kind, Reference
 from .request import Answer, Request
 from .resolving import Found, Resolver
+from .strips import strip_references
 from .usage import Usage
 
 
@@ -35,12 +38,16 @@ class Blend:
 
     def stored(self, name: str) -> str:
         """Return a place in the bundle as it is stored in this .blend."""
-        return "//" + posixpath.relpath(name or ".", posixpath.dirname(self.name) or ".")
+        path = posixpath.relpath(name or ".", posixpath.dirname(self.name) or ".")
+        return "//" if path == "." else f"//{path}"
 
 
 def references(data: Any, usage: Usage) -> Iterator[Reference]:
     """Yield all places that name a file."""
     yield from datablock_references(data, usage)
+    yield from node_references(data)
+    yield from object_references(data)
+    yield from strip_references(data)
 
 
 class Tracer:
@@ -58,6 +65,7 @@ class Tracer:
         self._blends: dict[Any, Blend | None] = {main: self.main}
         self._libraries: dict[str, str] = dict.fromkeys(self._own_places, request.name)  # absolute path → name
         self._linking: set[str] = set()
+        self._found: dict[Any, Found] = {}
 
     def run(self) -> None:
         """Trace. What has to change is noted in the .blends of `blends()`."""
@@ -105,32 +113,77 @@ class Tracer:
         found = self._resolver.find(path, Kind.FILE)
         self._note(found, reference)
         if found.name is not None:
+            self._answer.files.update(found.files)
             source = found.files[found.name]
             folder = os.path.dirname(source)
             self._libraries[path] = found.name
             self._blends[library] = Blend(source, found.name, folder, folder)
 
-    def _take(self, reference: Reference, blend: Blend) -> None:
-        base = blend.caches if reference.beside_original else blend.folder
-        path = self._resolver.absolute(reference.path, base)
+    def _take(self, reference: Reference, holder: Blend) -> None:
+        blend = self._base(reference, holder)
+        path = self._path(reference, blend)
         if not reference.needed:
             self._answer.viewport_only.append(path)
             return
-        found = self._resolver.find(path, reference.kind, names=reference.names, contents=reference.contents)
+        found = self._find(reference, path, blend)
         self._note(found, reference)
-        if found.name is None or not reference.stored:
-            return
-        target = blend.stored(found.name)
-        if reference.path.endswith(("/", "\\")):
-            target += "/"
-        if target != reference.path:
-            blend.changes[reference.path] = target
+        if found.name is not None and reference.kind is not Kind.BLENDCACHE:
+            self._note_change(holder, reference, blend.stored(found.name))
+
+    def _base(self, reference: Reference, holder: Blend) -> Blend:
+        """Return the .blend whose folder `//` is in a reference that `holder` has."""
+        if reference.of_main:
+            return self.main
+        if reference.relative_to is not None:
+            return self._blends.get(reference.relative_to.library) or holder
+        return holder
+
+    def _path(self, reference: Reference, blend: Blend) -> str:
+        if reference.kind is Kind.BLENDCACHE:
+            return os.path.join(blend.caches, _blendcache(blend))
+        return self._resolver.absolute(reference.path, blend.caches if reference.beside_original else blend.folder)
+
+    def _find(self, reference: Reference, path: str, blend: Blend) -> Found:
+        """Return what a reference leads to, looked for once: a thousand objects may have their caches in one folder."""
+        key = (path, blend.name, reference.kind, reference.names, reference.contents)
+        if key not in self._found:
+            if reference.kind is Kind.BLENDCACHE:
+                place = posixpath.join(posixpath.dirname(blend.name), _blendcache(blend))
+                self._found[key] = self._resolver.folder(path, reference.contents, place=place)
+            elif reference.kind is Kind.FOLDER:
+                self._found[key] = self._resolver.folder(path, reference.contents)
+            elif reference.kind is Kind.NAMES:
+                self._found[key] = self._resolver.names(path, reference.names)
+            else:
+                self._found[key] = self._resolver.find(path, reference.kind)
+            self._answer.files.update(self._found[key].files)
+        return self._found[key]
+
+    def _note_change(self, holder: Blend, reference: Reference, target: str) -> None:
+        if reference.kind is Kind.NAMES:
+            # A movie strip's path is put together from folder and name: how the folder ends is not known.
+            folder = reference.path.rstrip("/\\") or "/"
+            for stored in (reference.path, folder, folder + "/", folder + "\\"):
+                if stored.strip("/\\") or stored == reference.path:
+                    _change(holder, stored, target)
+        else:
+            _change(holder, reference.path, target)
 
     def _note(self, found: Found, reference: Reference) -> None:
-        self._answer.files.update(found.files)
         library = reference.block.library
         inside = library.name if library is not None and library != self._library else ""
         for path in found.missing if reference.required else ():
             self._answer.missing.append({"owner": reference.owner, "path": path, "library": inside})
         for path, why in found.left_out:
             self._answer.left_out.append({"owner": reference.owner, "path": path, "why": why})
+
+
+def _blendcache(blend: Blend) -> str:
+    return f"blendcache_{os.path.splitext(os.path.basename(blend.name))[0]}"
+
+
+def _change(holder: Blend, stored: str, target: str) -> None:
+    if stored.endswith(("/", "\\")) and not target.endswith("/"):
+        target += "/"
+    if stored != target:
+        holder.changes[stored] = target

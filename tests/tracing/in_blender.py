@@ -70,6 +70,7 @@ def one(root: Path, build) -> dict:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file["source"], target)
         shutil.move(project, root / "gone")  # nothing of the original is to be found by accident
+        report["unpacked"] = str(unpacked / asked.name)
         report["there"] = opened(unpacked / asked.name, unpacked)
     return report
 

@@ -77,7 +77,7 @@ def test_what_only_the_viewport_shows_is_not_sent(reports: dict[str, Any]) -> No
     assert not [name for name in _names(report) if name.startswith("no/")]  # packed and generated ones neither
 
 
-@pytest.mark.parametrize("case", ["images", "libraries", "untouched", "snapshot"])
+@pytest.mark.parametrize("case", ["images", "libraries", "untouched", "snapshot", "caches", "nodes"])
 def test_the_users_files_are_not_touched(reports: dict[str, Any], case: str) -> None:
     assert not reports[case]["touched"]
 
