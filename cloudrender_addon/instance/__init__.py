@@ -26,6 +26,11 @@ def user_data_script(*, owner: str, lease_seconds: int, lifetime_seconds: int) -
     return f"{shebang}\n{settings}\n{rest}"
 
 
+def bootstrap_program() -> bytes:
+    """Return what puts the agent on the machine: it goes there as text, before there is any file."""
+    return (_HERE / "bootstrap.py").read_bytes()
+
+
 def agent_files() -> dict[str, bytes]:
     """Return the agent, name → content: plain files that belong together in the folder `agent` on the machine."""
     files = {path.name: path.read_bytes() for path in sorted(_HERE.glob("*.py"))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent's command line: `python3 agent.py start | follow OFFSET | dump | renew | collected | keep SECONDS`.
+"""The agent's command line: `python3 agent.py COMMAND`; `commands.py` says which there are.
 
 It is run as a plain file in ROOT/agent, whose other files it imports as one package.
 """

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client can ask of the agent: start, follow, dump, renew, collected, keep."""
+"""What a client can ask of the agent: see `_USAGE`; docs/ARCHITECTURE.md says what each does."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 from . import lease
@@ -14,7 +16,8 @@ from .journal import Journal, take_lock
 from .root import Root, read_plan
 
 _PROTOCOL_VERSION = 1
-_USAGE = "usage: python3 agent.py start | follow OFFSET | dump | renew | collected | keep SECONDS"
+_SHA256 = re.compile(r"([0-9a-f]{64})?")
+_USAGE = "usage: python3 agent.py receive [MANIFEST] | start | follow OFFSET | dump | renew | collected | keep SECONDS"
 
 
 def main(arguments: list[str], *, root: Path) -> int:
@@ -26,6 +29,10 @@ def main(arguments: list[str], *, root: Path) -> int:
             return _start(place)
         if len(arguments) == 2 and arguments[0] == "follow" and arguments[1].isdecimal():
             return follow(place, offset=int(arguments[1]), out=sys.stdout.fileno())
+        if arguments and arguments[0] == "receive" and _SHA256.fullmatch("".join(arguments[1:])):
+            from .receive import receive  # noqa: PLC0415 - what no other command needs
+
+            return receive(place, manifest="".join(arguments[1:]) or None)
         if arguments == ["dump"]:
             return _dump(place)
         if arguments == ["renew"]:
@@ -37,7 +44,7 @@ def main(arguments: list[str], *, root: Path) -> int:
         if len(arguments) == 2 and arguments[0] == "keep" and arguments[1].isdecimal():
             lease.keep(place, int(arguments[1]))
             return 0
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         print(f"agent: {error}", file=sys.stderr)  # noqa: T201 - the client reads it
         return 1
     print(_USAGE, file=sys.stderr)  # noqa: T201

@@ -62,11 +62,12 @@ def _length(root: Root) -> int:
 
 
 class LeaseKeeper(threading.Thread):
-    """Renew the lease while the agent works, and call `chore` as often (every 10 s or a third of the lease)."""
+    """Renew the lease while there is `work`, and call `chore` as often (every 10 s or a third of the lease)."""
 
-    def __init__(self, root: Root, *, chore: Callable[[], None]) -> None:
+    def __init__(self, root: Root, *, work: Callable[[], bool], chore: Callable[[], None]) -> None:
         super().__init__(name="lease", daemon=True)
         self._root = root
+        self._work = work
         self._chore = chore
         self._done = threading.Event()
 
@@ -74,7 +75,8 @@ class LeaseKeeper(threading.Thread):
         pause = min(_RENEW_SECONDS, _length(self._root) / 3)
         while not self._done.is_set():
             try:
-                renew(self._root)
+                if self._work():
+                    renew(self._root)
                 self._chore()
             except OSError as error:  # goes on: the next renewal may work, and the old lease still runs
                 print(f"lease not renewed: {error}", flush=True)  # noqa: T201 - stdout is agent.log

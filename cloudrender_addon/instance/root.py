@@ -21,6 +21,7 @@ class Root:
         self.agent = path / "agent"
         self.agent_lock = path / "agent.lock"
         self.agent_log = path / "agent.log"
+        self.store = path / "store"
         self.project = path / "project"
         self.plan = path / "plan.json"
         self.blender = path / "blender"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent's life after it has detached: bring Blender, render, and end with exactly one terminal event."""
+"""The agent's life after it has detached: bring Blender, wait for the project, render; exactly one terminal event."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from .progress import Progress
 from .rendering import Rendering
 from .root import Plan, Root, blend_path
 
+_POLL_SECONDS = 0.1
+
 
 class _Terminated(BaseException):
     """SIGTERM: the machine is going down."""
@@ -36,12 +38,13 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
     """Do all that `plan` asks for. Never raises: whatever happens becomes the journal's last event."""
     signal.signal(signal.SIGTERM, _terminate)
 
-    keeper = LeaseKeeper(root, chore=functools.partial(keep_bounded, root.blender_log))
-    bringing = threading.Event()
+    # A client that sends the project keeps the machine alive. One that dies meanwhile leaves nothing to work on.
+    keeper = LeaseKeeper(root, work=root.project.is_dir, chore=functools.partial(keep_bounded, root.blender_log))
+    preparing = threading.Event()
 
     def announce(notice: Notice) -> None:
         journal.append("interruption", action=notice.action, time=notice.time)
-        if bringing.is_set():  # no frame will be begun with the Blender that is on its way
+        if preparing.is_set():  # no frame will be begun with the Blender, and the project, that are on their way
             os.kill(os.getpid(), signal.SIGTERM)
 
     watch = InterruptionWatch(
@@ -54,12 +57,13 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
         shutil.rmtree(root.work, ignore_errors=True)
         root.frames.mkdir(exist_ok=True)
         progress = Progress(plan.frames, journal.read())
-        leaving = Leaving(watch, progress, move_seconds=plan.move_seconds)
         complete = not progress.missing
         if not complete:
-            bringing.set()
+            preparing.set()
             start = _bring(root, plan, journal)
-            bringing.clear()
+            _await_project(root, watch)
+            preparing.clear()
+            leaving = Leaving(watch, progress, move_seconds=plan.move_seconds)
             complete = Rendering(root=root, progress=progress, journal=journal, start=start, leaving=leaving).run()
         if complete:
             journal.append("finished", frames=len(progress.done), failed=sorted(progress.failed))
@@ -98,6 +102,12 @@ def _bring(root: Root, plan: Plan, journal: Journal) -> Callable[[Path], Blender
     return functools.partial(
         _start_blender, root=root, plan=plan, executable=blender.executable, blend=blend_path(root, plan)
     )
+
+
+def _await_project(root: Root, watch: InterruptionWatch) -> None:
+    """Wait for the client to have sent it all; the lease runs meanwhile, and ends the machine of one that is gone."""
+    while not root.project.is_dir() and watch.notice is None:
+        time.sleep(_POLL_SECONDS)
 
 
 def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path) -> BlenderProcess:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,21 +15,29 @@ from pathlib import Path
 
 import pytest
 
-from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
+from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.hash_cache import HashCache
+from cloudrender_addon.backend.assets.manifest import Manifest
 from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
-from cloudrender_addon.backend.farms import agent_commands, agent_link
+from cloudrender_addon.backend.farms import agent_commands, agent_link, upload
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
 from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
+from cloudrender_addon.backend.job.packing import Packing
+from cloudrender_addon.instance import agent_files
 from tests.ssh.sshd_helper import Sshd, sshd, until
-from tests.unit.test_tar import HARD_NAMES, make
+from tests.unit.bundles import HARD_NAMES, make
 
 FAKE_AGENT = b"""\
 import pathlib, sys, time
 here = pathlib.Path(__file__).parent
 assert pathlib.Path.cwd() == here.resolve()
 command = sys.argv[1]
+if command == "receive":
+    sys.path[0] = str(here.parent)
+    import agent.commands
+    sys.exit(agent.commands.main(sys.argv[1:], root=here.parent))
 with (here / "called").open("a") as called:
     called.write(" ".join(sys.argv[1:]) + "\\n")
 if command == "collected":
@@ -60,13 +69,16 @@ class Rig:
     def __init__(self, server: Sshd) -> None:
         self.server = server
         self.root = server.home / "cloudrender"
+        self.fake = FAKE_AGENT
         self._open: list[Link] = []
 
     def link(self, *, setup_seconds: float = 10, cancel: CancelToken | None = None, **files: bytes) -> AgentLink:
         """Connect; `files` go beside the agent: what it says to `follow` and `dump`, and how it comes to its `end`."""
+        for name, content in files.items():
+            (self.root / "agent" / name).write_bytes(content)
         link = AgentLink(
             self.server.open(),
-            files={"agent.py": FAKE_AGENT, **files},
+            files={**agent_files(), "agent.py": self.fake},
             cancel=cancel or CancelToken(),
             setup_seconds=setup_seconds,
         )
@@ -76,6 +88,8 @@ class Rig:
     def booted(self) -> "Rig":
         self.root.mkdir(mode=0o700)
         (self.root / "frames").mkdir()
+        (self.root / "agent").mkdir()
+        (self.root / "lease_seconds").write_text("900\n")
         return self
 
     def with_agent(self, **files: bytes) -> AgentLink:
@@ -87,6 +101,10 @@ class Rig:
     def frame(self, name: str, content: bytes) -> RemoteFile:
         (self.root / "frames" / name).write_bytes(content)
         return RemoteFile(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+    def forget_project(self) -> None:
+        """Do what a new job on a kept machine does."""
+        shutil.rmtree(self.root / "project")
 
     def calls(self) -> list[str]:
         return (self.root / "agent/called").read_text().splitlines()
@@ -104,8 +122,23 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         made.close()
 
 
-def push(link: Link, bundle: Bundle, *, on_sent: Callable[[int], None] = lambda _: None) -> None:
-    link.push(lambda: bundle, on_sent=lambda sent, _: on_sent(sent), cancel=CancelToken())
+def push(
+    link: Link,
+    bundle: Bundle,
+    *,
+    on_sent: Callable[[int], None] = lambda _: None,
+    cancel: CancelToken | None = None,
+) -> None:
+    link.push(
+        lambda wait: packing(bundle).manifest(wait),
+        on_sent=lambda sent, _: on_sent(sent),
+        recheck=packing(bundle).recheck,
+        cancel=cancel or CancelToken(),
+    )
+
+
+def packing(bundle: Bundle) -> Packing:
+    return Packing(lambda: bundle, cache=HashCache(bundle.root / "none" / "hashes"))
 
 
 def lines(*events: object) -> bytes:
@@ -119,7 +152,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 # -- the commands ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["PREPARE", "UNPACK", "COMPLETE", "START", "AGENT", "FETCH"])
+@pytest.mark.parametrize("name", ["BOOT", "START", "AGENT", "TALK", "FETCH"])
 def test_any_login_shell_passes_the_script_on_unchanged(name: str) -> None:
     script = getattr(agent_commands, name)
     assert not set(script) & set("'\\!\n")
@@ -135,64 +168,207 @@ def test_start_up_does_not_wait_for_paramiko() -> None:
 
 
 def test_project_arrives_whole(rig: Rig, tmp_path: Path) -> None:
-    files = {name: name.encode() * 3000 for name in HARD_NAMES} | {"empty": b"", "big": os.urandom(3_000_000)}
+    files = {name: name.encode() * 3000 for name in HARD_NAMES} | {"empty": b"", "big": os.urandom(30_000_001)}
     bundle = make(tmp_path / "project", files)
     sent: list[int] = []
     push(rig.booted().link(), bundle, on_sent=sent.append)
     assert tree(rig.root / "project") == files
-    assert tree(rig.root / "agent") == {"agent.py": FAKE_AGENT}
-    assert not (rig.root / "project.part").exists()
-    assert sent == sorted(sent)
+    agent = {name: content for name, content in tree(rig.root / "agent").items() if not name.endswith(".pyc")}
+    assert agent == {**agent_files(), "agent.py": FAKE_AGENT}
+    assert not list(rig.root.glob("project.*")) and not list((rig.root / "store" / "parts").iterdir())
+    assert sent == sorted(sent) and len(sent) > 10
     assert sent[-1] == bundle.total_bytes
 
 
-def test_a_long_exchange_keeps_the_machine_alive(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_link, "_RENEW_SECONDS", 0.0)
-    push(rig.booted().link(), make(tmp_path / "project", {"big": bytes(600_000)}))
-    called = rig.root / "agent" / "called"
-    assert set(called.read_text().split()) == {"renew"}
-    called.unlink()
-    data = os.urandom(100_000)
-    (rig.root / "frames" / "0001.png").write_bytes(data)
-    file = RemoteFile(name="0001.png", size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    rig.link().fetch(file, tmp_path / "0001.png", cancel=CancelToken())
-    assert set(called.read_text().split()) == {"renew"} and (tmp_path / "0001.png").read_bytes() == data
+def test_what_can_be_run_can_be_run_there(rig: Rig, tmp_path: Path) -> None:
+    bundle = make(tmp_path / "project", {"plain": b"x", "tool.sh": b"#!/bin/sh", "empty": b""})
+    (tmp_path / "project" / "tool.sh").chmod(0o755)
+    push(rig.booted().link(), bundle)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (rig.root / "project").iterdir()}
+    assert modes == {"plain": 0o400, "tool.sh": 0o500, "empty": 0o400}
 
 
-def test_project_that_is_there_is_not_sent_again(rig: Rig, tmp_path: Path) -> None:
-    push(rig.booted().link(), make(tmp_path / "project", {"a": b"first"}))
-    bundle = make(tmp_path / "project", {"a": b"another"})
+def test_a_content_that_several_files_have_is_sent_once(rig: Rig, tmp_path: Path) -> None:
+    twin = os.urandom(300_000)
+    bundle = make(tmp_path / "project", {"a": twin, "b/c": twin, "d": b"other"})
     sent: list[int] = []
-    push(rig.link(), bundle, on_sent=sent.append)
+    push(rig.booted().link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == {"a": twin, "b/c": twin, "d": b"other"}
+    assert sent[-1] == 300_005
+
+
+def test_a_long_push_keeps_the_machine_alive(rig: Rig, tmp_path: Path) -> None:
+    push(rig.booted().link(), make(tmp_path / "project", {"big": bytes(600_000)}))
+    assert int((rig.root / "lease").read_text()) >= 900
+
+
+def test_a_long_wait_for_the_hashes_keeps_the_machine_alive(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_link, "_RENEW_SECONDS", 0.0)
+    ready = packing(make(tmp_path / "project", {"a": b"x"})).manifest(lambda: None)
+
+    def slow(wait: Callable[[], None]) -> Manifest:
+        wait()
+        return ready
+
+    rig.booted().link().push(slow, on_sent=lambda *_: None, recheck=lambda _: None, cancel=CancelToken())
+    assert rig.calls() == ["renew"]
+    assert tree(rig.root / "project") == {"a": b"x"}
+
+
+def test_a_long_fetch_keeps_the_machine_alive(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_link, "_RENEW_SECONDS", 0.0)
+    link = rig.with_agent()
+    data = os.urandom(100_000)
+    fetch(link, rig.frame("0001.png", data), tmp_path / "0001.png")
+    assert set(rig.calls()) == {"renew"} and (tmp_path / "0001.png").read_bytes() == data
+
+
+def test_project_that_is_there_is_not_even_looked_for_here(rig: Rig, tmp_path: Path) -> None:
+    push(rig.booted().link(), make(tmp_path / "project", {"a": b"first"}))
+
+    def never(_: object) -> Manifest:
+        raise AssertionError
+
+    rig.link().push(never, on_sent=lambda *_: never(None), recheck=never, cancel=CancelToken())
     assert tree(rig.root / "project") == {"a": b"first"}
-    assert sent == []
 
 
-def test_broken_push_leaves_nothing_and_is_repeated_whole(rig: Rig, tmp_path: Path) -> None:
+def test_an_agent_that_has_ended_gets_no_project(rig: Rig, tmp_path: Path) -> None:
     rig.booted()
-    bundle = make(tmp_path / "project", {"a": bytes(300_000), "b": bytes(30_000_000)})
+    (rig.root / "events.jsonl").write_bytes(lines({"event": "failed"}))
+    push(rig.link(), make(tmp_path / "project", {"a": b"x"}))
+    assert not (rig.root / "project").exists()
+
+
+def test_an_agent_that_ends_meanwhile_ends_the_upload(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blender cannot be had: nobody need wait for an hour's upload to hear of it."""
+    monkeypatch.setattr(upload, "_MOST_CONNECTIONS", 1)  # however far the machine is when this computer is busy
+    rig.booted()
+
+    def fail(sent: int) -> None:
+        if sent:
+            (rig.root / "events.jsonl").write_bytes(lines({"event": "failed"}))
+            time.sleep(0.05)  # a slow line: the whole takes at least 19 s
+
+    sent: list[int] = []
+    began = time.monotonic()
+    push(
+        rig.link(),
+        make(tmp_path / "project", {"big": os.urandom(100_000_000)}),
+        on_sent=lambda done: (fail(done), sent.append(done)),
+    )
+    assert time.monotonic() - began < 15 and sent[-1] < 90_000_000
+    assert not (rig.root / "project").exists()
+
+
+def test_a_broken_push_is_gone_on_with(rig: Rig, tmp_path: Path) -> None:
+    rig.booted()
+    files = {"a": os.urandom(300_000), "b": os.urandom(30_000_000), "c": os.urandom(3_000_000)}
+    bundle = make(tmp_path / "project", files)
+    cut_at: list[int] = []
 
     def cut(sent: int) -> None:
-        if sent > 2_000_000:
+        if sent > 20_000_000 and not cut_at:
+            cut_at.append(sent)
             rig.server.kill_sessions()
 
     with pytest.raises(LinkError):
         push(rig.link(), bundle, on_sent=cut)
-    assert (rig.root / "project.part").exists()
     assert not (rig.root / "project").exists()
-    smaller = make(tmp_path / "smaller", {"c": b"c"})
-    push(rig.link(), smaller)
-    assert tree(rig.root / "project") == {"c": b"c"}
+    sent: list[int] = []
+    push(rig.link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == files
+    assert 0 < sent[-1] < bundle.total_bytes - cut_at[0] + 8_000_000  # what was under way, at most
+    other = {"b": files["b"], "d": b"new"}
+    rig.forget_project()
+    sent.clear()
+    push(rig.link(), make(tmp_path / "other", other), on_sent=sent.append)
+    assert tree(rig.root / "project") == other and sent[-1] == 3
 
 
-def test_stream_that_ends_between_two_files_is_no_project(rig: Rig, tmp_path: Path) -> None:
-    """The worst place to break off: tar takes what it got for a whole archive."""
+def test_a_second_project_sends_what_changed(rig: Rig, tmp_path: Path) -> None:
+    files = {f"{n}": os.urandom(50_000) for n in range(100)}
+    push(rig.booted().link(), make(tmp_path / "project", files))
+    rig.forget_project()
+    files["7"] = os.urandom(50_001)
+    sent: list[int] = []
+    push(rig.link(), make(tmp_path / "project", files), on_sent=sent.append)
+    assert tree(rig.root / "project") == files and sent[-1] == 50_001
+    rig.forget_project()
+    sent.clear()
+    push(rig.link(), make(tmp_path / "project", files), on_sent=sent.append)
+    assert tree(rig.root / "project") == files and not sent
+
+
+def test_what_is_damaged_on_the_machine_is_sent_again(rig: Rig, tmp_path: Path) -> None:
+    """Blocks that a cut left behind may be wrong: found by the hash of the whole."""
     rig.booted()
-    (tmp_path / "project").mkdir()
-    made = [make(tmp_path / "project", {name: bytes(261_632 - 512)}).files[0] for name in "ab"]
-    gone = BundleFile(source=tmp_path / "gone", name="gone", size=1)
-    with pytest.raises(ProjectError, match="gone"):
-        push(rig.link(), Bundle(root=tmp_path, files=(*made, gone)))
+    content = os.urandom(20 << 20)
+    bundle = make(tmp_path / "project", {"big": content})
+    parts = rig.root / "store" / "parts"
+    parts.mkdir(parents=True)
+    sha256 = hashlib.sha256(content).hexdigest()
+    (parts / sha256).write_bytes(bytes(20 << 20))
+    (parts / f"{sha256}.have").write_bytes(b"".join(n.to_bytes(4, "big") for n in range(19)))
+    sent: list[int] = []
+    push(rig.link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == {"big": content}
+
+
+@pytest.mark.parametrize("size", [1000, 20 << 20])
+def test_what_arrives_damaged_however_often_it_is_sent(rig: Rig, tmp_path: Path, size: int) -> None:
+    rig.booted()
+    bundle = make(tmp_path / "project", {"a": os.urandom(size)})
+    manifest = packing(bundle).manifest(lambda: None)
+    lie = Manifest(files=(dataclasses.replace(manifest.files[0], sha256="0" * 64),))
+    rechecked: list[str] = []
+    with pytest.raises(TransferError, match="a arrives damaged"):
+        rig.link().push(
+            lambda _: lie,
+            on_sent=lambda *_: None,
+            recheck=lambda file: rechecked.append(file.name),
+            cancel=CancelToken(),
+        )
+    assert rechecked == ["a", "a", "a"]
+    assert not (rig.root / "project").exists()
+
+
+def test_a_file_that_changed_without_showing_it(rig: Rig, tmp_path: Path) -> None:
+    bundle = make(tmp_path / "project", {"a": b"old"})
+    os.utime(tmp_path / "project" / "a", (1, 1))
+    packed = Packing(lambda: bundle, cache=HashCache(tmp_path / "hashes"))
+    packed.manifest(lambda: None)
+    (tmp_path / "project" / "a").write_bytes(b"new")
+    os.utime(tmp_path / "project" / "a", (1, 1))
+    rig.booted()
+    for _ in range(2):
+        packed.read()
+        try:
+            rig.link().push(packed.manifest, on_sent=lambda *_: None, recheck=packed.recheck, cancel=CancelToken())
+        except ProjectError as error:
+            assert "a changed" in error.message
+    assert tree(rig.root / "project") == {"a": b"new"}
+
+
+@pytest.mark.parametrize("change", ["shrinks", "grows", "is rewritten", "vanishes"])
+def test_a_file_that_changes_is_no_project(rig: Rig, tmp_path: Path, change: str) -> None:
+    bundle = make(tmp_path / "project", {"a": bytes(261_632), "b": os.urandom(12_000_000)})
+    victim = tmp_path / "project" / "b"
+    packed = packing(bundle)
+    packed.manifest(lambda: None)
+    if change == "vanishes":
+        victim.unlink()
+    elif change == "is rewritten":
+        os.utime(victim, (1, 1))
+    else:
+        os.truncate(victim, 11_000_000 if change == "shrinks" else 13_000_000)
+    with pytest.raises(ProjectError, match=r"b c(hanged|annot be read)") as caught:
+        rig.booted().link().push(packed.manifest, on_sent=lambda *_: None, recheck=packed.recheck, cancel=CancelToken())
+    assert caught.value.hint
     assert not (rig.root / "project").exists()
 
 
@@ -201,25 +377,64 @@ def test_cancelled_push(rig: Rig, tmp_path: Path) -> None:
     cancel = CancelToken()
     bundle = make(tmp_path / "project", {"a": bytes(5_000_000)})
     with pytest.raises(Cancelled):
-        rig.link().push(lambda: bundle, on_sent=lambda *_: cancel.cancel(), cancel=cancel)
+        push(rig.link(), bundle, on_sent=lambda *_: cancel.cancel(), cancel=cancel)
     assert not (rig.root / "project").exists()
 
 
 def test_full_disk_is_known_before_anything_is_sent(rig: Rig, tmp_path: Path) -> None:
-    bundle = Bundle(root=tmp_path, files=(BundleFile(source=tmp_path / "x", name="x", size=1 << 50),))
+    file = packing(make(tmp_path / "project", {"x": b"x"})).manifest(lambda: None).files[0]
+    huge = Manifest(files=(dataclasses.replace(file, size=1 << 50),))
+    sent: list[int] = []
     with pytest.raises(MachineError, match="disk is too small") as caught:
-        push(rig.booted().link(), bundle)
+        rig.booted().link().push(
+            lambda _: huge, on_sent=lambda *_: sent.append(1), recheck=lambda _: None, cancel=CancelToken()
+        )
     assert not caught.value.retryable
-    assert "1125.9 TB needed" in caught.value.message
+    assert "1125.9 TB needed" in caught.value.message and not sent
 
 
-def test_failing_tar_says_why(rig: Rig, tmp_path: Path) -> None:
+def test_what_cannot_be_put_in_place_says_why(rig: Rig, tmp_path: Path) -> None:
     bundle = make(tmp_path / "project", {"a": b"x"})
     twice = dataclasses.replace(bundle, files=(bundle.files[0], dataclasses.replace(bundle.files[0], name="a/b")))
-    with pytest.raises(MachineError, match="Unpacking the project failed") as caught:
+    with pytest.raises(MachineError, match="Sending the project failed") as caught:
         push(rig.booted().link(), twice)
-    assert any(line.startswith("tar:") for line in caught.value.details)
+    assert any(line.startswith("agent:") for line in caught.value.details)
     assert not (rig.root / "project").exists()
+
+
+@pytest.mark.parametrize("name", ["../agent/agent.py", "/etc/passwd", "a//b", "a/./b", "", "a/..", "."])
+def test_no_name_leads_out_of_the_project(rig: Rig, tmp_path: Path, name: str) -> None:
+    bundle = make(tmp_path / "project", {"a": b"x"})
+    astray = dataclasses.replace(bundle, files=(dataclasses.replace(bundle.files[0], name=name),))
+    with pytest.raises(MachineError, match="Sending the project failed") as caught:
+        push(rig.booted().link(), astray)
+    assert "leads out of the project" in caught.value.details[-1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Welcome to Ubuntu",
+        b"[]",
+        b"{}",
+        b'{"lacking": 5, "begun": {}}',
+        b'{"lacking": [[7, 1]], "begun": {}}',
+        b'{"lacking": [[0, 1]], "begun": {"0": [[99, 1]]}}',
+        b'{"lacking": [[0, 1]], "begun": []}',
+        b'{"lacking": [[0, 1]], "begun": {}, "damaged": [5]}',
+        b'{"lacking": [[0, 100000000000]], "begun": {}}',
+        b'{"lacking": [[0, 1]], "begun": {"0": [[0, 100000000000]]}}',
+        b'{"lacking": [[0, 1.0]], "begun": {}}',
+        b'{"lacking": [[-1, 1]], "begun": {}}',
+    ],
+)
+def test_what_makes_no_sense_is_refused(rig: Rig, tmp_path: Path, answer: bytes) -> None:
+    rig.booted()
+    says = b'import time; print({"state": "lacking"}.__repr__().replace(chr(39), chr(34)), flush=True); print('
+    rig.fake = says + repr(answer.decode()).encode() + b", flush=True); time.sleep(60)"
+    with pytest.raises(MachineError) as caught:
+        push(rig.link(), make(tmp_path / "project", {"a": b"x"}))
+    assert not isinstance(caught.value, LinkError)
 
 
 def test_waits_for_the_user_data(rig: Rig, tmp_path: Path) -> None:
@@ -246,7 +461,7 @@ def test_cancel_while_the_machine_sets_itself_up(rig: Rig, tmp_path: Path) -> No
     timer = threading.Timer(0.2, cancel.cancel)
     timer.start()
     with pytest.raises(Cancelled):
-        rig.link().push(make(tmp_path / "p", {"a": b"x"}), on_sent=lambda _: None, cancel=cancel)
+        push(rig.link(), make(tmp_path / "p", {"a": b"x"}), cancel=cancel)
     timer.join()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.manifest import HashedFile, Manifest
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import CleanupError, CloudrenderError, MachineGoneError, TransferError
 from cloudrender_addon.backend.farms.base import (
@@ -57,6 +57,8 @@ class FakeFarm:
     planned: list[MachineRequest] = field(default_factory=list)
     launched: list[Machine] = field(default_factory=list)
     running: dict[str, RenderPlan | None] = field(default_factory=dict)
+    pushes: list[str] = field(default_factory=list)
+    have: set[str] = field(default_factory=set)
     logs: dict[str, tuple[list[Any], Iterator[Any]]] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
@@ -123,9 +125,19 @@ class FakeLink:
     machine: str
     closed: bool = False
 
-    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
-        if self.farm.running[self.machine] is None:
-            on_sent(bundle().total_bytes, bundle().total_bytes)
+    def push(
+        self,
+        project: Callable[[Callable[[], None]], Manifest],
+        *,
+        on_sent: Callable[[int, int], None],
+        recheck: Callable[[HashedFile], None],
+        cancel: CancelToken,
+    ) -> None:
+        self.farm.pushes.append(self.machine)
+        if self.machine not in self.farm.have:
+            total = sum(file.size for file in project(cancel.check).files)
+            self.farm.have.add(self.machine)
+            on_sent(total, total)
 
     def start(self, plan: RenderPlan) -> None:
         if self.farm.running[self.machine] is None:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.assets.bundle import Bundle
+from cloudrender_addon.backend.assets.hash_cache import HashCache
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
 from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus, RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job import follow
 from cloudrender_addon.backend.job.ledger import Ledger
+from cloudrender_addon.backend.job.packing import Packing
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.renting import Renting
 from cloudrender_addon.backend.job.spec import JobSpec
@@ -59,9 +61,10 @@ def tend(ledger: Ledger, farm: FakeFarm) -> MachineGoneError:
     def bundle() -> Bundle:
         return Bundle(root=Path(), files=())
 
-    machine = Renting(ledger, farm=farm, bundle=bundle, cancel=cancel).rent()
+    packing = Packing(bundle, cache=HashCache(ledger.spec.settings.home / "hashes.sqlite"))
+    machine = Renting(ledger, farm=farm, bundle=packing.read, cancel=cancel).rent()
     with pytest.raises(MachineGoneError) as caught:
-        Tending(ledger, farm=farm, bundle=bundle, cancel=cancel).tend(machine)
+        Tending(ledger, farm=farm, packing=packing, cancel=cancel).tend(machine)
     return caught.value
 
 

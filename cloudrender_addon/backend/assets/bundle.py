@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A project as it will be sent: what `project.py` finds, `tar.py` streams and a `Link` pushes."""
+"""A project as it will be sent: what `project.py` finds, `hashing.py` makes a manifest of, and a `Link` pushes."""
 
 from __future__ import annotations
 

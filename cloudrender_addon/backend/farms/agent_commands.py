@@ -10,25 +10,19 @@ from __future__ import annotations
 import shlex
 
 NO_ROOT = 75
-"""Exit status of `PREPARE` when ROOT did not appear."""
+"""Exit status of `BOOT` when ROOT did not appear."""
 
-PRESENT = b"present"
-"""What `PREPARE` says when the project is there already."""
+WAITING = b"waiting"
+"""The line that `BOOT` prints while it waits for ROOT."""
 
-PREPARE = (
-    # $1: how many fifths of a second to wait for ROOT; input: a tar of the agent; prints what `df` says.
+BOOT = (
+    # $1: how many fifths of a second to wait for ROOT; $2: length of the program that the input begins with.
     # sshd answers before the user data has made ROOT and handed it over.
     'n=0; until [ -w "$root" ] && [ -x "$root" ]; do '
-    '[ "$n" -lt "$1" ] || exit 75; n=$((n+1)); echo waiting; sleep 0.2; done; cd "$root" || exit; '
-    "if [ -d project ]; then echo present; exit; fi; "
-    "rm -rf project.part && mkdir -p agent project.part && tar -xof - -C agent && df -Pk ."
+    '[ "$n" -lt "$1" ] || exit 75; n=$((n+1)); echo waiting; sleep 0.2; done; cd "$root" && shift && '
+    'exec python3 -c "import sys; exec(sys.stdin.buffer.read(int(sys.argv[1])))" "$@"'
 )
-
-UNPACK = 'cd "$root/project.part" && exec tar -xof -'
-"""Input: a tar of the project."""
-
-COMPLETE = 'cd "$root" && mv project.part project'
-"""A command of its own: a tar whose input breaks off between two files is as content as one that has seen them all."""
+"""Brings the agent: input is `instance/bootstrap.py`, the agent's files, and what the agent's command, $3 on, reads."""
 
 START = (
     # $1: bytes of the plan; input: the plan. One that is there already is the one the agent was started with.
@@ -36,6 +30,9 @@ START = (
     '[ "$(wc -c < plan.json.part)" -eq "$1" ] && mv plan.json.part plan.json; fi && '
     "cd agent && exec python3 agent.py start < /dev/null"
 )
+
+TALK = 'cd "$root/agent" && exec python3 agent.py "$@"'
+"""The agent, with input."""
 
 AGENT = 'cd "$root/agent" && exec python3 agent.py "$@" < /dev/null'
 

@@ -7,25 +7,25 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import math
 import os
-import re
 import time
-from collections.abc import Callable, Generator, Mapping
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ...instance import agent_files
-from ..assets.bundle import Bundle
-from ..assets.concerns import in_words
-from ..assets.tar import tar_of, write_tar
+from ...instance import agent_files, bootstrap_program
+from ...instance.transfer import LENGTH
+from ..assets.manifest import HashedFile, Manifest
 from ..cancel import CancelToken
 from ..errors import LinkError, MachineError, TransferError
 from . import agent_commands as commands
 from .base import Link, RemoteFile, RenderPlan
+from .upload import Upload, next_answer
 
 if TYPE_CHECKING:
-    from ..ssh.connection import SshConnection
+    from ..ssh.command import RemoteCommand
+    from ..ssh.connection import Answer, SshConnection
 
 TERMINAL = frozenset(("finished", "failed", "stopped"))
 
@@ -39,7 +39,6 @@ _RENEW_SECONDS = 30.0
 
 _SETUP_SECONDS = 120
 _MAX_LOG_BYTES = 64 << 20
-_FILE_OVERHEAD = 4096
 
 
 def open_link(
@@ -80,35 +79,58 @@ class AgentLink:
         self._cancel = cancel
         self._setup_seconds = setup_seconds
         self._renewed = time.monotonic()
+        self._booted = False
 
-    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
-        """Send agent and project; nothing, if the machine has them. `on_sent` gets bytes so far, and in all.
+    def push(
+        self,
+        project: Callable[[Callable[[], None]], Manifest],
+        *,
+        on_sent: Callable[[int, int], None],
+        recheck: Callable[[HashedFile], None],
+        cancel: CancelToken,
+    ) -> None:
+        """See `Link.push`. Raises `ProjectError`, `MachineError` (its disk), `TransferError`, `LinkError`."""
+        from ..ssh.command import InputClosed  # noqa: PLC0415 - paramiko, see `open_link`
 
-        Raises `ProjectError` (a file changed meanwhile), `MachineError` (its disk), `LinkError`, `Cancelled`.
-        """
-        free = self._prepare(cancel=cancel)
-        if free is None:
-            return
-        project = bundle()
-        total = project.total_bytes
-        needed = total + _FILE_OVERHEAD * len(project.files)
-        if free < needed:
-            raise MachineError(
-                f"The machine's disk is too small: {in_words(free)} free, {in_words(needed)} needed",
-                hint="Name what the render does not need in .cloudrenderignore.",
-            )
-        self._connection.write_stream(
-            commands.remote(commands.UNPACK),
-            lambda send: write_tar(
-                project, send, on_sent=lambda sent: on_sent(sent, total), check=lambda: self._keep_lease(cancel)
-            ),
-            silence_seconds=_ANSWER_SILENCE,
-            cancel=cancel,
-        ).check("Unpacking the project")
-        self._run(commands.COMPLETE, task="Unpacking the project", cancel=cancel)
+        silence = _ANSWER_SILENCE
+        command = commands.remote(commands.TALK, "receive") if self._booted else self._boot_command("receive")
+        with self._connection.command(command, silence_seconds=silence, cancel=cancel) as talk:
+            answers = talk.lines()
+            try:
+                if not self._booted:
+                    talk.send(memoryview(self._boot_input()))
+                state = next_answer(answers).get("state")
+                self._booted = True
+                if state == "lacking":
+                    manifest = project(lambda: self._keep_lease(cancel))
+                    upload = Upload(
+                        self._connection,
+                        manifest,
+                        on_sent=on_sent,
+                        recheck=recheck,
+                        silence_seconds=silence,
+                        cancel=cancel,
+                    )
+                    upload.run(talk, answers)
+                elif state not in ("present", "ended"):
+                    raise MachineError("The machine answers what makes no sense", hint="Render again.")
+            except (InputClosed, EOFError):
+                self._why_not(talk, answers)
+
+    def _why_not(self, talk: RemoteCommand, answers: Iterator[bytes]) -> None:
+        """Raise for an agent that took no more of the project; not if it has said that nobody will render it."""
+        from ..ssh.connection import Answer as Ending  # noqa: PLC0415
+
+        last = [line for line in answers if line.strip() and line != commands.WAITING]
+        answer = Ending(talk.status(), b"", talk.complaints)
+        self._check_root(answer)
+        answer.check("Sending the project")
+        if not last or b'"ended"' not in last[-1]:
+            raise MachineError("The machine stopped taking the project")
 
     def start(self, plan: RenderPlan) -> None:
         """Start the agent; nothing, if it was started before. Raises `MachineError`, `LinkError`, `Cancelled`."""
+        self._boot()
         text = json.dumps(dataclasses.asdict(plan)).encode()
         self._run(commands.START, str(len(text)), task="Starting the render agent", stdin=text)
 
@@ -183,24 +205,32 @@ class AgentLink:
         """Drop the connection; the agent goes on. Never waits, never raises."""
         self._connection.close()
 
-    def _prepare(self, *, cancel: CancelToken) -> float | None:
-        """Wait for ROOT and put the agent there; return the bytes free, None if the project is there already."""
+    def _boot(self) -> None:
+        """Wait for ROOT and put the agent there, once a link. Raises as `start` does."""
+        if self._booted:
+            return
         answer = self._connection.run(
-            commands.remote(commands.PREPARE, str(int(self._setup_seconds * 5))),
-            stdin=tar_of(self._files),
-            silence_seconds=_ANSWER_SILENCE,
-            cancel=cancel,
+            self._boot_command(), stdin=self._boot_input(), silence_seconds=_ANSWER_SILENCE, cancel=self._cancel
         )
+        self._check_root(answer)
+        answer.check("Preparing the machine")
+        self._booted = True
+
+    def _boot_command(self, *arguments: str) -> str:
+        fifths = int(self._setup_seconds * 5)
+        return commands.remote(commands.BOOT, str(fifths), str(len(bootstrap_program())), *arguments)
+
+    def _boot_input(self) -> bytes:
+        files = {name: content.decode() for name, content in self._files.items()}
+        packed = zlib.compress(json.dumps(files).encode())
+        return bootstrap_program() + LENGTH.pack(len(packed)) + packed
+
+    def _check_root(self, answer: Answer) -> None:
         if answer.status == commands.NO_ROOT:
             raise MachineError(
                 f"The machine did not set itself up within {self._setup_seconds:.0f} s",
                 hint="Its image has to run user data at the first boot (cloud-init): choose another image.",
             )
-        last = answer.check("Preparing the machine").strip().rpartition(b"\n")[2]
-        if last == commands.PRESENT:
-            return None
-        free = re.search(rb"(\d{1,18})\s+\d+%", last)  # of `df`: blocks of 1,024 bytes
-        return int(free[1]) * 1024 if free else math.inf
 
     def _keep_lease(self, cancel: CancelToken) -> None:
         """Let the machine live on while it does nothing but exchange files, on a channel beside theirs."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..assets.bundle import Bundle
+from ..assets.manifest import HashedFile, Manifest
 from ..cancel import CancelToken
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", re.ASCII)
@@ -203,14 +203,27 @@ class Farm(Protocol):
 class Link(Protocol):
     """One open connection to the agent on a machine. A dead peer is noticed within 15 s: `LinkError`."""
 
-    def push(self, bundle: Callable[[], Bundle], *, on_sent: Callable[[int, int], None], cancel: CancelToken) -> None:
-        """Send the project; a broken push is repeated whole on the next link. `on_sent` gets bytes so far and in all.
+    def push(
+        self,
+        project: Callable[[Callable[[], None]], Manifest],
+        *,
+        on_sent: Callable[[int, int], None],
+        recheck: Callable[[HashedFile], None],
+        cancel: CancelToken,
+    ) -> None:
+        """Send what the machine lacks of the project, which is there whole and verified, or not at all.
 
-        `bundle` is only called if the machine lacks the project: one that has it needs nothing from this computer.
+        `project` is only called if the machine has none: one that has it needs nothing from this computer; it calls
+        what it is given now and then for as long as it takes. What arrives is kept: a push that broke is gone on with
+        on the next link. `on_sent` gets bytes so far, and in all that has to be sent. `recheck` is asked about a file
+        that arrives damaged, and raises if it is the file that changed. Returns early if the agent has ended.
         """
 
     def start(self, plan: RenderPlan) -> None:
-        """Start the agent, detached from this link. If it already runs for this machine, nothing changes."""
+        """Start the agent, detached from this link. If it already runs for this machine, nothing changes.
+
+        It brings Blender at once, and renders when the project is there, which may be pushed later.
+        """
 
     def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
         """Yield the agent's events from the first on, then live; `None` at every heartbeat (2 s).

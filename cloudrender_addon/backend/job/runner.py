@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from ..assets.bundle import Bundle
+from ..assets.hash_cache import HashCache
 from ..cancel import CancelToken
 from ..clock import now
 from ..errors import (
@@ -30,6 +31,7 @@ from .folder import JobFolder
 from .frames import format_frames
 from .keeping import Keeping
 from .ledger import Ledger
+from .packing import Packing
 from .progress import Progress
 from .renting import Renting
 from .status import Status
@@ -49,11 +51,11 @@ class JobRunner:
     ) -> None:
         self._folder = folder
         self._farm = farm
-        self._bundle = bundle
         self._cancel = cancel
         self._ledger = Ledger(folder, report)
+        self._packing = Packing(bundle, cache=HashCache(self._ledger.spec.settings.home / "hashes.sqlite"))
         self._keeping = Keeping(self._ledger, farm=farm, cancel=cancel)
-        self._renting = Renting(self._ledger, farm=farm, bundle=bundle, cancel=cancel)
+        self._renting = Renting(self._ledger, farm=farm, bundle=self._packing.read, cancel=cancel)
 
     def progress(self) -> Progress:
         """Return where the job stands by its record: the start for folding the events of `run`."""
@@ -83,6 +85,8 @@ class JobRunner:
             machine = self._ledger.record.machine
             resources = (machine.instance_id or machine.request.token,) if machine else ()
             ended = self._ended(Status.CLEANING_UP, CleanupError(_explain(bug), resources=resources))
+        finally:
+            self._packing.stop()
         self._ledger.report(ended)
         return ended
 
@@ -106,7 +110,7 @@ class JobRunner:
     # -- rendering ---------------------------------------------------------------------------------------
 
     def _render_missing(self) -> None:
-        tending = Tending(self._ledger, farm=self._farm, bundle=self._bundle, cancel=self._cancel)
+        tending = Tending(self._ledger, farm=self._farm, packing=self._packing, cancel=self._cancel)
         while self._ledger.missing():
             self._cancel.check()
             try:

@@ -8,13 +8,13 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..assets.bundle import Bundle
 from ..cancel import CancelToken
 from ..errors import CloudError, LinkError, MachineGoneError, UnreachableError
 from ..farms.base import Farm, Link, Machine, MachineState, RenderPlan
 from . import events as ev
 from .follow import Follower
 from .ledger import Ledger
+from .packing import Packing
 from .status import Status
 
 UNREACHABLE_SECONDS = 180.0
@@ -36,10 +36,10 @@ _log = logging.getLogger(__name__)
 class Tending:
     """Keeps a link to one machine's agent until the agent has finished."""
 
-    def __init__(self, ledger: Ledger, *, farm: Farm, bundle: Callable[[], Bundle], cancel: CancelToken) -> None:
+    def __init__(self, ledger: Ledger, *, farm: Farm, packing: Packing, cancel: CancelToken) -> None:
         self._ledger = ledger
         self._farm = farm
-        self._bundle = bundle
+        self._packing = packing
         self._cancel = cancel
 
     def tend(self, machine: Machine) -> None:
@@ -128,12 +128,14 @@ class Tending:
     def _converse(self, machine: Machine, link: Link, follower: Follower) -> None:
         ledger = self._ledger
         ledger.enter(Status.UPLOADING)
+        # First the agent: it brings Blender while the project is on its way.
+        link.start(_plan(ledger, machine))
         link.push(
-            self._bundle,
+            self._packing.manifest,
             on_sent=_in_steps(lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total))),
+            recheck=self._packing.recheck,
             cancel=self._cancel,
         )
-        link.start(_plan(ledger, machine))
         ledger.enter(Status.RENDERING)
         follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
         if not ledger.spec.settings.keep_minutes:  # else it is told what next when the job ends

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import paramiko
 
 from ..cancel import CancelToken
-from ..errors import LinkError
+from ..errors import LinkError, MachineError
 from .handshake import cause
 from .watchdog import Watchdog
 
@@ -18,6 +18,8 @@ _POLL_SECONDS = 0.1
 _READ_BYTES = 1 << 20
 _COMPLAINT_BYTES = 16 << 10
 _CLOSE_SECONDS = 1.0
+
+_MAX_LINE_BYTES = 1 << 20
 
 PACKET_BYTES = 32_704
 """What fits into one SSH packet; a longer write would be cut up, and its rest copied each time."""
@@ -30,6 +32,7 @@ class InputClosed(Exception):
 class RemoteCommand:
     """A running command on a channel of its own: a context manager that starts it and lets go of it.
 
+    `on_round_trip` gets the seconds that the machine took to answer a request that costs it nothing.
     Each call ends within `silence_seconds` without a sign of the peer: `LinkError`; all raise `Cancelled`.
     """
 
@@ -41,8 +44,10 @@ class RemoteCommand:
         *,
         silence_seconds: float,
         cancel: CancelToken,
+        on_round_trip: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._transport = transport
+        self._on_round_trip = on_round_trip
         self._watchdog = watchdog
         self._command = command
         self._silence = silence_seconds
@@ -52,7 +57,9 @@ class RemoteCommand:
 
     def __enter__(self) -> RemoteCommand:
         with self._patience():
+            asked = time.monotonic()
             self._channel = self._transport.open_session(timeout=self._silence)
+            self._on_round_trip(time.monotonic() - asked)
         self._channel.settimeout(_POLL_SECONDS)
         try:
             with self._patience():
@@ -80,6 +87,18 @@ class RemoteCommand:
         """Yield what the command prints, as it comes, until it closes its output."""
         while chunk := self._receive():
             yield chunk
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines it prints, as they come and without their ends; what follows the last end is dropped.
+
+        Raises `MachineError` for one longer than makes sense.
+        """
+        rest = bytearray()
+        for chunk in self.output():
+            *lines, rest = (rest + chunk).split(b"\n")
+            if max(map(len, (*lines, rest))) > _MAX_LINE_BYTES:
+                raise MachineError("The machine sends a line that does not end")
+            yield from map(bytes, lines)
 
     def status(self) -> int:
         """Return the exit status, −1 if a signal ended the command. To be asked after `output` is at its end."""

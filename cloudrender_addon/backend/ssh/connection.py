@@ -6,6 +6,8 @@ Importing this imports paramiko (0.2 s): what is imported at start-up imports it
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +21,6 @@ from .handshake import drop, open_transport
 from .watchdog import Watchdog
 
 _MAX_ANSWER_BYTES = 1 << 20
-_MAX_LINE_BYTES = 1 << 20
 _MAX_COMPLAINT_LINES = 20
 _DISK_FULL = b"No space left on device"
 _TOLD_TO_END = (-1, 129, 137, 143)  # by a signal; by SIGHUP, SIGKILL, SIGTERM as a shell puts it
@@ -58,8 +59,11 @@ class SshConnection:
     gone: open a new one.
     """
 
-    def __init__(self, transport: paramiko.Transport) -> None:
+    def __init__(self, transport: paramiko.Transport, again: Callable[..., SshConnection]) -> None:
         self._transport = transport
+        self._again = again
+        self.round_trip = math.inf
+        """The quickest answer to anything so far, in seconds."""
         self._watchdog = Watchdog(lambda: drop(transport))
 
     @classmethod
@@ -70,17 +74,21 @@ class SshConnection:
 
         Raises `LinkError`, `HostKeyError`, `RecordError`, `Cancelled`.
         """
-        return cls(
-            open_transport(
-                address=address,
-                port=port,
-                user=user,
-                key_file=key_file,
-                host_key=host_key,
-                cancel=cancel,
-                timeout=timeout,
-            )
+        again = functools.partial(cls.open, address=address, port=port, user=user, key_file=key_file, host_key=host_key)
+        transport = open_transport(
+            address=address,
+            port=port,
+            user=user,
+            key_file=key_file,
+            host_key=host_key,
+            cancel=cancel,
+            timeout=timeout,
         )
+        return cls(transport, again)
+
+    def another(self, *, cancel: CancelToken, timeout: float) -> SshConnection:
+        """Open a second connection to the same machine, with a stream of its own. Raises as `open` does."""
+        return self._again(cancel=cancel, timeout=timeout)
 
     def run(self, command: str, *, stdin: bytes = b"", silence_seconds: float, cancel: CancelToken) -> Answer:
         """Run a command to its end. Raises `MachineError` if it prints more than 1 MB."""
@@ -101,7 +109,7 @@ class SshConnection:
         The command may end before it has read everything; what the writer itself raises goes through.
         """
         output = bytearray()
-        with self._command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
+        with self.command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
             try:
                 writer(remote.send)
                 remote.end_input()
@@ -117,7 +125,7 @@ class SshConnection:
         self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken
     ) -> Generator[bytes, None, None]:
         """Yield what a command prints, as it comes. Raises as `Answer.check` does when it does not exit with 0."""
-        with self._command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
+        with self.command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
             yield from remote.output()
             Answer(remote.status(), b"", remote.complaints).check(task)
 
@@ -128,17 +136,25 @@ class SshConnection:
 
         Raises `MachineError` for a line over 1 MB, and as `read_stream` does.
         """
-        rest = bytearray()
-        for chunk in self.read_stream(command, task=task, silence_seconds=silence_seconds, cancel=cancel):
-            *lines, rest = (rest + chunk).split(b"\n")
-            if max(map(len, (*lines, rest))) > _MAX_LINE_BYTES:
-                raise MachineError("The machine sends a line that does not end")
-            yield from map(bytes, lines)
+        with self.command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
+            yield from remote.lines()
+            Answer(remote.status(), b"", remote.complaints).check(task)
 
     def close(self) -> None:
         """Drop the connection under whoever uses it. Never waits, never raises."""
         self._watchdog.stop()
         drop(self._transport)
 
-    def _command(self, command: str, *, silence_seconds: float, cancel: CancelToken) -> RemoteCommand:
-        return RemoteCommand(self._transport, self._watchdog, command, silence_seconds=silence_seconds, cancel=cancel)
+    def command(self, command: str, *, silence_seconds: float, cancel: CancelToken) -> RemoteCommand:
+        """Return a command to be talked with while it runs: it starts when it is entered."""
+        return RemoteCommand(
+            self._transport,
+            self._watchdog,
+            command,
+            silence_seconds=silence_seconds,
+            cancel=cancel,
+            on_round_trip=self._note_round_trip,
+        )
+
+    def _note_round_trip(self, seconds: float) -> None:
+        self.round_trip = min(self.round_trip, seconds)
