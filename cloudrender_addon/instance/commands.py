@@ -11,13 +11,17 @@ import zlib
 from pathlib import Path
 
 from . import lease
+from .begin import begin
 from .follow import follow
 from .journal import Journal, take_lock
 from .root import Root, read_plan
 
 _PROTOCOL_VERSION = 1
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
-_USAGE = "usage: python3 agent.py receive [MANIFEST] | start | follow OFFSET | dump | renew | collected | keep SECONDS"
+_USAGE = (
+    "usage: python3 agent.py receive [MANIFEST] | start | follow OFFSET | dump | renew | collected | keep SECONDS"
+    " | begin JOB | extend SECONDS LEASE_SECONDS"
+)
 
 
 def main(arguments: list[str], *, root: Path) -> int:
@@ -43,6 +47,12 @@ def main(arguments: list[str], *, root: Path) -> int:
             return 0
         if len(arguments) == 2 and arguments[0] == "keep" and arguments[1].isdecimal():
             lease.keep(place, int(arguments[1]))
+            return 0
+        if len(arguments) == 2 and arguments[0] == "begin" and arguments[1]:
+            begin(place, arguments[1])
+            return 0
+        if len(arguments) == 3 and arguments[0] == "extend" and all(map(str.isdecimal, arguments[1:])):
+            lease.extend(place, int(arguments[1]), lease_seconds=int(arguments[2]))
             return 0
     except (OSError, ValueError, EOFError, zlib.error) as error:
         print(f"agent: {error}", file=sys.stderr)  # noqa: T201 - the client reads it

@@ -44,6 +44,21 @@ def keep(root: Root, seconds: int) -> None:
     _put(root.lease, end)
 
 
+def extend(root: Root, seconds: int, *, lease_seconds: int) -> None:
+    """Let a machine that was kept live for `seconds` from now with another job; never past its lifetime.
+
+    From now on it has the lease that a renewal gives. Raises `OSError`, `ValueError`.
+    """
+    _put(root.deadline, min(uptime() + seconds, lifetime_end(root)))
+    _put(root.lease_seconds, lease_seconds)
+    renew(root)
+
+
+def lifetime_end(root: Root) -> int:
+    """Return the uptime at which the machine ends, whatever is asked of it. Raises `OSError`, `ValueError`."""
+    return int(root.lifetime.read_text(encoding="ascii"))
+
+
 def _put(path: Path, number: int) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.write_text(f"{number}\n", encoding="ascii")

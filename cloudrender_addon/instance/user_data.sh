@@ -92,6 +92,7 @@ dead-man) dead_man ;;
     now=$(uptime_seconds)
     put lease $((now + CR_LEASE))
     put deadline $((now + CR_LIFETIME))
+    put lifetime $((now + CR_LIFETIME))
     put lease_seconds "$CR_LEASE"
     [ "$(id -u)" -ne 0 ] || chown -R "$CR_OWNER:" "$ROOT"
     in_background dead-man

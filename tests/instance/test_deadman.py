@@ -129,6 +129,7 @@ def test_the_folder_is_private_and_filled(machine: BootedMachine) -> None:
     assert before + 900 <= int((machine.root / "lease").read_text()) <= uptime() + 900
     assert before + 3600 <= int((machine.root / "deadline").read_text()) <= uptime() + 3600
     assert (machine.root / "lease_seconds").read_text() == "900\n"
+    assert (machine.root / "lifetime").read_text() == (machine.root / "deadline").read_text()
 
 
 def test_the_switches_outlive_the_script_in_sessions_of_their_own(machine: BootedMachine) -> None:
@@ -199,6 +200,63 @@ def test_keeping_a_machine_never_moves_its_deadline_away(machine: BootedMachine)
     assert stat.S_IMODE((machine.root / "lease").stat().st_mode) & 0o022 == 0
     polled(machine)
     assert not machine.shut_down()
+
+
+def test_a_machine_that_was_kept_lives_on_with_another_job(machine: BootedMachine) -> None:
+    machine.boot(lease=1, lifetime=3600)
+    machine.kill("lifetime")
+    lease.keep(Root(machine.root), 3)
+    begun = uptime()
+    lease.extend(Root(machine.root), 1800, lease_seconds=600)
+    assert begun + 1800 <= int((machine.root / "deadline").read_text()) <= uptime() + 1800
+    assert begun + 600 <= int((machine.root / "lease").read_text()) <= uptime() + 600
+    wait_until(lambda: uptime() > begun + 5)
+    polled(machine)
+    assert not machine.shut_down(), "what it was kept for ended it"
+
+
+def test_a_job_that_took_it_over_and_never_came_back_is_ended_by_its_lease(machine: BootedMachine) -> None:
+    machine.boot()
+    machine.kill("lifetime")
+    lease.keep(Root(machine.root), 600)
+    begun = uptime()
+    lease.extend(Root(machine.root), 1800, lease_seconds=2)
+    assert wait_until(machine.shut_down) == "-P now"
+    assert begun + 2 <= uptime() <= begun + 10
+
+
+def test_no_job_moves_the_deadline_beyond_the_lifetime_it_was_launched_with(machine: BootedMachine) -> None:
+    machine.boot(lease=900, lifetime=4)
+    machine.kill("lifetime")
+    end = int((machine.root / "lifetime").read_text())
+    lease.keep(Root(machine.root), 2)
+    for _ in range(3):  # as often as it likes
+        lease.extend(Root(machine.root), 100_000, lease_seconds=100_000)
+    assert int((machine.root / "deadline").read_text()) == end
+    assert wait_until(machine.shut_down) == "-P now"
+    assert end <= uptime() <= end + 6
+
+
+def test_the_lifetime_ends_a_machine_whatever_was_extended(machine: BootedMachine) -> None:
+    machine.boot(lifetime=2)
+    machine.put("lifetime", f"{uptime() + 100_000}\n")  # by somebody who tampers
+    lease.extend(Root(machine.root), 100_000, lease_seconds=100_000)
+    machine.kill("dead-man")
+    assert wait_until(machine.shut_down) == "-P now"
+
+
+@pytest.mark.parametrize("content", [None, "", "soon\n"])
+def test_without_knowing_its_lifetime_nothing_is_extended(machine: BootedMachine, content: str | None) -> None:
+    machine.boot()
+    machine.put("lifetime", content or "")
+    if content is None:
+        (machine.root / "lifetime").unlink()
+    lease.keep(Root(machine.root), 600)
+    before = (machine.root / "deadline").read_text()
+    with pytest.raises((OSError, ValueError)):
+        lease.extend(Root(machine.root), 1800, lease_seconds=900)
+    assert (machine.root / "deadline").read_text() == before
+    assert (machine.root / "lease_seconds").read_text() == "600\n"
 
 
 @pytest.mark.parametrize("content", [None, "", "soon\n", "-1\n", "12x\n"])
