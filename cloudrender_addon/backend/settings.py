@@ -54,7 +54,8 @@ class Settings:
     `move_minutes` is what leaving a machine as AWS recommends (the rebalance recommendation) has to be worth.
     `keep_minutes` is how long the machine stays up after the end of a job that was not cancelled, to be looked at.
     `wait_minutes` is how long to go on asking while AWS has no machine to give, `max_launches` how many machines a job
-    may have one after another. `max_hours` and `max_cost` (USD, None: no limit) end the job.
+    may have one after another. `fresh_machine` rents the first, too, though another job keeps one that would do.
+    `max_hours` and `max_cost` (USD, None: no limit) end the job.
     `send` is what is sent; for "used" a Blender of this computer is asked: `local_blender`, or the one that is found.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     keep_minutes: float = 0.0
     send: Send = "used"
     local_blender: Path | None = None
+    fresh_machine: bool = False
 
     @property
     def instance_types(self) -> tuple[str, ...]:
@@ -211,6 +213,14 @@ def _one_of(words: tuple[str, ...]) -> Callable[[object], str]:
     return convert
 
 
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false", "1", "0"}:
+        return value.lower() in {"true", "1"}
+    raise ValueError("It must be true or false")
+
+
 def _whole(low: int, high: int) -> Callable[[object], int]:
     def convert(value: object) -> int:
         number = _number(low, high)(value)
@@ -244,4 +254,5 @@ _CONVERTERS: dict[str, Callable[[object], object]] = {
     "keep_minutes": _number(0, 1440),
     "send": _one_of(SENDS),
     "local_blender": _path,
+    "fresh_machine": _switch,
 }

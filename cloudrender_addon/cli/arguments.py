@@ -131,7 +131,13 @@ def _render() -> argparse.ArgumentParser:
         "--keep-minutes",
         dest="keep_minutes",
         metavar="MINUTES",
-        help="leave the machine up for so long after the job, to log in to it (default 0)",
+        help="leave the machine up for so long after the job: for the next one, or to log in to it (default 0)",
+    )
+    machine.add_argument(
+        "--fresh-machine",
+        action="store_const",
+        const=True,
+        help="rent a machine, though an earlier job keeps one that would do (--keep)",
     )
     machine.add_argument("--max-cost", metavar="USD", help='end the job when it has cost so much (default: "none")')
     return parser

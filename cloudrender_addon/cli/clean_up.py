@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterable
 
 from ..backend.aws.regions import enabled_regions
@@ -17,7 +18,7 @@ from ..backend.job.words import format_seconds
 from ..backend.settings import Settings
 from .ask import agreed
 from .display import Display
-from .jobs import tidy_open_jobs
+from .jobs import tags_of, tidy_open_jobs
 
 
 def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -75,7 +76,12 @@ def _likely_regions(account: Account, settings: Settings, records: list[JobRecor
 
 def _undriven(store: JobStore, leftovers: Iterable[Leftover]) -> tuple[Leftover, ...]:
     """Return those that belong to no job that a client drives right now."""
-    driven = {folder.job_id for folder in store.folders() if folder.locked()}
+    driven = set()
+    for folder in store.folders():
+        if folder.locked():
+            with contextlib.suppress(RecordError):  # the folder's name is all that can be known
+                driven |= tags_of(folder.load())
+            driven.add(folder.job_id)
     return tuple(left for left in leftovers if left.resource.job_id not in driven)
 
 

@@ -164,6 +164,8 @@ def describe(event: ev.Event, progress: Progress) -> str:
         case ev.MachineLaunched(machine=machine):
             where = machine.zone or machine.region
             return f"Machine {machine.instance_id} is starting: {machine.offer.instance_type} in {where}"
+        case ev.MachineTakenOver(machine=machine, kept_by=kept_by):
+            return f"Using the machine kept by job {kept_by}: no launch, no boot ({_in_use(machine)})"
         case ev.FrameSaved(frame=frame, seconds=seconds):
             return f"Frame {frame} is here ({seconds:.1f} s) {_figures(progress, now=event.at)}"
         case ev.FrameFailed(frame=frame, reason=reason):
@@ -192,6 +194,11 @@ def _planned(machine: Machine) -> str:
     on_demand = machine.request.on_demand
     usd = f"${'–'.join(dict.fromkeys((prices[0], prices[-1])))}" if on_demand else f"at most ${prices[-1]}"
     return f"{names} {purchase} in {machine.region}{made}, {usd} an hour with disk and address"
+
+
+def _in_use(machine: Machine) -> str:
+    purchase = "on-demand" if machine.request.on_demand else "spot"
+    return f"{machine.instance_id}, {machine.offer.instance_type} {purchase}, ${machine.hourly_usd:.3f} an hour"
 
 
 def printable(text: str) -> str:

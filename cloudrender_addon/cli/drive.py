@@ -21,6 +21,7 @@ from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted, format_frames
 from ..backend.job.log import log_to
 from ..backend.job.progress import Progress
+from ..backend.job.record import JobRecord
 from ..backend.job.runner import JobRunner
 from ..backend.job.status import Status
 from ..backend.job.words import clock, format_seconds, worth_a_word
@@ -127,14 +128,14 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
     # Who failed before the first frame has a cause to see to, and is told so by the error.
     if ended.missing and (ended.frames or ended.status is Status.CANCELLED):
         display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
-    if record.launches:
+    if record.launches or record.taken:
         phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
         display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")
         a_frame = ended.cost_per_frame_usd
         display.say(f"Cost: ${ended.cost_usd:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)"))
         if (data := _data_out(folder)) is not None:
             display.say(data)
-        display.say(f"Left running: {_left_running(spec.job_id, farm)}")
+        display.say(f"Left running: {_left_running(record, farm)}")
     else:
         display.say("No machine was started")
     if ended.kept:
@@ -163,9 +164,9 @@ def kept_lines(job_id: str, kept: ev.KeptMachine) -> tuple[str, ...]:
     )
 
 
-def _left_running(job_id: str, farm: Farm) -> str:
+def _left_running(record: JobRecord, farm: Farm) -> str:
     """Ask the cloud itself: what the runner believes is not proof."""
     try:
-        return ", ".join(farm.leftovers(job_id)) or "nothing"
+        return ", ".join(farm.leftovers(record.spec.job_id, taken=record.taken, given=record.given)) or "nothing"
     except CloudrenderError as error:
         return f"not known ({error.message}); check with: cloudrender clean-up"

@@ -23,13 +23,14 @@ class Forecasting:
 
     def show(self, event: ev.Event, progress: Progress) -> None:
         self._display.show(event, progress)
-        if isinstance(event, ev.MachinePlanned):
+        if isinstance(event, ev.MachinePlanned | ev.MachineTakenOver):
+            planned = isinstance(event, ev.MachinePlanned)
             frames = progress.total - progress.done - progress.failed
             expected = estimate(
                 frames=frames,
                 hourly_usd=event.machine.hourly_usd,
                 pace=self._pace(),
-                overhead_seconds=OVERHEAD_SECONDS,
+                overhead_seconds=OVERHEAD_SECONDS if planned else 0.0,
             )
             self._display.say(describe_estimate(expected, frames=frames))
 

@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..backend.job import events as ev
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder
 from ..backend.job.frames import counted
+from ..backend.job.handing_over import as_it_stands, load_settled
 from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
@@ -66,7 +67,7 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
     A `keeper` waits for the Blender that lets go of the job, and leaves it alone if somebody ended it meanwhile.
     """
     with folder.lock(wait_seconds=_LETTING_GO_SECONDS if keeper else _LOOK_SECONDS):
-        record = folder.load()
+        record = load_settled(folder)
         if keeper and (not record.open or record.status is Status.KEPT):
             return 0
         if record.status is Status.KEPT:
@@ -115,7 +116,7 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
     """Fetch the frames finished so far and leave everything else as it is."""
     folder = JobStore(settings.home).find(arguments.job)
     with folder.lock(wait_seconds=_LOOK_SECONDS):
-        record = folder.load()
+        record = load_settled(folder)
         collector = Collector(folder, frames=record.spec.frames, output=record.spec.output)
         if record.machine is not None and record.machine.instance_id is not None:
             cancel = CancelToken()
@@ -140,13 +141,13 @@ def _collect(collector: Collector, link: Link, event: dict[str, Any], cancel: Ca
 def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """End a job, whoever drives it, and see its machine gone."""
     folder = JobStore(settings.home).find(arguments.job)
-    if not folder.load().open:
+    if not as_it_stands(folder, folder.load()).open:
         display.say(f"Job {folder.job_id} has ended already; nothing of it is left running")
         return 0
     folder.request_cancel()
     # Another client that drives the job hears the request and ends it; then, or if there is none, the lock is free.
     with folder.lock(wait_seconds=_CANCEL_WAIT_SECONDS):
-        record = folder.load()
+        record = load_settled(folder)
         if record.open:
             _drive(folder, record, display, cancelled=True)
         record = folder.load()
@@ -154,13 +155,16 @@ def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) 
     return 1 if record.open else 0
 
 
-def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] = ()) -> None:
-    """Finish the clean-up of jobs whose client died while ending them, or that are `ended`; tell of others."""
+def tidy_open_jobs(store: JobStore, display: Display, *, ended: Set[str] = frozenset()) -> None:
+    """Finish the clean-up of jobs whose client died while ending them, or of what is `ended`; tell of others.
+
+    `ended` are jobs by the tag of what was theirs.
+    """
     for folder in store.folders():
         try:
             with folder.lock():
-                record = folder.load()
-                ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or folder.job_id in ended
+                record = load_settled(folder)
+                ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or bool(ended & tags_of(record))
                 if not ending and record.kept_until is not None:
                     if time.time() < record.kept_until:
                         display.say(_kept(folder.job_id, record.kept_until))
@@ -178,6 +182,11 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Collection[str] 
                     )
         except RecordError as error:
             logging.getLogger(__name__).info("job %s: %s", folder.job_id, error.message)
+
+
+def tags_of(record: JobRecord) -> set[str]:
+    """Return the jobs that what belongs to this one may be tagged with: a machine keeps the tags of its launch."""
+    return {record.spec.job_id, *([record.machine.request.job_id] if record.machine else [])}
 
 
 def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
@@ -201,6 +210,7 @@ def _row(summary: JobSummary) -> dict[str, Any]:
         "output": str(summary.output),
         "machine": summary.instance_id,
         "kept_until": summary.kept_until,
+        "machine_went_to": summary.machine_went_to or None,
         "error": summary.error,
     }
 
@@ -225,6 +235,8 @@ def _line(row: dict[str, Any]) -> str:
     text = f"{row['job']}  {row['status']:<12} {frames:>14}  {cost:<25}  {row['blend']} → {row['output']}"
     if row["kept_until"] is not None:
         text += f"\n    {_kept(row['job'], row['kept_until'])}"
+    if row["machine_went_to"] is not None:
+        text += f"\n    its machine went on with job {row['machine_went_to']}"
     if row["left_half_way"]:
         text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text

@@ -33,6 +33,7 @@ _SETTING_FLAGS = (
     "security_group",
     "wait_minutes",
     "max_launches",
+    "fresh_machine",
     "max_hours",
     "max_cost",
     "keep_minutes",

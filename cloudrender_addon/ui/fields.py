@@ -132,8 +132,8 @@ MAX_LAUNCHES: dict[str, Any] = {
 
 KEEP_MINUTES: dict[str, Any] = {
     "name": "Keep Minutes",
-    "description": "How many minutes the machine stays up after a job, billed, so that you can log in and see what "
-    "went wrong. 0 ends it at once",
+    "description": "How many minutes the machine stays up after a job, billed: the next job uses it, or you log in "
+    "and see what went wrong. 0 ends it at once",
     "min": 0.0,
     "max": 1440.0,
     "soft_max": 240.0,

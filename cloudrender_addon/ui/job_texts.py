@@ -104,6 +104,8 @@ def _standing(job: JobSummary, live: Live | None, *, now: float) -> str:
     if job.open:
         return f"{texts.phase(job.status)}, by another program"
     word = texts.phase(job.status)
+    if job.machine_went_to and job.status is Status.SUCCEEDED and job.complete:
+        return f"{word}; its machine went on with another job"
     if job.status is Status.SUCCEEDED and not job.complete:
         return f"{word}, but frames were deleted since"
     return f"{word}: {job.error}" if job.error and job.status is Status.FAILED else word

@@ -93,13 +93,15 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
 
     if problem := check_dependencies():  # before what needs them is imported
         raise ConfigError(problem.message, hint=problem.hint)
+    from ..backend.job import events as ev  # noqa: PLC0415
+    from ..backend.job.handing_over import load_settled  # noqa: PLC0415
     from ..backend.job.log import log_to  # noqa: PLC0415
     from ..backend.job.runner import JobRunner  # noqa: PLC0415
     from ..backend.jobs import farm_of, named, reopen, scan_job  # noqa: PLC0415
 
     wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
     with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
-        record = job.folder.load()
+        record = load_settled(job.folder)
         if was_open and not record.open:
             job.events.put(_ended_meanwhile(job, record))
             return
@@ -110,10 +112,13 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
         record = replace(record, spec=replace(record.spec, settings=named(record.spec.settings)))
         job.folder.save(record)
         farm = farm_of(job.folder, record)
-        runner = JobRunner(
-            job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=job.events.put, cancel=job.cancel
-        )
-        runner.run()
+
+        def report(event: ev.Event) -> None:
+            job.events.put(event)
+            if isinstance(event, ev.MachineTakenOver):
+                SESSION.inbox.put(lookups.refresh_summaries)  # the job that kept it is over now
+
+        JobRunner(job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=report, cancel=job.cancel).run()
 
 
 def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:

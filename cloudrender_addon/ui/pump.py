@@ -64,6 +64,8 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
             job.saved[frame] = paths
         case ev.Notice(text=text):
             job.notices = [*job.notices, text][-_KEPT_NOTICES:]
+        case ev.MachineTakenOver():
+            job.notices = [*job.notices, "On the machine that was kept: no launch, no boot"][-_KEPT_NOTICES:]
         case ev.Interrupted(reason=reason, missing=missing):
             job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
         case ev.JobEnded():

@@ -20,6 +20,7 @@ from cloudrender_addon.backend.errors import (
     CloudError,
     PermissionsError,
     QuotaError,
+    RecordError,
 )
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
 from tests.aws.aws_stage import EMPTY, SECRET, Stage
@@ -185,6 +186,43 @@ def test_search_for_what_was_never_launched_ends(aws: Stage, farm: Ec2Farm, tmp_
     other.release(planned)
     assert 0.3 <= time.monotonic() - began < 5
     assert aws.count("ec2:DescribeInstances") >= 2
+
+
+def test_a_machine_of_another_job_is_reached_and_ended_by_its_tags(
+    aws: Stage, tmp_path: Path, door: Callable[..., Door]
+) -> None:
+    """One that was kept, and taken over: nothing of it carries the tag of the job that has it now."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    machine = rent(farm_on(aws, theirs))
+    opened = door(LINK)
+    farm = farm_on(aws, ours)
+    farm.adopt(machine, keys=theirs)
+    farm.adopt(machine, keys=theirs)  # as a client does that was killed after it
+    assert {path.name for path in ours.iterdir()} == {path.name for path in theirs.iterdir()}
+    for path in ours.iterdir():
+        assert path.read_bytes() == (theirs / path.name).read_bytes()
+        assert path.suffix == ".pub" or path.stat().st_mode & 0o077 == 0
+    farm.connect(machine, cancel=CancelToken(), deadline=soon())
+    assert opened.knocks[0]["key_file"] == ours / "job_key" and "ssh" in farm.login(machine)
+    assert len(farm.leftovers("job-2", taken=["t1"])) == 5 and farm.leftovers("job-2") == ()
+    assert farm.leftovers("job-1", given=["t1"]) == ()
+    farm.release(machine)
+    assert aws.everything() == EMPTY and farm.leftovers("job-2", taken=["t1"]) == ()
+    assert not [path for path in ours.iterdir() if path.name.startswith(("host_key", "job_key"))]
+
+
+def test_a_machine_that_is_not_taken_over_after_all_leaves_no_key(aws: Stage, tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    machine = rent(farm_on(aws, theirs))
+    farm = farm_on(aws, ours)
+    farm.adopt(machine, keys=theirs)
+    farm.disown(machine)
+    farm.disown(machine)
+    assert list(ours.iterdir()) == [] and len(aws.everything()["instances"]) == 1
+    (theirs / "job_key").unlink()
+    with pytest.raises(RecordError):
+        farm.adopt(machine, keys=theirs)
+    farm_on(aws, theirs).release(machine)
 
 
 def test_a_whole_life_is_quick(aws: Stage, tmp_path: Path, door: Callable[..., Door]) -> None:

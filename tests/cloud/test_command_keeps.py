@@ -44,7 +44,7 @@ def test_one_can_log_in_after_the_job_until_it_is_cancelled(cloud: Cloud, projec
 
     listed = project.run("jobs").out
     assert "kept" in listed and f"cloudrender cancel {listed.split()[0]}" in listed
-    other = project.run("-f", 2)  # does not touch it
+    other = project.run("-f", 2, "--fresh-machine")  # does not touch it
     assert other.code == 0 and "is kept until" in other.err and machine.processes(), other.err
 
     attached = project.run("attach", listed.split()[0])  # nor does this: there is nothing to go on with

@@ -510,6 +510,19 @@ def test_keeping_the_machine(rig: Rig) -> None:
     assert rig.calls()[-1] == "keep 1800"
 
 
+def test_another_job_begins_on_a_machine_that_was_kept(rig: Rig) -> None:
+    link = rig.with_agent()
+    link.begin("20260101-000000-abcd")
+    link.extend(7200, lease_seconds=1800)
+    assert rig.calls()[-2:] == ["begin 20260101-000000-abcd", "extend 7200 1800"]
+
+
+def test_a_machine_that_refuses_another_job_says_why(rig: Rig) -> None:
+    with pytest.raises(MachineError) as refused:
+        rig.with_agent(end=b"fail").begin("j")
+    assert refused.value.details == ("no reason",)
+
+
 def test_finish_on_a_machine_that_is_going_down(rig: Rig) -> None:
     link = rig.with_agent()
     rig.server.kill_sessions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,14 @@ class FakeFarm:
     finished: list[str] = field(default_factory=list)
     kept: dict[str, int] = field(default_factory=dict)
     keep_error: CloudrenderError | None = None
+    adopted: list[str] = field(default_factory=list)
+    """Launches whose keys were copied from another job."""
+    adopt_error: CloudrenderError | None = None
+    begin_error: CloudrenderError | None = None
+    push_error: CloudrenderError | None = None
+    extended: dict[str, tuple[int, int]] = field(default_factory=dict)
+    on_call: Callable[[str], None] = lambda _name: None
+    """Hears what is asked of a kept machine, before it is done."""
     on_launch: Callable[[], None] = lambda: None
 
     def plan(self, request: MachineRequest) -> Machine:
@@ -115,7 +123,15 @@ class FakeFarm:
     def login(self, machine: Machine) -> str:
         return f"ssh u@{machine.address}"
 
-    def leftovers(self, job_id: str) -> tuple[str, ...]:
+    def adopt(self, machine: Machine, *, keys: Path) -> None:
+        if self.adopt_error:
+            raise self.adopt_error
+        self.adopted.append(machine.request.token)
+
+    def disown(self, machine: Machine) -> None:
+        self.adopted = [token for token in self.adopted if token != machine.request.token]
+
+    def leftovers(self, job_id: str, *, taken: Collection[str] = (), given: Collection[str] = ()) -> tuple[str, ...]:
         return tuple(self.running)
 
 
@@ -133,6 +149,8 @@ class FakeLink:
         recheck: Callable[[HashedFile], None],
         cancel: CancelToken,
     ) -> None:
+        if self.farm.push_error:
+            raise self.farm.push_error
         self.farm.pushes.append(self.machine)
         if self.machine not in self.farm.have:
             total = sum(file.size for file in project(cancel.check).files)
@@ -175,6 +193,18 @@ class FakeLink:
         if self.farm.keep_error:
             raise self.farm.keep_error
         self.farm.kept[self.machine] = seconds
+
+    def begin(self, job_id: str) -> None:
+        self.farm.on_call("begin")
+        if self.farm.begin_error:
+            raise self.farm.begin_error
+        self.farm.running[self.machine] = None
+        self.farm.logs.pop(self.machine, None)
+        self.farm.have.discard(self.machine)
+
+    def extend(self, seconds: int, *, lease_seconds: int) -> None:
+        self.farm.on_call("extend")
+        self.farm.extended[self.machine] = (seconds, lease_seconds)
 
     def close(self) -> None:
         self.closed = True

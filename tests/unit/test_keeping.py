@@ -100,7 +100,7 @@ def test_attach_ends_the_machine_of_a_complete_job_whose_time_is_over(
     run(keeping, farm)
     record = keeping.load()
     assert record.machine
-    keeping.save(replace(record, machine=replace(record.machine, launched_at=time.time() - 7200)))
+    keeping.save(replace(record, machine=replace(record.machine, ends_at=time.time() - 1)))
     assert attach(keeping, farm, monkeypatch)[0] == 0
     assert farm.running == {} and keeping.load().status is Status.SUCCEEDED
 
@@ -144,8 +144,10 @@ def test_it_never_lives_longer_than_it_would_have(folder: JobFolder) -> None:
 def test_its_cost_is_reckoned_to_its_end_and_no_further(keeping: JobFolder) -> None:
     run(keeping, FakeFarm([render_all]))
     record = keeping.load()
-    assert record.machine
-    long_ago = replace(record.machine, launched_at=time.time() - 864_000)
+    machine = record.machine
+    assert machine and machine.launched_at and machine.ends_at
+    days = 864_000
+    long_ago = replace(machine, launched_at=machine.launched_at - days, ends_at=machine.ends_at - days)
     keeping.save(replace(record, machine=long_ago))
     assert summarize(keeping).cost_usd == pytest.approx(0.36 * 1800 / 3600, rel=0.01)
 

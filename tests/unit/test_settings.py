@@ -57,6 +57,8 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None
         ("max_cost = 0", "from 0.01"),
         ('send = "all"', "used, folder"),
         ("local_blender = 4.2", "text"),
+        ("fresh_machine = 2", "true or false"),
+        ('fresh_machine = "perhaps"', "true or false"),
     ],
 )
 def test_an_unusable_file_is_one_line_of_cause_and_one_of_remedy(tmp_path: Path, text: str, mentions: str) -> None:
@@ -109,3 +111,11 @@ def test_what_is_set_to_nothing_is_not_set(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(environ={"CLOUDRENDER_CONFIG": str(tmp_path)}, flags={})
+
+
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("true", True), ("False", False), ("0", False)])
+def test_a_switch_may_be_written_as_people_do(tmp_path: Path, text: str, on: bool) -> None:
+    assert load(tmp_path, CLOUDRENDER_FRESH_MACHINE=text).fresh_machine is on
+    assert load(tmp_path, "fresh_machine = true", CLOUDRENDER_FRESH_MACHINE=text).fresh_machine is on
+    assert load(tmp_path, "fresh_machine = true").fresh_machine
+    assert load(tmp_path, "", {"fresh_machine": None}).fresh_machine is False

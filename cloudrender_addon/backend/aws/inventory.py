@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..atonce import all_at_once
 from ..errors import CleanupError, CloudrenderError
 from . import instances, keypairs, network, templates, volumes
-from .tags import job_of, ours
+from .tags import job_of, launch_of, ours
 
 if TYPE_CHECKING:
     import datetime
@@ -41,7 +41,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One thing of ours.
+    """One thing of ours, made for the launch `token` ("" if that is not known).
 
     `id` is what AWS calls it (a key pair or template: its name), `age_seconds` None where it does not say.
     Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of a disk: its size in GiB.
@@ -50,6 +50,7 @@ class Resource:
     kind: Kind
     id: str
     job_id: str
+    token: str = ""
     age_seconds: float | None = None
     state: str = ""
     detail: str = ""
@@ -157,6 +158,7 @@ def _instances(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
                             kind=Kind.INSTANCE,
                             id=each["InstanceId"],
                             job_id=_job(each.get("Tags")),
+                            token=launch_of(each.get("Tags") or []),
                             age_seconds=_age(each.get("LaunchTime")),
                             state=state,
                             detail=each.get("InstanceType", ""),
@@ -175,6 +177,7 @@ def _requests(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resour
             kind=Kind.SPOT_REQUEST,
             id=each.get("SpotInstanceRequestId", ""),
             job_id=_job(each.get("Tags")),
+            token=launch_of(each.get("Tags") or []),
             age_seconds=_age(each.get("CreateTime")),
             state=each.get("State", ""),
             detail=each.get("Status", {}).get("Code", ""),
@@ -190,6 +193,7 @@ def _volumes(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resourc
                         kind=Kind.VOLUME,
                         id=each.get("VolumeId", ""),
                         job_id=_job(each.get("Tags")),
+                        token=launch_of(each.get("Tags") or []),
                         age_seconds=_age(each.get("CreateTime")),
                         state=each.get("State", ""),
                         detail=f"{each.get('Size', 0)} GB",
@@ -205,6 +209,7 @@ def _key_pairs(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
             kind=Kind.KEY_PAIR,
             id=each.get("KeyName", ""),
             job_id=_job(each.get("Tags")),
+            token=launch_of(each.get("Tags") or []),
             age_seconds=_age(each.get("CreateTime")),
         )
 
@@ -217,6 +222,7 @@ def _templates(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
                     kind=Kind.TEMPLATE,
                     id=each.get("LaunchTemplateName", ""),
                     job_id=_job(each.get("Tags")),
+                    token=launch_of(each.get("Tags") or []),
                     age_seconds=_age(each.get("CreateTime")),
                 )
 
@@ -229,6 +235,7 @@ def _groups(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                     kind=Kind.GROUP,
                     id=each.get("GroupId", ""),
                     job_id=_job(each.get("Tags")),
+                    token=launch_of(each.get("Tags") or []),
                     detail=each.get("GroupName", ""),
                 )
 

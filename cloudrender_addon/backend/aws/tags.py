@@ -44,4 +44,13 @@ def ours(*, job_id: str | None = None, token: str | None = None) -> list[FilterT
 
 def job_of(tags: Sequence[TagTypeDef]) -> str:
     """Return the job a resource belongs to, "" if it is not ours."""
-    return next((tag.get("Value", "") for tag in tags if tag.get("Key") == JOB), "")
+    return _value(tags, JOB)
+
+
+def launch_of(tags: Sequence[TagTypeDef]) -> str:
+    """Return the token of the launch a resource was made for, "" if it is not ours."""
+    return _value(tags, LAUNCH)
+
+
+def _value(tags: Sequence[TagTypeDef], key: str) -> str:
+    return next((tag.get("Value", "") for tag in tags if tag.get("Key") == key), "")

@@ -201,6 +201,14 @@ class AgentLink:
         """Let the machine end itself so many seconds from now. Raises as `start` does."""
         self._run(commands.AGENT, "keep", str(seconds), task="Keeping the machine")
 
+    def begin(self, job_id: str) -> None:
+        """Empty the machine for another job. Raises as `start` does."""
+        self._run(commands.AGENT, "begin", job_id, task="Emptying the machine")
+
+    def extend(self, seconds: int, *, lease_seconds: int) -> None:
+        """Let the machine live so many seconds from now. Raises as `start` does."""
+        self._run(commands.AGENT, "extend", str(seconds), str(lease_seconds), task="Keeping the machine")
+
     def close(self) -> None:
         """Drop the connection; the agent goes on. Never waits, never raises."""
         self._connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +74,8 @@ class Machine:
 
     `offers` are the types asked for, in the user's order; once launched, only the one that was given. `host_key` is the
     public SSH host key the machine will show ("ssh-ed25519 AAAA…"). `group_id` is the security group made
-    for it, None if a given one is used. `launched_at` is epoch seconds.
+    for it, None if a given one is used. Times are epoch seconds: it was told to end itself at `ends_at`, if that is
+    sooner than the end of its lifetime; `paid_from` is since when a job that took it over from another pays for it.
     """
 
     request: MachineRequest
@@ -88,6 +89,8 @@ class Machine:
     zone: str | None = None
     address: str | None = None
     launched_at: float | None = None
+    paid_from: float | None = None
+    ends_at: float | None = None
 
     @property
     def offer(self) -> Offer:
@@ -98,6 +101,14 @@ class Machine:
     def hourly_usd(self) -> float:
         """Everything that is billed while the machine runs, USD per hour."""
         return self.offer.hourly_usd
+
+    @property
+    def end(self) -> float | None:
+        """When it has ended itself, whatever happens; None if it was never launched."""
+        if self.launched_at is None:
+            return None
+        lifetime = self.launched_at + self.offer.lifetime_seconds
+        return lifetime if self.ends_at is None else min(lifetime, self.ends_at)
 
 
 class MachineState(enum.Enum):
@@ -196,8 +207,20 @@ class Farm(Protocol):
         Raises `RecordError`.
         """
 
-    def leftovers(self, job_id: str) -> tuple[str, ...]:
-        """Ask the cloud, by tag, for ids of anything of this job that still exists."""
+    def adopt(self, machine: Machine, *, keys: Path) -> None:
+        """Get ready to reach and end a machine that another job rented, whose private keys are in the folder `keys`.
+
+        Changes nothing in the cloud. Raises `RecordError`.
+        """
+
+    def disown(self, machine: Machine) -> None:
+        """Undo `adopt`: the machine stays the other job's. Never raises."""
+
+    def leftovers(self, job_id: str, *, taken: Collection[str] = (), given: Collection[str] = ()) -> tuple[str, ...]:
+        """Ask the cloud, by tag, for ids of anything of this job that still exists.
+
+        So do the launches `taken` over from other jobs belong to it, and those `given` to others do not.
+        """
 
 
 class Link(Protocol):
@@ -243,6 +266,16 @@ class Link(Protocol):
 
     def keep(self, seconds: int) -> None:
         """Tell the machine, in place of `finish`, to end itself so many seconds from now; never later than it would."""
+
+    def begin(self, job_id: str) -> None:
+        """Empty the machine for another job: neither frames nor project are left.
+
+        Blender stays, and what is stored by content. Nothing, if that job has begun already. Raises `MachineError`
+        while the agent works, or if the machine is ending.
+        """
+
+    def extend(self, seconds: int, *, lease_seconds: int) -> None:
+        """Undo `keep`: let the machine live so many seconds from now, but never beyond its lifetime."""
 
     def close(self) -> None:
         """Drop the connection; the agent goes on. Never raises."""

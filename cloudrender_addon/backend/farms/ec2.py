@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -179,11 +179,21 @@ class Ec2Farm:
         """See `Farm.login`."""
         return login_command(machine, key=self._keys.job, known_hosts=self._keys.known_hosts)
 
-    def leftovers(self, job_id: str) -> tuple[str, ...]:
+    def adopt(self, machine: Machine, *, keys: Path) -> None:
+        """See `Farm.adopt`."""
+        self._keys.adopt(machine.request.token, source=JobKeys(keys))
+
+    def disown(self, machine: Machine) -> None:
+        """See `Farm.disown`."""
+        self._keys.forget(machine.request.token)
+
+    def leftovers(self, job_id: str, *, taken: Collection[str] = (), given: Collection[str] = ()) -> tuple[str, ...]:
         """See `Farm.leftovers`. Looks in every region that the job may have used."""
         regions = self._settings.regions or (self._account.region,)
-        found = all_at_once(partial(inventory.list_ours, self._in(region), job_id=job_id) for region in regions)
-        return tuple(resource.id for resources in found for resource in resources)
+        looks = [partial(inventory.list_ours, self._in(region), job_id=job_id) for region in regions]
+        looks += [partial(inventory.list_ours, self._in(region), token=token) for region in regions for token in taken]
+        found = {each.id: each for resources in all_at_once(looks) for each in resources}
+        return tuple(each.id for each in found.values() if each.token not in given)
 
     def _in(self, region: str | None) -> Account:
         """Return the account in that region, whose clients are slow to make: once each."""

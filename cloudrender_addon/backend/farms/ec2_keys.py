@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ..ssh.keys import copy_key
+
 
 class JobKeys:
     """Says where the keys are, and deletes those of a machine that is gone."""
@@ -26,6 +28,11 @@ class JobKeys:
     def host(self, token: str) -> Path:
         """The host key of the machine of one launch."""
         return self._folder / f"host_key-{token}"
+
+    def adopt(self, token: str, *, source: JobKeys) -> None:
+        """Copy the keys of a launch of another job, which opens that machine with its own. Raises `RecordError`."""
+        for theirs, ours in ((source.host(token), self.host(token)), (source.job, self.job)):
+            copy_key(theirs, ours)
 
     def forget(self, token: str) -> None:
         """Delete the host key of a launch, and with the last one the job's key. Never raises."""

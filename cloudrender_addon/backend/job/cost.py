@@ -16,15 +16,22 @@ _GB = 10**9
 
 
 def machine_cost(machine: Machine, *, until: float) -> float:
-    """Return USD spent on a machine from its launch to `until` (epoch seconds); 0 if it was never launched.
+    """Return USD that a job has spent on a machine up to `until` (epoch seconds); 0 if it was never launched.
 
-    No machine outlives its lifetime, however late somebody looks.
+    No machine outlives its end, however late somebody looks. What jobs pay that have a machine one after another is
+    in all what it costs.
     """
-    if machine.launched_at is None:
+    seconds = _billed_seconds(machine, until=until)
+    if machine.paid_from is not None:
+        seconds -= _billed_seconds(machine, until=machine.paid_from)
+    return machine.hourly_usd * max(seconds, 0.0) / 3600
+
+
+def _billed_seconds(machine: Machine, *, until: float) -> float:
+    """Return for how long a machine is billed, whoever pays."""
+    if machine.launched_at is None or machine.end is None:
         return 0.0
-    seconds = min(until - machine.launched_at, machine.offer.lifetime_seconds)
-    seconds = max(seconds, MINIMUM_BILLED_SECONDS)
-    return machine.hourly_usd * seconds / 3600
+    return max(min(until, machine.end) - machine.launched_at, MINIMUM_BILLED_SECONDS)
 
 
 def data_out_usd(count: float) -> float:

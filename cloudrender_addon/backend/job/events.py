@@ -55,6 +55,14 @@ class MachineLaunched(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineTakenOver(Event):
+    """A machine that the job `kept_by` had kept is this job's, and paid by it, from now on."""
+
+    machine: Machine
+    kept_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineReleased(Event):
     """The machine was seen gone."""
 

@@ -40,15 +40,13 @@ class Keeping:
             deadline = time.monotonic() + _CONNECT_SECONDS
             machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
             with contextlib.closing(link):
-                lived = int(now() - (machine.launched_at or 0.0))
-                seconds = min(int(minutes * 60), machine.offer.lifetime_seconds - lived)
+                seconds = int(min(minutes * 60, (machine.end or 0.0) - now()))
                 if seconds <= 0:
                     return None
                 link.keep(seconds)
             login = self._farm.login(machine)
             # It will not live longer than that: so it is reckoned, whenever somebody looks.
-            offer = replace(machine.offer, lifetime_seconds=lived + seconds)
-            machine = replace(machine, offers=(offer,))
+            machine = replace(machine, ends_at=now() + seconds)
             self._ledger.save(machine=machine)
         except CloudrenderError as problem:
             self._ledger.say(f"The machine is not kept: {problem.message}")

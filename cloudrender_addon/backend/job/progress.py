@@ -37,7 +37,7 @@ class Progress:
                 return replace(self, status=Status.RENDERING, rendering_since=event.at, done_before_rendering=self.done)
             case ev.StatusChanged(status=status):
                 return replace(self, status=status)
-            case ev.MachineLaunched(machine=machine):
+            case ev.MachineLaunched(machine=machine) | ev.MachineTakenOver(machine=machine):
                 return replace(self, machine=machine)
             case ev.MachineReleased(machine=machine):
                 spent = self.spent_usd + machine_cost(machine, until=event.at)

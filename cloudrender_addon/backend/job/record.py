@@ -24,7 +24,8 @@ class JobRecord:
 
     `spent_usd` is the cost of machines already gone; `started` (of the latest run) and `ended` are epoch seconds;
     `reclaimed` are types and zones whose machines were taken back; `failed_frames` were set aside, with their reasons.
-    At `suspects` a machine was lost, nobody knows why.
+    At `suspects` a machine was lost, nobody knows why. `taken` are launches of other jobs whose machine this one took
+    over: token → that job and when; `given` those of its own whose machine went to another: token → that job.
     """
 
     spec: JobSpec
@@ -39,14 +40,15 @@ class JobRecord:
     suspects: tuple[int, ...] = ()
     error: str = ""
     hint: str = ""
+    taken: dict[str, tuple[str, float]] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
     @property
     def kept_until(self) -> float | None:
         """Until when the machine of an ended job is kept (epoch seconds); None if none is."""
-        machine = self.machine
-        if self.status is not Status.KEPT or machine is None or machine.launched_at is None:
+        if self.status is not Status.KEPT or self.machine is None:
             return None
-        return machine.launched_at + machine.offer.lifetime_seconds
+        return self.machine.end
 
     @property
     def open(self) -> bool:
@@ -125,6 +127,7 @@ def from_json(data: dict[str, Any]) -> JobRecord:
             "machine": machine,
             "reclaimed": _pairs(data.get("reclaimed", ())),
             "suspects": tuple(int(f) for f in data.get("suspects", ())),
+            "taken": {str(token): (str(job), float(at)) for token, (job, at) in data.get("taken", {}).items()},
             "failed_frames": {int(k): str(v) for k, v in data["failed_frames"].items()},
         }
     )

@@ -24,7 +24,7 @@ from ..errors import (
     RecordError,
     RenderError,
 )
-from ..farms.base import Farm
+from ..farms.base import Farm, Machine
 from . import events as ev
 from .cost import cost_per_frame, machine_cost
 from .folder import JobFolder
@@ -35,6 +35,7 @@ from .packing import Packing
 from .progress import Progress
 from .renting import Renting
 from .status import Status
+from .taking_over import TakingOver
 from .tending import Tending
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,9 @@ class JobRunner:
         self._ledger = Ledger(folder, report)
         self._packing = Packing(bundle, cache=HashCache(self._ledger.spec.settings.home / "hashes.sqlite"))
         self._keeping = Keeping(self._ledger, farm=farm, cancel=cancel)
-        self._renting = Renting(self._ledger, farm=farm, bundle=self._packing.read, cancel=cancel)
+        read = self._packing.read
+        self._renting = Renting(self._ledger, farm=farm, bundle=read, cancel=cancel)
+        self._taking_over = TakingOver(self._ledger, folder=folder, farm=farm, bundle=read, cancel=cancel)
 
     def progress(self) -> Progress:
         """Return where the job stands by its record: the start for folding the events of `run`."""
@@ -114,11 +117,14 @@ class JobRunner:
         while self._ledger.missing():
             self._cancel.check()
             try:
-                tending.tend(self._renting.machine_at_hand() or self._renting.rent())
+                tending.tend(self._machine())
                 if self._ledger.missing():
                     raise MachineGoneError("The machine finished, but not all of its frames are here")
             except MachineGoneError as gone:
                 self._recover(gone)
+
+    def _machine(self) -> Machine:
+        return self._renting.machine_at_hand() or self._taking_over.take() or self._renting.rent()
 
     def _raise_failed_frames(self) -> None:
         if failed := self._ledger.record.failed_frames:

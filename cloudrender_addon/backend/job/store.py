@@ -16,6 +16,11 @@ class JobStore:
     def __init__(self, home: Path) -> None:
         self._jobs = home / "jobs"
 
+    @classmethod
+    def around(cls, folder: JobFolder) -> JobStore:
+        """Return the store that a job's folder is in."""
+        return cls(folder.path.parents[1])
+
     def folder(self, job_id: str) -> JobFolder:
         """Return the folder of a job of this name, whether there is one or not."""
         return JobFolder(self._jobs / job_id)

@@ -11,6 +11,7 @@ from ..errors import RecordError
 from .cost import cost_per_frame, machine_cost
 from .estimate import Pace, pace_of
 from .folder import JobFolder
+from .handing_over import as_it_stands
 from .status import Status
 
 
@@ -21,7 +22,7 @@ class JobSummary:
     `status` is None for a record that cannot be read; `error` says why. `driven`: some client drives it right now.
     `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered at that
     `pace`, None before the first. `brought` are all that ever came, those that were deleted since included.
-    `kept_until` (epoch seconds): the machine of an ended job is kept.
+    `kept_until` (epoch seconds): the machine of an ended job is kept; `machine_went_to` is the job that took it over.
     """
 
     job_id: str
@@ -41,6 +42,7 @@ class JobSummary:
     instance_type: str = ""
     instance_id: str | None = None
     kept_until: float | None = None
+    machine_went_to: str = ""
 
     @property
     def cost_per_frame_usd(self) -> float | None:
@@ -61,7 +63,7 @@ class JobSummary:
 def summarize(folder: JobFolder) -> JobSummary:
     """Read a job's folder. A damaged record is a summary too."""
     try:
-        record = folder.load()
+        record = as_it_stands(folder, folder.load())
     except RecordError as error:
         return JobSummary(job_id=folder.job_id, status=None, error=error.message, hint=error.hint)
     machine, spec = record.machine, record.spec
@@ -84,4 +86,5 @@ def summarize(folder: JobFolder) -> JobSummary:
         instance_type=spec.settings.instance_type,
         instance_id=machine.instance_id if machine else None,
         kept_until=record.kept_until,
+        machine_went_to="" if record.open else next(reversed(record.given.values()), ""),
     )

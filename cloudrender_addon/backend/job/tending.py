@@ -6,10 +6,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..cancel import CancelToken
-from ..errors import CloudError, LinkError, MachineGoneError, UnreachableError
+from ..clock import now
+from ..errors import CloudError, LinkError, MachineError, MachineGoneError, UnreachableError
 from ..farms.base import Farm, Link, Machine, MachineState, RenderPlan
 from . import events as ev
 from .follow import Follower
@@ -60,7 +61,8 @@ class Tending:
 
     def _tend(self, machine: Machine, follower: Follower) -> None:
         ledger = self._ledger
-        ledger.enter(Status.BOOTING)
+        if machine.paid_from is None:  # one that was taken over is up
+            ledger.enter(Status.BOOTING)
         answered = machine.address is not None  # to a client before this one
         patience = UNREACHABLE_SECONDS if answered else ledger.spec.settings.boot_minutes * 60
         try:
@@ -128,18 +130,35 @@ class Tending:
     def _converse(self, machine: Machine, link: Link, follower: Follower) -> None:
         ledger = self._ledger
         ledger.enter(Status.UPLOADING)
-        # First the agent: it brings Blender while the project is on its way.
-        link.start(_plan(ledger, machine))
-        link.push(
-            self._packing.manifest,
-            on_sent=_in_steps(lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total))),
-            recheck=self._packing.recheck,
-            cancel=self._cancel,
-        )
+        with _replaced_if_unfit(machine):
+            if machine.paid_from is not None and machine.end is not None:  # until now it was only to be kept
+                lease_seconds = max(int(ledger.spec.settings.lease_minutes * 60), 1)
+                link.extend(max(int(machine.end - now()), 1), lease_seconds=lease_seconds)
+            # First the agent: it brings Blender while the project is on its way.
+            link.start(_plan(ledger, machine))
+            link.push(
+                self._packing.manifest,
+                on_sent=_in_steps(
+                    lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total))
+                ),
+                recheck=self._packing.recheck,
+                cancel=self._cancel,
+            )
         ledger.enter(Status.RENDERING)
         follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
         if not ledger.spec.settings.keep_minutes:  # else it is told what next when the job ends
             link.finish()
+
+
+@contextlib.contextmanager
+def _replaced_if_unfit(machine: Machine) -> Iterator[None]:
+    """Let another machine be rented where one that was taken over does not do: its disk was not made for this job."""
+    try:
+        yield
+    except MachineError as unfit:
+        if machine.paid_from is None or type(unfit) is not MachineError:
+            raise
+        raise MachineGoneError(f"The machine that was kept does not do: {unfit.message}") from unfit
 
 
 def _in_steps(report: Callable[[int, int], None]) -> Callable[[int, int], None]:

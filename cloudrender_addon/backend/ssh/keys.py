@@ -57,6 +57,25 @@ def create_key(path: Path, *, comment: str) -> KeyPair:
     return KeyPair(path=path, public=_public(key))
 
 
+def copy_key(source: Path, target: Path) -> None:
+    """Copy a key pair over whatever is at `target`. Raises `RecordError`, also when the pair is damaged."""
+    pair = load_key(source)
+    try:
+        comment = source.with_name(source.name + ".pub").read_bytes()
+    except OSError:
+        comment = f"{pair.public}\n".encode("ascii")
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        with open(part, "xb", opener=_private) as file:  # as in `create_key`
+            file.write(_read(source))
+        part.replace(target)
+        target.with_name(target.name + ".pub").write_bytes(comment)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
 def load_key(path: Path) -> KeyPair:
     """Return the key pair at `path`. Raises `RecordError` when it is missing or damaged."""
     try:

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take over the machine that another job of this computer has kept, in place of renting one.
+
+It is booted and has its Blender. The order makes every crash harmless: first the machine is asked whether it is free,
+and emptied; it still ends itself when it was to. Then this job's record names it, in one write: now it is this job's.
+Then the other job's record is closed (`handing_over.py`), and at last the machine is told that it may live longer
+(`tending.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..assets.bundle import Bundle
+from ..cancel import CancelToken, Wish
+from ..clock import now
+from ..errors import Cancelled, CloudrenderError, Detached, RecordError, RenderError
+from ..farms.base import Farm, Machine
+from ..settings import Settings
+from . import events as ev
+from .folder import JobFolder
+from .handing_over import load_settled
+from .ledger import Ledger
+from .limits import seconds_left
+from .record import JobRecord
+from .status import Status
+from .store import JobStore
+
+_CONNECT_SECONDS = 30.0
+
+_HAND_OVER_SECONDS = 60.0
+"""So long a machine must still be kept: it could end itself while it is taken over."""
+
+_WORTHWHILE_SECONDS = 300.0
+"""With less left of its lifetime, it would soon have to be replaced."""
+
+_log = logging.getLogger(__name__)
+
+
+class TakingOver:
+    """Finds a kept machine that suits a job, and makes it that job's."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        folder: JobFolder,
+        farm: Farm,
+        bundle: Callable[[], Bundle],
+        cancel: CancelToken,
+    ) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._farm = farm
+        self._bundle = bundle
+        self._cancel = cancel
+
+    def take(self) -> Machine | None:
+        """Return a machine that another job had kept, now this job's; None if there is none that suits and answers.
+
+        Raises `ProjectError`, `RecordError`, `RenderError` (a limit is reached), `Cancelled`, `Detached`.
+        """
+        if self._ledger.spec.settings.fresh_machine:
+            return None
+        self._ledger.check_limits()
+        for other in self._others():
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(other.lock())
+                    record = load_settled(other)
+                except RecordError:  # somebody ends it just now, or looks; or it cannot be read
+                    _log.info("job %s is not asked for its machine", other.job_id, exc_info=True)
+                    continue
+                if record.machine is None or other.wish() is not Wish.GO_ON or not self._suits(record):
+                    continue
+                if machine := self._take_from(other, record.machine):
+                    return machine
+        return None
+
+    def _others(self) -> list[JobFolder]:
+        """Return the jobs that keep a machine: first those of the same project, the newest first."""
+        spec, found = self._ledger.spec, []
+        for folder in JobStore.around(self._folder).folders():
+            with contextlib.suppress(RecordError):
+                record = folder.load()
+                if record.status is Status.KEPT and folder.job_id != spec.job_id:
+                    found.append((record.spec.project == spec.project, folder.job_id, folder))
+        return [folder for *_, folder in sorted(found, key=lambda each: each[:2], reverse=True)]
+
+    def _suits(self, kept: JobRecord) -> bool:
+        """Tell whether a kept machine is one that this job might have rented, and of use for long enough."""
+        machine, settings, mine = kept.machine, self._ledger.spec.settings, self._ledger.record
+        if machine is None or kept.kept_until is None or machine.request.token in mine.given:
+            return False
+        how = "on-demand" if machine.request.on_demand else "spot"
+        bought = settings.purchase in (how, "spot-then-on-demand")
+        there = not settings.regions or machine.region in settings.regions
+        if not (bought and there and machine.offer.instance_type in settings.instance_types):
+            return False
+        if _place(kept.spec.settings) != _place(settings) or kept.kept_until - now() < _HAND_OVER_SECONDS:
+            return False
+        freed = replace(machine, paid_from=now(), ends_at=None)
+        try:
+            affordable = seconds_left(replace(mine, machine=freed)) >= _HAND_OVER_SECONDS
+        except RenderError:
+            affordable = False
+        return affordable and (freed.end or 0.0) - now() >= _WORTHWHILE_SECONDS
+
+    def _take_from(self, other: JobFolder, machine: Machine) -> Machine | None:
+        """Take over a machine, under the lock of the job that keeps it; None if that cannot be done."""
+        ledger, token = self._ledger, machine.request.token
+        ledger.enter(Status.PACKING)
+        self._bundle()  # before anything is touched: a project that cannot be read is no reason to empty a machine
+        ledger.enter(Status.PROVISIONING)
+        try:
+            self._farm.adopt(machine, keys=other.keys)
+            machine = self._empty(machine)
+            at = now()
+            machine = replace(machine, paid_from=at, ends_at=None)
+            machine = replace(machine, ends_at=at + seconds_left(replace(ledger.record, machine=machine)))
+            self._cancel.check()
+        except CloudrenderError as problem:
+            self._farm.disown(machine)
+            if isinstance(problem, Cancelled | Detached):
+                raise
+            why = f" ({problem.details[-1]})" if problem.details else ""
+            ledger.say(f"The machine kept by job {other.job_id} is not used: {problem.message}{why}")
+            return None
+        before = ledger.record
+        try:
+            ledger.save(machine=machine, taken={**before.taken, token: (other.job_id, at)})
+        except RecordError:
+            ledger.record = before  # or the end of this job would end the machine
+            self._farm.disown(machine)
+            raise
+        try:
+            load_settled(other)
+        except RecordError:  # the next to look at that job will
+            _log.warning("the record of job %s is not closed yet", other.job_id, exc_info=True)
+        _log.info("took over %s from job %s", machine.instance_id, other.job_id)
+        ledger.report(ev.MachineTakenOver(at=time.time(), machine=machine, kept_by=other.job_id))
+        return machine
+
+    def _empty(self, machine: Machine) -> Machine:
+        """Make the machine ready for this job, if it answers and is idle."""
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
+        with contextlib.closing(link):
+            link.begin(self._ledger.spec.job_id)
+        return machine
+
+
+def _place(settings: Settings) -> tuple[object, ...]:
+    """Return what else decides where a machine stands, and what it boots."""
+    return (
+        settings.profile,
+        settings.image,
+        settings.subnet,
+        settings.security_group,
+        settings.ssh_user,
+        settings.ssh_port,
+    )
