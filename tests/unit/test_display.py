@@ -98,6 +98,19 @@ def test_commands_for_the_terminal_in_foreign_text_are_not_obeyed() -> None:
     assert "\x1b" not in out.getvalue() and "\x07" not in out.getvalue() and out.getvalue().count("\n") == 1
 
 
+def test_a_machine_that_was_taken_over_is_named_with_its_price() -> None:
+    request = MachineRequest(
+        job_id="j", token="j-1", instance_types=("g6.xlarge",), disk_bytes=1, lifetime_seconds=60, lease_seconds=60
+    )
+    machine = replace(FakeFarm([]).plan(request), instance_id="i-1", launched_at=1000.0, paid_from=1030.0)
+    event = ev.MachineTakenOver(at=1030, machine=machine, kept_by="k")
+    after = START.after(event)
+    assert describe(event, after) == (
+        "Using the machine kept by job k: no launch, no boot (i-1, g6.xlarge spot, $0.360 an hour)"
+    )
+    assert after.machine == machine and after.cost_usd(1060.0) == 0  # the minute was paid
+
+
 @pytest.mark.parametrize(
     ("on_demand", "said"),
     [(False, "spot in us-east-1, at most $10.500"), (True, "on-demand in us-east-1, $0.360–10.500")],

@@ -145,6 +145,12 @@ def test_the_command_says_price_and_estimate_before_it_rents() -> None:
     assert "not known" in said(planned, Progress(total=1, started=0.0), pace=None)[1]
 
 
+def test_the_command_says_the_estimate_without_the_start_of_a_machine_that_was_kept() -> None:
+    taken = ev.MachineTakenOver(at=1000, machine=MACHINE, kept_by="k")
+    expected = said(taken, Progress(total=60, started=990.0), pace=Pace(seconds=60.0))[1]
+    assert expected == "60 frames will take about 1:00:00 and $0.36, going by the last render of this file"
+
+
 def test_the_command_says_what_large_frames_cost_to_bring() -> None:
     planned = ev.MachinePlanned(at=1000, machine=MACHINE)
     expected = said(planned, Progress(total=60, started=990.0), pace=Pace(seconds=57.0, size=1e8))[1]

@@ -208,7 +208,9 @@ LIVE = job_texts.Live(progress=HALF_WAY, cancelling=False)
     [
         (DONE, None, "CHECKMARK", "24/24", "Done"),
         (replace(DONE, saved=20), None, "CHECKMARK", "20/24", "Done, but frames were deleted since"),
+        (replace(DONE, machine_went_to="k"), None, "CHECKMARK", "24/24", "Done; its machine went on with another job"),
         (FAILED, None, "ERROR", "12/24", "Failed: Blender crashed"),
+        (replace(FAILED, machine_went_to="k"), None, "ERROR", "12/24", "Failed: Blender crashed"),
         (replace(DONE, status=Status.CANCELLED, saved=1, error="Cancelled"), None, "CANCEL", "1/24", "Canceled"),
         (HALF, None, "PAUSE", "2/24", "Left half-way: resume or cancel it"),
         (KEPT, None, "TIME", "24/24", f"Kept until {clock(9000.0)}"),
