@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -247,6 +248,22 @@ def test_of_several_the_newest_of_the_same_project_is_taken(place: Place) -> Non
     assert taken(place.run(place.job("3", keep_minutes=30))[1]) == [of_project.job_id]
     assert taken(place.run(place.job("4"))[1]) == ["20260101-000003-abcd"]
     assert taken(place.run(place.job("5"))[1]) == [elsewhere.job_id] and place.farm.running == {}
+
+
+def test_somebody_who_only_looks_is_waited_for(place: Place) -> None:
+    first = place.kept()
+    looking = threading.Event()
+
+    def look() -> None:
+        with first.lock():
+            looking.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    looking.wait()
+    assert taken(place.run(place.job("2"))[1]) == [first.job_id]
+    thread.join()
 
 
 def test_one_that_somebody_holds_or_wants_to_end_is_left_alone(place: Place) -> None:

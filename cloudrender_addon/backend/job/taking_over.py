@@ -30,6 +30,9 @@ from .record import JobRecord
 from .status import Status
 from .store import JobStore
 
+_LOOK_SECONDS = 2.0
+"""Whoever lists the jobs holds the lock of each for a moment."""
+
 _CONNECT_SECONDS = 30.0
 
 _HAND_OVER_SECONDS = 60.0
@@ -70,9 +73,9 @@ class TakingOver:
         for other in self._others():
             with contextlib.ExitStack() as held:
                 try:
-                    held.enter_context(other.lock())
+                    held.enter_context(other.lock(wait_seconds=_LOOK_SECONDS))
                     record = load_settled(other)
-                except RecordError:  # somebody ends it just now, or looks; or it cannot be read
+                except RecordError:  # somebody ends it just now, or it cannot be read
                     _log.info("job %s is not asked for its machine", other.job_id, exc_info=True)
                     continue
                 if record.machine is None or other.wish() is not Wish.GO_ON or not self._suits(record):
