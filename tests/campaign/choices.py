@@ -39,6 +39,7 @@ def orders(draw: st.DrawFn) -> Order:
         ssh_delay=draw(st.sampled_from([0.0, 0.0, 1.0, 2.0])),
         max_cost=draw(st.sampled_from([None, None, 0.01])),
         keep_seconds=draw(st.sampled_from([0.0, 0.0, 0.0, 5.0])),
+        beforehand=draw(st.sampled_from([False, False, True])),
         small_disk=draw(st.sampled_from([False, False, True])),
         types=draw(st.sampled_from([TYPES[:1], TYPES, TYPES[::-1]])),
         regions=draw(st.sampled_from([("us-east-1",), ("us-east-1",), ("us-east-1", "eu-west-1")])),

@@ -22,7 +22,7 @@ from typing import Any
 
 from cloudrender_addon.backend.aws import instances
 from cloudrender_addon.backend.farms import agent_link, ec2, ec2_reach
-from cloudrender_addon.backend.job import renting, tending
+from cloudrender_addon.backend.job import renting, taking_over, tending
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.status import Status
@@ -34,6 +34,7 @@ HURRY: Mapping[ModuleType, Mapping[str, float]] = {
     ec2_reach: {"_OPEN_SECONDS": 4.0, "_LOOK_EVERY": 1.0},
     instances: {"APPEAR_SECONDS": 3.0},
     renting: {"_FIRST_PAUSE": 1.0, "_LONGEST_PAUSE": 3.0},
+    taking_over: {"_CONNECT_SECONDS": 6.0, "_HAND_OVER_SECONDS": 1.0, "_WORTHWHILE_SECONDS": 10.0},
 }
 
 _ON_THE_MACHINE = {"interruption.py": (b"_POLL_SECONDS = 5.0", b"_POLL_SECONDS = 0.3")}

@@ -43,7 +43,7 @@ class Order:
 
     `boot_delay`, `visible_after`, `ssh_delay`: see `Cloud`; with a `small_disk` machines have
     one that can be filled. `max_cost` is in USD. A machine lives `lease_seconds` without work and client,
-    and is kept for `keep_seconds` at the end.
+    and is kept for `keep_seconds` at the end. `beforehand` another one is rendered, whose machine is kept for a while.
     """
 
     first: int
@@ -60,6 +60,7 @@ class Order:
     small_disk: bool = False
     lease_seconds: float = 9.0
     keep_seconds: float = 0.0
+    beforehand: bool = False
 
     @property
     def frames(self) -> range:

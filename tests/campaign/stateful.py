@@ -25,6 +25,7 @@ from tests.localcloud import small_disk
 
 MOST_STEPS = 6
 _GONE_SECONDS = 75.0
+_KEPT_SECONDS = 25.0
 
 
 class Campaign(CloudRules):
@@ -66,9 +67,19 @@ class Campaign(CloudRules):
             self._job = self._stack.enter_context(one_job(order, folder))
             self.job.tell(f"{order}")
             self._count_day(order)
+            if order.beforehand:
+                self._render_beforehand()
             self._drive(*self._render_words(), death=death, clock=clock)
 
         self._try(act)
+
+    def _render_beforehand(self) -> None:
+        """Leave a machine that is kept, and that the job takes over if it suits."""
+        job = self.job
+        job.faults["a machine that is kept"] += 1
+        words = ("--json", "-f", "8", "-o", "beforehand", "--keep", str(_KEPT_SECONDS / 60))
+        if (before := job.run(*words)).process.returncode != 0 and not job.excuses:
+            raise Violation(f"the render beforehand failed: {before.said[-2000:]}")
 
     def _count_day(self, order: Order) -> None:
         job = self.job

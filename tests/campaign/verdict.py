@@ -87,7 +87,11 @@ def check_missing_are_named(job: OneJob, found: set[int]) -> None:
         raise Violation(f"frames {missing} are missing and the record tells no error ({record['status']})")
     if record["status"] == "succeeded":
         raise Violation(f"frames {missing} are missing and the job is called a success")
-    ends = [ended for client in job.clients if "elsewhere" not in client.words and (ended := client.ended())]
+    ends = [
+        ended
+        for client in job.clients
+        if not {"elsewhere", "beforehand"} & {*client.words} and (ended := client.ended())
+    ]
     if ends and sorted(ends[-1]["missing"]) != missing:
         raise Violation(f"frames {missing} are missing, and the command named {ends[-1]['missing']}")
     if not job.excuses:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+_HEAD_BYTES = 40
+"""The first event's name and time: no other job's log begins with the same."""
+
 _LOOK_SECONDS = 0.05  # a stat() each time: nothing a render on the same computer would feel
 
 
@@ -20,24 +23,29 @@ class Rendering(Protocol):
 
 
 class FrameCounter:
-    """Counts the finished frames in a growing event log, reading every byte once."""
+    """Counts the finished frames in a growing event log, reading every byte once.
+
+    Those of several jobs one after another, if the machine has them: each begins with a log of its own.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
         self._rest = b""
+        self._head = b""
         self.count = 0
 
     def update(self) -> int:
         """Read what is new and return the count so far."""
         try:
-            if self._path.stat().st_size <= self._offset:
-                return self.count
             with self._path.open("rb") as file:
+                if file.read(len(self._head)) != self._head:
+                    self._offset, self._rest, self._head = 0, b"", b""
                 file.seek(self._offset)
                 new = file.read()
         except OSError:  # not there yet, or gone with its machine
             return self.count
+        self._head = self._head or new[:_HEAD_BYTES]
         self._offset += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         self.count += sum(1 for line in lines if line and json.loads(line).get("event") == "frame")
