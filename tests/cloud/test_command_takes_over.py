@@ -89,6 +89,27 @@ def test_a_changed_file_is_rendered_as_it_is_now(cloud: Cloud, project: Project)
     assert not cloud.machines[0].processes() and not keys()
 
 
+def test_only_what_changed_is_sent_the_second_time(cloud: Cloud, project: Project) -> None:
+    (project.path / "texture.bin").write_bytes(os.urandom(3_000_000))
+    (project.path / "note.txt").write_text("before")
+
+    def render() -> int:
+        """Return how many bytes were sent."""
+        result = project.run("--json", "-f", 1, "--keep", 10, "--send", "folder")
+        assert result.code == 0, result.err
+        sent = [event for line in result.out.splitlines() if (event := json.loads(line))["event"] == "bytes_sent"]
+        return int(sent[-1]["sent"]) if sent else 0
+
+    everything = render()
+    assert everything > 3_000_000
+    (project.path / "note.txt").write_text("after!")
+    there = cloud.machines[0].folder / "tmp" / "cloudrender" / "project"
+    assert render() <= everything / 100 and (there / "note.txt").read_text() == "after!"
+    assert (there / "texture.bin").read_bytes() == (project.path / "texture.bin").read_bytes()
+    assert render() == 0 and launches(cloud) == 1
+    assert project.run("cancel", records()[-1]["spec"]["job_id"]).code == 0
+
+
 def test_another_machine_is_rented_if_one_is_asked_for(cloud: Cloud, project: Project) -> None:
     assert project.run("-f", 1, "--keep", 10).code == 0
     other = project.run("-f", 2, "--fresh-machine")
