@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m bench [enable|snapshot|viewport|jobs|interruption] [--help]`: all when none is named (`make bench`).
+"""`python -m bench [enable|snapshot|viewport|launch|jobs|interruption] [--help]`: all if none is named (`make bench`).
 
 Every figure is of two things measured side by side in one run on this computer: ratios travel, seconds do not.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 
-from bench import enable, interruption, jobs, snapshot, viewport
+from bench import enable, interruption, jobs, launch, snapshot, viewport
 
 BENCHES = {
     "enable": enable.main,
     "snapshot": snapshot.main,
     "viewport": viewport.main,
+    "launch": launch.main,
     "jobs": jobs.main,
     "interruption": interruption.main,
 }

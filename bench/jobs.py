@@ -84,6 +84,7 @@ def _plain(project: Path, output: Path, *, frames: int) -> Run:
 def _cloud(project: Path, output: Path, *, frames: int) -> Run:
     with Cloud() as cloud:
         command = [sys.executable, "-m", "cloudrender_addon", "sample.blend", "-a", "-o", output]
+        command += ["--local-blender", BLENDER_PYTHON]
         run = _measure(command, output, frames=frames, cwd=project, env={**cloud.environ(), "PYTHONPATH": str(ROOT)})
         if left := cloud.leftovers():
             sys.exit(f"left running: {left}")

@@ -108,7 +108,7 @@ class Sending:
         at_most = {"at_most": sys.maxsize} if self._verbose else {}
         concerns = (
             *listed("Missing, so pink or absent in the frames", map(str, traced.missing), **at_most),
-            *listed("Not sent, so absent in the frames", map(str, traced.left_out), **at_most),
+            *listed("Cannot be sent as it is used", map(str, traced.left_out), **at_most),
             *traced.warnings,
             *bundle.concerns,
         )
