@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .blend_format import BlendFormat, Block, NotABlend
-from .path_fields import LIBRARY, POINTERS, PROPERTY, PROPERTY_IS_TEXT, TEXTS
+from .path_fields import BAKE, BAKE_CONTENT, LIBRARY, POINTERS, PROPERTY, PROPERTY_IS_TEXT, TEXTS
 
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _GZIP = b"\x1f\x8b"
@@ -46,6 +46,33 @@ class BlendCopy:
                 start = block.start + field.offset
                 found.append(_text(self._content[start : start + field.size]))
         return found
+
+    def packed_bakes(self) -> set[tuple[str, int]]:
+        """Return the bakes of geometry nodes whose content is in the .blend: object and number. Raises `NotABlend`."""
+        bake = self._format.struct(BAKE)
+        if bake is None or BAKE_CONTENT not in bake[2]:  # before 4.3 all are on the disk
+            return set()
+        number, size, fields = bake
+        found = set()
+        name = ""
+        for block in self._format.blocks():
+            if block.code == b"OB":
+                name = self._name_of(block)
+            if block.struct == number:
+                for begin in range(block.start, block.start + block.size - size + 1, size):
+                    data = self._content[begin : begin + size]
+                    if self._format.pointer(data, fields[BAKE_CONTENT].offset):
+                        found.add((name, int.from_bytes(data[fields["id"].offset :][:4], "little", signed=True)))
+        return found
+
+    def _name_of(self, block: Block) -> str:
+        """Return the name of a datablock: all begin with an ID, and its name with two letters for the kind."""
+        identity = self._format.struct("ID")
+        if identity is None:
+            return ""
+        field = identity[2]["name"]
+        start = block.start + field.offset
+        return _text(self._content[start + 2 : start + field.size])
 
     def write(self, target: IO[bytes], changes: dict[str, str]) -> None:
         """Write it with other paths: stored → new.

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
+
+import bpy
 
 
 def all_strips(scene: Any) -> list[Any]:
@@ -17,3 +20,43 @@ def all_strips(scene: Any) -> list[Any]:
 def is_archive(library: Any) -> bool:
     """Tell whether a library stands for what is packed of it in another .blend, from 5.0 on."""
     return bool(getattr(library, "is_archive", False))
+
+
+def is_simulation(bake: Any) -> bool:
+    """Tell whether a bake of geometry nodes is a simulation zone's, not a bake node's."""
+    return bake.node is not None and bake.node.bl_idname == "GeometryNodeSimulationOutput"
+
+
+def known_paths(data: Any) -> list[tuple[Any, str]]:
+    """Return the paths that Blender itself knows of: datablock and stored path; before 4.5 None and absolute path."""
+    if hasattr(data, "file_path_map"):
+        return [(block, path) for block, paths in data.file_path_map().items() for path in paths]
+    return [(None, path) for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False)]
+
+
+_PROBED_BYTES = 4096
+_ENGINE_BYTES = 32  # DNA_scene_types.h: char engine[32]
+
+
+def unknown_engine(data: Any, scene: Any) -> str:
+    """Return the name of a scene's render engine if this Blender does not have it, else "".
+
+    For such a one `render.engine` answers with the first that is there. So the name's place in memory is found in a
+    scene whose engine is known, and read in this one.
+    """
+    probe = data.scenes.new("cloudrender probe")
+    try:
+        places = set()
+        for known in ("BLENDER_WORKBENCH", "CYCLES"):
+            probe.render.engine = known
+            memory = ctypes.string_at(probe.render.as_pointer(), _PROBED_BYTES)
+            places.add(memory.find(known.encode() + b"\0"))
+    except TypeError:  # a Blender built without one of them
+        return ""
+    finally:
+        data.scenes.remove(probe)
+    if len(places) != 1 or -1 in places:
+        return ""
+    raw = ctypes.string_at(scene.render.as_pointer() + places.pop(), _ENGINE_BYTES)
+    name = raw.split(b"\0")[0].decode("ascii", errors="replace")
+    return "" if name == scene.render.engine else name

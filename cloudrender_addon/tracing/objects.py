@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .compat import is_simulation
 from .nodes import modifier_inputs
 from .reference import Contents, Kind, Reference
 
@@ -37,7 +38,7 @@ def _modifier(thing: Any, modifier: Any) -> Iterator[Reference]:
     elif modifier.type == "MULTIRES" and modifier.is_external and modifier.filepath:
         yield Reference(owner=owner, block=thing, path=modifier.filepath)
     elif modifier.type == "FLUID" and modifier.domain_settings is not None:
-        yield _fluid(thing, modifier.domain_settings)
+        yield _fluid(thing, modifier)
     elif modifier.type in ("CLOTH", "SOFT_BODY"):
         yield from _point_cache(thing, modifier.point_cache, owner)
     elif modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings is not None:
@@ -48,7 +49,8 @@ def _modifier(thing: Any, modifier: Any) -> Iterator[Reference]:
         yield from modifier_inputs(thing, modifier, owner)
 
 
-def _fluid(thing: Any, domain: Any) -> Reference:
+def _fluid(thing: Any, modifier: Any) -> Reference:
+    domain = modifier.domain_settings
     return Reference(
         owner=f"fluid {thing.name}",
         block=thing,
@@ -56,6 +58,7 @@ def _fluid(thing: Any, domain: Any) -> Reference:
         kind=Kind.FOLDER,
         contents=_FLUID,
         required=domain.has_cache_baked_any,
+        simulation=f"fluid of {thing.name}" if modifier.show_render and not thing.hide_render else "",
     )
 
 
@@ -91,23 +94,17 @@ def _bakes(thing: Any, modifier: Any, owner: str) -> Iterator[Reference]:
 
     Blender saves a copy elsewhere without changing these paths. A folder that is named need not be there.
     """
-    shared = []
     for bake in modifier.bakes:
-        if bake.use_custom_path and bake.directory:
-            yield _bake(thing, f"bake {bake.bake_id} of {owner}", bake.directory, _BAKE)
-        else:
-            shared.append(str(bake.bake_id))
-    if shared and modifier.bake_directory:
-        yield _bake(thing, owner, modifier.bake_directory, tuple(shared))
-
-
-def _bake(thing: Any, owner: str, path: str, subfolders: tuple[str, ...]) -> Reference:
-    return Reference(
-        owner=owner,
-        block=thing,
-        path=path,
-        kind=Kind.FOLDER,
-        contents=Contents(subfolders=subfolders),
-        beside_original=True,
-        required=False,
-    )
+        own = bake.use_custom_path and bake.directory
+        is_rendered = modifier.show_render and not thing.hide_render
+        yield Reference(
+            owner=owner,
+            block=thing,
+            path=bake.directory if own else modifier.bake_directory,
+            kind=Kind.FOLDER,
+            contents=Contents(subfolders=_BAKE if own else (str(bake.bake_id),)),
+            beside_original=True,
+            required=False,
+            simulation=f"simulation zone of {thing.name}" if is_rendered and is_simulation(bake) else "",
+            bake=bake.bake_id,
+        )

@@ -41,3 +41,6 @@ POINTERS = (
 PROPERTY = "IDProperty"
 """Custom properties, and what a modifier of geometry nodes is given."""
 PROPERTY_IS_TEXT = 0
+
+BAKE, BAKE_CONTENT = "NodesModifierBake", "packed"
+"""A bake of geometry nodes, and what points at its content if that is in the .blend."""

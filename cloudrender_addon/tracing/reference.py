@@ -56,3 +56,5 @@ class Reference:
     of_main: bool = False
     required: bool = True
     needed: bool = True
+    simulation: str = ""  # what is computed anew if nothing is there, "fluid of Lake"
+    bake: int | None = None  # the number of a bake that may be in the .blend instead

@@ -12,6 +12,7 @@ from typing import Any
 
 import bpy
 
+from .facts import tell
 from .opening import CannotOpen, link_everything
 from .request import Answer, Request, read_request, write_result
 from .rewriting import rewrite
@@ -48,6 +49,7 @@ def answer(request: Request) -> dict[str, Any]:
     tracer = Tracer(request, bpy.data, main, found)
     tracer.run()
     rewrite(tracer, staging=Path(request.staging), answer=found)
+    tell(tracer, bpy.data, found, scratch=Path(request.staging))
     return found.as_json()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import bpy
 
+from .compat import known_paths
 from .datablocks import datablock_references
 from .disk import Disk
 from .nodes import node_references
@@ -21,6 +22,9 @@ from .request import Answer, Request
 from .resolving import Found, Resolver
 from .strips import strip_references
 from .usage import Usage
+
+_UNSENT = {"BRUSH", "LIBRARY", "TEXT"}
+"""Of what Blender lists: pictures of brushes, libraries (known already), and texts, whose content is in the .blend."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Tracer:
         self._libraries: dict[str, str] = dict.fromkeys(self._own_places, request.name)  # absolute path → name
         self._linking: set[str] = set()
         self._found: dict[Any, Found] = {}
+        self._simulations: list[tuple[Blend, Reference]] = []
+        self._known = {"", *self._own_places}
 
     def run(self) -> None:
         """Trace. What has to change is noted in the .blends of `blends()`."""
@@ -76,8 +82,13 @@ class Tracer:
                 self._take_library(reference)
             elif (blend := self._blends.get(reference.block.library)) is not None:
                 self._take(reference, blend)
-        links = usage.links()
-        self._linking = {blend.name for user, _ in links if (blend := self._blends.get(user)) is not None}
+        self._take_unknown()
+        self._note_lost(usage)
+        self._linking = {blend.name for user, _ in usage.links() if (blend := self._blends.get(user)) is not None}
+
+    def simulations(self) -> list[tuple[Blend, Reference]]:
+        """Return the references to simulations of which nothing was found on the disk, each with its .blend."""
+        return self._simulations
 
     def blends(self) -> list[Blend]:
         """Return the .blends that are sent, the main one first."""
@@ -111,6 +122,7 @@ class Tracer:
             self._answer.viewport_only.append(path)
             return
         found = self._resolver.find(path, Kind.FILE)
+        self._known.add(path)
         self._note(found, reference)
         if found.name is not None:
             self._answer.files.update(found.files)
@@ -122,13 +134,44 @@ class Tracer:
     def _take(self, reference: Reference, holder: Blend) -> None:
         blend = self._base(reference, holder)
         path = self._path(reference, blend)
+        self._known.update((path, *(os.path.join(path, name) for name in reference.names)))
         if not reference.needed:
             self._answer.viewport_only.append(path)
             return
         found = self._find(reference, path, blend)
+        if reference.simulation and not found.files:
+            self._simulations.append((holder, reference))
         self._note(found, reference)
         if found.name is not None and reference.kind is not Kind.BLENDCACHE:
             self._note_change(holder, reference, blend.stored(found.name))
+
+    def _take_unknown(self) -> None:
+        """Send what Blender itself knows of and the tables do not: a kind of a later version, perhaps."""
+        unsent = {self._resolver.absolute(one.filepath, self.main.folder) for one in self._data.texts}
+        for block, path in known_paths(self._data):
+            holder = self.main if block is None else self._blends.get(block.library)
+            if holder is None or (block is not None and block.id_type in _UNSENT):
+                continue
+            owner = "the file" if block is None else f"{block.id_type.lower()} {block.name}"
+            absolute = self._resolver.absolute(path, holder.folder)
+            if absolute not in self._known | unsent and os.path.isfile(absolute):
+                self._take(Reference(owner=owner, block=block or self._library, path=path), holder)
+
+    def _note_lost(self, usage: Usage) -> None:
+        """Note libraries that are there and cannot be read, and datablocks that are no longer in theirs."""
+        lost: dict[Any, list[Any]] = {}
+        for block in usage.blocks():
+            if block.is_missing and self._blends.get(block.library) is not None:
+                lost.setdefault(block.library, []).append(block)
+        for library, blocks in lost.items():
+            path = self._resolver.absolute(bpy.path.abspath(library.filepath), self.main.folder)
+            if all(block.is_missing for block in library.users_id if block.library == library):
+                owner = f"library {library.name} (it cannot be read)"
+                self._answer.missing.append({"owner": owner, "path": path, "library": ""})
+                continue
+            for block in blocks:
+                owner = f"{block.id_type.lower()} {block.name} (it is not in the library)"
+                self._answer.missing.append({"owner": owner, "path": path, "library": library.name})
 
     def _base(self, reference: Reference, holder: Blend) -> Blend:
         """Return the .blend whose folder `//` is in a reference that `holder` has."""
@@ -174,7 +217,7 @@ class Tracer:
         inside = library.name if library is not None and library != self._library else ""
         for path in found.missing if reference.required else ():
             self._answer.missing.append({"owner": reference.owner, "path": path, "library": inside})
-        for path, why in found.left_out:
+        for path, why in found.left_out if reference.path or reference.required else ():
             self._answer.left_out.append({"owner": reference.owner, "path": path, "why": why})
 
 

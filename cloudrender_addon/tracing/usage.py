@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 _NEVER_RENDERED = {"BRUSH", "PALETTE", "PAINTCURVE", "SCREEN", "WINDOWMANAGER", "WORKSPACE", "LIBRARY", "CAMERA"}
@@ -17,6 +18,10 @@ class Usage:
 
     def users(self, block: Any) -> set[Any]:
         return self._users.get(block, set())
+
+    def blocks(self) -> Iterable[Any]:
+        """Return all datablocks."""
+        return self._users.keys()
 
     def links(self) -> set[tuple[Any, Any]]:
         """Return which file links which library: pairs of a library (None: the open file) and another library."""

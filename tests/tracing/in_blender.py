@@ -6,6 +6,7 @@ One process for all cases, since starting Blender takes longer than they do.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -77,7 +78,9 @@ def one(root: Path, build) -> dict:
 
 def opened(blend: Path, unpacked: Path) -> dict:
     """Open the .blend of an unpacked bundle and say of each path whether it leads into the bundle."""
-    bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False, use_scripts=False)
+    with contextlib.suppress(RuntimeError):  # a library that cannot be read
+        bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False, use_scripts=False)
+    assert bpy.data.filepath == str(blend)
     said = {}
     for block in projects.blocks_with_paths():
         path = os.path.normpath(bpy.path.abspath(block.filepath, library=block.library))
