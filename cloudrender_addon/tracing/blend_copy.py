@@ -20,7 +20,10 @@ from .blend_format import BlendFormat, Block, NotABlend
 from .path_fields import BAKE, BAKE_CONTENT, LIBRARY, POINTERS, PROPERTY, PROPERTY_IS_TEXT, TEXTS
 
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_NO_DATABLOCKS = {b"LI", b"ID"}  # libraries, which belong to none, and what is only named: linked datablocks
 _GZIP = b"\x1f\x8b"
+
+_Texts = dict[bytes, bytes]  # stored → new
 
 
 class BlendCopy:
@@ -35,16 +38,20 @@ class BlendCopy:
 
     def library_paths(self) -> list[str]:
         """Return what is stored of the libraries that the file links. Raises `NotABlend`."""
+        return list(self._libraries().values())
+
+    def _libraries(self) -> dict[int, str]:
+        """Return the libraries' paths by their addresses."""
         library = self._format.struct(LIBRARY[0])
         if library is None:
-            return []
+            return {}
         number, _, fields = library
         field = fields[LIBRARY[1]]
-        found = []
+        found = {}
         for block in self._format.blocks():
             if block.struct == number and block.code == b"LI":
                 start = block.start + field.offset
-                found.append(_text(self._content[start : start + field.size]))
+                found[block.address] = _text(self._content[start : start + field.size])
         return found
 
     def packed_bakes(self) -> set[tuple[str, int]]:
@@ -74,14 +81,17 @@ class BlendCopy:
         start = block.start + field.offset
         return _text(self._content[start + 2 : start + field.size])
 
-    def write(self, target: IO[bytes], changes: dict[str, str]) -> None:
+    def write(self, target: IO[bytes], changes: dict[str, str], *, packed: dict[str, dict[str, str]]) -> None:
         """Write it with other paths: stored → new.
 
-        Raises `NotABlend`, `OSError`, and `ValueError` for a path that is too long.
+        `packed` are the changes in what is packed of libraries, by the libraries' stored paths. Raises `NotABlend`,
+        `OSError`, and `ValueError` for a path that is too long.
         """
-        wanted = {_bytes(stored): _bytes(new) for stored, new in changes.items()}
+        own = _encoded(changes)
+        libraries = self._libraries() if packed else {}
+        others = {address: _encoded(packed[path]) for address, path in libraries.items() if path in packed}
         done = 0
-        for place, end, replacement in sorted(self._patches(wanted)):
+        for place, end, replacement in sorted(self._patches(own, others)):
             self._pass_on(target, done, place)
             target.write(replacement)
             done = end
@@ -89,17 +99,29 @@ class BlendCopy:
 
     # -- finding --------------------------------------------------------------------------------------------
 
-    def _patches(self, wanted: dict[bytes, bytes]) -> Iterator[tuple[int, int, bytes]]:
-        """Yield what is to be replaced: from where, to where, by what."""
+    def _patches(self, own: _Texts, others: dict[int, _Texts]) -> Iterator[tuple[int, int, bytes]]:
+        """Yield what is to be replaced: from where, to where, by what. `others` are by the library's address."""
         inside: list[Block] = []
+        wanted = own
         for block in self._format.blocks():
-            if block.code != b"DATA" and inside:
+            if block.code != b"DATA":
                 yield from self._patches_of(inside, wanted)
                 inside = []
+                wanted = others.get(self._library_of(block), own) if others else own
             inside.append(block)
         yield from self._patches_of(inside, wanted)
 
-    def _patches_of(self, blocks: list[Block], wanted: dict[bytes, bytes]) -> Iterator[tuple[int, int, bytes]]:
+    def _library_of(self, block: Block) -> int:
+        """Return the address of the library that a datablock belongs to, 0 if to none."""
+        if block.code in _NO_DATABLOCKS or len(block.code) > 2:
+            return 0
+        identity = self._format.struct("ID")
+        if identity is None:
+            return 0
+        start = block.start + identity[2]["lib"].offset
+        return self._format.pointer(self._content[start : start + 8], 0)
+
+    def _patches_of(self, blocks: list[Block], wanted: _Texts) -> Iterator[tuple[int, int, bytes]]:
         """Yield those of one datablock: addresses mean something only within it."""
         pointed: dict[int, list[tuple[int, int]]] = {}  # address of a text → where its length is noted
         for block in blocks:
@@ -198,3 +220,7 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", errors="surrogateescape")
+
+
+def _encoded(changes: dict[str, str]) -> _Texts:
+    return {_bytes(stored): _bytes(new) for stored, new in changes.items()}

@@ -38,7 +38,8 @@ class Disk:
         """
         if path not in self._true:
             folder, name = os.path.split(path)
-            self._true[path] = path if not name else self._true_entry(self.true_path(folder), name)
+            # A drive has a letter, and there is no folder that could tell its case.
+            self._true[path] = self._true_entry(self.true_path(folder), name) if name else path.upper()
         return self._true[path]
 
     def _true_entry(self, folder: str | None, name: str) -> str | None:

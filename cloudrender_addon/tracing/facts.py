@@ -70,7 +70,7 @@ def _python_drivers(block: Any) -> int:
 def _not_on_disk(tracer: Tracer, scratch: Path) -> Iterator[str]:
     """Yield the simulations whose results are neither on the disk nor in the .blend."""
     packed: dict[str, set[tuple[str, int]]] = {}
-    for blend, reference in tracer.simulations():
+    for blend, reference in tracer.simulations:
         if reference.bake is not None and blend.path not in packed:
             packed[blend.path] = set()
             with contextlib.suppress(NotABlend), opened(Path(blend.path), scratch=scratch) as copy:

@@ -13,13 +13,12 @@ _UNNAMEABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control charact
 
 
 class Places:
-    """Names below the project for files from anywhere.
+    """Names below the project, an absolute and normal path, for files from anywhere.
 
     What is inside the project keeps its place; what is outside gets `_outside/FOLDER-HASH/…`, by the folder's path.
     """
 
     def __init__(self, project: str) -> None:
-        project = os.path.normpath(os.path.abspath(project))
         self._roots = list(dict.fromkeys((project, os.path.realpath(project))))
         self._homes = {os.path.realpath(os.path.expanduser("~")), os.path.expanduser("~")}
 

@@ -39,9 +39,10 @@ class Found:
 class Resolver:
     """Looks on the disk, once for each path."""
 
-    def __init__(self, disk: Disk, places: Places) -> None:
+    def __init__(self, disk: Disk, project: str) -> None:
         self._disk = disk
-        self._places = places
+        project = os.path.normpath(os.path.abspath(project))
+        self._places = Places(disk.true_path(project) or project)
 
     def absolute(self, stored: str, folder: str) -> str:
         """Return the absolute, normal path of what is stored in a .blend in `folder`."""
@@ -55,6 +56,10 @@ class Resolver:
             # A link to a folder followed by ".." leads to where the folder really is.
             return os.path.realpath(os.path.dirname(path)) + os.sep + os.path.basename(path)
         return normal
+
+    def name(self, path: str) -> str:
+        """Return the name that an absolute path would have in the bundle."""
+        return self._places.name(self._disk.true_path(path) or path)
 
     def find(self, path: str, kind: Kind) -> Found:
         """Return what is there of an absolute path."""

@@ -10,44 +10,44 @@ from pathlib import Path
 
 from . import blend_copy
 from .blend_format import NotABlend
+from .blends import Blend, Blends
 from .request import Answer
-from .tracer import Blend, Tracer
 
 _EDITION = 1
 """To be raised when what is written into a copy changes: copies are kept and found again by their key."""
 
 
-def rewrite(tracer: Tracer, *, staging: Path, answer: Answer) -> None:
+def rewrite(blends: Blends, *, staging: Path, answer: Answer) -> None:
     """Put copies of the .blends with changed paths into `staging`, and into the answer in place of the originals.
 
     A copy that is there already is not made again. Raises `OSError` if one cannot be written.
     """
     staging.mkdir(parents=True, exist_ok=True)
-    for blend in tracer.blends():
+    for blend in blends.sent():
         try:
-            copy = _copied(blend, tracer, staging)
+            copy = _copied(blend, blends, staging)
         except (NotABlend, ValueError) as error:
-            owner = f"library {os.path.basename(blend.path)}" if blend is not tracer.main else "the file itself"
+            owner = f"library {os.path.basename(blend.path)}" if blend is not blends.main else "the file itself"
             why = f"sent with the paths it has: {error}"
             answer.left_out.append({"owner": owner, "path": blend.path, "why": why})
         else:
             answer.files[blend.name] = str(copy)
 
 
-def _copied(blend: Blend, tracer: Tracer, staging: Path) -> Path:
+def _copied(blend: Blend, blends: Blends, staging: Path) -> Path:
     path = Path(blend.path)
-    if not (blend.changes or tracer.links_others(blend)):
+    if not (blend.changes or blends.links_others(blend)):
         return path
     with blend_copy.opened(path, scratch=staging) as copy:
-        if tracer.links_others(blend):
-            tracer.note_libraries(blend, copy.library_paths())
-        if not blend.changes:
+        if blends.links_others(blend):
+            blends.note_libraries(blend, copy.library_paths())
+        if not (blend.changes or blend.packed):
             return path
         target = staging / f"{_key(blend)}.blend"
         if not target.exists():
             part = target.with_suffix(".part")
             with part.open("wb") as file:
-                copy.write(file, blend.changes)
+                copy.write(file, blend.changes, packed=blend.packed)
             os.replace(part, target)
         return target
 
@@ -56,5 +56,7 @@ def _key(blend: Blend) -> str:
     """Return what a copy is known by: the content of the file, and what is changed in it."""
     with Path(blend.path).open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    text = json.dumps([_EDITION, content, sorted(blend.changes.items())])  # ASCII: what is no text is escaped
+    text = json.dumps(
+        [_EDITION, content, blend.changes, blend.packed], sort_keys=True
+    )  # ASCII: what is no text is escaped
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]

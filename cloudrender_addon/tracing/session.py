@@ -12,9 +12,12 @@ from typing import Any
 
 import bpy
 
+from .blends import Blends
+from .disk import Disk
 from .facts import tell
 from .opening import CannotOpen, link_everything
 from .request import Answer, Request, read_request, write_result
+from .resolving import Resolver
 from .rewriting import rewrite
 from .tracer import Tracer
 
@@ -46,9 +49,11 @@ def answer(request: Request) -> dict[str, Any]:
         main = link_everything(request.blend)
     except CannotOpen as error:
         return _error(str(error), error.hint)
-    tracer = Tracer(request, bpy.data, main, found)
+    resolver = Resolver(Disk(), request.project)
+    blends = Blends(request, main, resolver)
+    tracer = Tracer(bpy.data, blends, resolver, found)
     tracer.run()
-    rewrite(tracer, staging=Path(request.staging), answer=found)
+    rewrite(blends, staging=Path(request.staging), answer=found)
     tell(tracer, bpy.data, found, scratch=Path(request.staging))
     return found.as_json()
 

@@ -29,8 +29,9 @@ def sentences(names: list[str]) -> list[str]:
     """Return what is to be said of these: nothing or one sentence."""
     if not names:
         return []
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    named = ", ".join(names[:_NAMED])
+    distinct = list(dict.fromkeys(names))  # an override has the name of what it overrides
+    named = ", ".join(distinct[:_NAMED])
+    more = f" and {len(distinct) - _NAMED:,} more" if len(distinct) > _NAMED else ""
     return [f"Not baked, so it may look different on a machine that starts in the middle: {named}{more}."]
 
 

@@ -610,10 +610,35 @@ def hostile(project: Path) -> None:
     save(project / "changed.blend")
 
 
+def packed(project: Path) -> None:
+    """Datablocks that are packed and still a library's, from 5.0 on; the main file has a path of the same spelling."""
+    outside = away(project)
+    png(outside / "tex/wood.png")
+    save(outside / "library.blend")
+    made = thing("wooden thing")
+    image("wood", "//tex/wood.png")
+    made.data.materials.append(bpy.data.materials["material wood"])
+    save(outside / "library.blend")
+    empty()
+    png(project / "tex/wood.png")
+    png(project / "abs.png")
+    save(project / "main.blend")
+    image("own", "//tex/wood.png")
+    image("absolute", str(project / "abs.png"))
+    options = {"pack": True} if bpy.app.version >= (5, 0) else {}
+    with bpy.data.libraries.load(str(outside / "library.blend"), link=True, relative=True, **options) as (_, wanted):
+        wanted.materials = ["material wood"]
+    thing("user").data.materials.append(wanted.materials[0])
+    save(project / "main.blend")
+    if options:
+        assert wanted.materials[0].is_linked_packed
+        (outside / "library.blend").unlink()
+
+
 CASES = {
     case.__name__: case
     for case in (
         *(images, libraries, untouched, snapshot, datablocks, strips, modifiers, caches, nodes),
-        *(simulations, foreign, stereo, bakes_of_a_snapshot, hostile),
+        *(simulations, foreign, stereo, bakes_of_a_snapshot, hostile, packed),
     )
 }

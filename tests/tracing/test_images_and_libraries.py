@@ -113,3 +113,12 @@ def test_a_snapshot_finds_the_originals_files_and_takes_its_place(reports: dict[
     report = reports["snapshot"]
     assert _names(report) == {"scenes/main.blend", "scenes/tex/plain.png"}
     assert _stored(report, "IMAGE plain") == "//tex/plain.png"
+
+
+def test_what_is_packed_of_a_library_finds_its_images(reports: dict[str, Any], version: str) -> None:
+    report = reports["packed"]
+    assert report["result"]["missing"] == []
+    assert _stored(report, "IMAGE own") == "//tex/wood.png"
+    assert _stored(report, "IMAGE wood").startswith("//../tex-")
+    has_library = any(name.endswith("library.blend") for name in _names(report))
+    assert has_library == (version < "5.0")
