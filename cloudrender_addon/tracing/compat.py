@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import bpy
@@ -32,31 +31,3 @@ def known_paths(data: Any) -> list[tuple[Any, str]]:
     if hasattr(data, "file_path_map"):
         return [(block, path) for block, paths in data.file_path_map().items() for path in paths]
     return [(None, path) for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False)]
-
-
-_PROBED_BYTES = 4096
-_ENGINE_BYTES = 32  # DNA_scene_types.h: char engine[32]
-
-
-def unknown_engine(data: Any, scene: Any) -> str:
-    """Return the name of a scene's render engine if this Blender does not have it, else "".
-
-    For such a one `render.engine` answers with the first that is there. So the name's place in memory is found in a
-    scene whose engine is known, and read in this one.
-    """
-    probe = data.scenes.new("cloudrender probe")
-    try:
-        places = set()
-        for known in ("BLENDER_WORKBENCH", "CYCLES"):
-            probe.render.engine = known
-            memory = ctypes.string_at(probe.render.as_pointer(), _PROBED_BYTES)
-            places.add(memory.find(known.encode() + b"\0"))
-    except TypeError:  # a Blender built without one of them
-        return ""
-    finally:
-        data.scenes.remove(probe)
-    if len(places) != 1 or -1 in places:
-        return ""
-    raw = ctypes.string_at(scene.render.as_pointer() + places.pop(), _ENGINE_BYTES)
-    name = raw.split(b"\0")[0].decode("ascii", errors="replace")
-    return "" if name == scene.render.engine else name

@@ -10,11 +10,11 @@ from typing import Any
 
 from .blend_copy import opened
 from .blend_format import NotABlend
-from .compat import unknown_engine
 from .nodes import all_trees
 from .request import Answer
 from .simulations import sentences, unbaked
 from .tracer import Tracer
+from .unknown_names import undefined_nodes, unknown_engine
 from .usage import Usage
 
 
@@ -22,7 +22,7 @@ def tell(tracer: Tracer, data: Any, answer: Answer, *, scratch: Path) -> None:
     """Put all that is to be said into the answer. Raises `OSError`."""
     usage = Usage(data)
     answer.scripts += scripts(data, usage.blocks())
-    answer.undefined_nodes += undefined_nodes(data)
+    answer.undefined_nodes += undefined_nodes(data, [tree for _, _, tree in all_trees(data)])
     answer.warnings += [*warnings(data, usage), *sentences([*unbaked(data), *_not_on_disk(tracer, scratch)])]
 
 
@@ -33,16 +33,6 @@ def scripts(data: Any, blocks: Iterable[Any]) -> list[str]:
     if count:
         found.append(f"{count:,} driver{'s' if count > 1 else ''} with Python in the expression")
     return found
-
-
-def undefined_nodes(data: Any) -> list[str]:
-    """Return the nodes that this Blender does not know without its add-ons."""
-    return [
-        f"{node.name} in {owner}"
-        for owner, _, tree in all_trees(data)
-        for node in tree.nodes
-        if node.bl_idname == "NodeUndefined"
-    ]
 
 
 def warnings(data: Any, usage: Usage) -> Iterator[str]:

@@ -30,7 +30,7 @@ def test_what_is_not_there_elsewhere_is_named(reports: dict[str, Any]) -> None:
         "Image unsaved has no file: what is in it was never saved.",
     ]
     assert result["scripts"] == ["boot.py", "1 driver with Python in the expression"]
-    assert result["undefined_nodes"] == ["Special in material odd"]
+    assert result["undefined_nodes"] == ["MyNode"]
 
 
 def test_both_eyes_files_are_sent(reports: dict[str, Any]) -> None:
