@@ -88,6 +88,16 @@ def test_missing_files_are_told_before_anything_is_rented(
     assert [each["path"] for each in told["missing"]] == [str(gone)] and told["files"] == 2
 
 
+def test_scripts_that_will_not_run_are_asked_about(cloud: Cloud, crashing: Project, blender: Path) -> None:
+    arguments = ("-f", 1, "-c", "c7i.large", "--local-blender", blender)
+    result = crashing.run(*arguments)
+    assert result.code == 1 and not cloud.machines, result.err
+    assert "Note: Will not run, unless you let scripts run (--enable-autoexec): crash.py." in result.err
+    assert "nobody is there to ask" in result.err and "-y" in result.err.rstrip().splitlines()[-1]
+    result = crashing.run(*arguments, "--enable-autoexec")
+    assert result.code == 0 and "Will not run" not in result.err, result.err
+
+
 def test_a_blender_that_does_not_fit(cloud: Cloud, project: Project, blender: Path) -> None:
     result = project.run("-f", 1, "--blender", "5.0", "--local-blender", blender)
     assert result.code == 1 and "is Blender 4.2, and the job is for 5.0" in result.err and "--send folder" in result.err
