@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from cloudrender_addon.backend.assets import staging
 from cloudrender_addon.backend.assets.addons import AddOn
 from cloudrender_addon.backend.assets.traced import Traced, TraceRequest, trace
 from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import LocalBlenderError, MissingFilesError, ProjectError
+from cloudrender_addon.backend.errors import Cancelled, LocalBlenderError, MissingFilesError, ProjectError
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.spec import JobSpec
@@ -285,3 +286,26 @@ def test_a_trace_notes_the_use_of_copies_and_prunes(tmp_path: Path, root: Path) 
     traced = run(tmp_path, (copy, "_outside/lib-0123abcd/l.blend"))
     assert copy.exists() and not old.exists() and copy.stat().st_mtime == 1
     assert traced.outside == (Path("lib-0123abcd/l.blend"),)
+
+
+def test_clients_take_turns_and_waiting_hears_cancel(tmp_path: Path, root: Path) -> None:
+    put(tmp_path / "staging" / "1.blend")
+    done = threading.Event()
+
+    def second() -> None:
+        run(tmp_path)
+        done.set()
+
+    asked = tmp_path / "blender" / "asked.json"
+    with staging.alone_in(tmp_path / "staging", seconds=1, cancel=CancelToken()):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert not done.wait(0.5) and not asked.exists(), "it was traced while another client was at it"
+        cancelled = CancelToken()
+        cancelled.cancel()
+        with pytest.raises(Cancelled), staging.alone_in(tmp_path / "staging", seconds=60, cancel=cancelled):
+            pass
+        with pytest.raises(TimeoutError), staging.alone_in(tmp_path / "staging", seconds=0, cancel=CancelToken()):
+            pass
+    assert done.wait(30) and asked.exists()
+    waiting.join()

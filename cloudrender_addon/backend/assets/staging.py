@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the rewritten copies of .blends are: kept from job to job, since writing one takes as long as a save.
 
-A copy is called by a key of what is in it, and replaced by none but the same. Several clients may be at it at once: a
-copy that was not used for long may go at any time, so each job has a link of its own to what it sends.
+A copy is called by a key of what is in it, and replaced by none but the same. Several clients may share the folder:
+they write and delete in turn; and as a copy may go that was not used for long, each job has a link of its own to what
+it sends.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
+
+from ..cancel import CancelToken
 
 _USED = ".used"
 """The end of the name of an empty file beside each copy: when it was used. The copy's own time tells if it changed."""
+
+_TURN_SECONDS = 0.05
 
 _MAX_BYTES = 10 * 1000**3
 _MAX_SECONDS = 30 * 86_400.0
@@ -27,6 +35,25 @@ def staging_folder(home: Path) -> Path:
     folder = home / "staging"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, *, seconds: float, cancel: CancelToken) -> Iterator[None]:
+    """Be the only client that changes the folder. Raises `TimeoutError` if others are at it for so long, `OSError`."""
+    lock = filelock.FileLock(folder.with_name(f"{folder.name}.lock"), mode=0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except filelock.Timeout:
+            if time.monotonic() >= deadline:
+                raise
+            cancel.sleep(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def note_use(copy: Path) -> None:

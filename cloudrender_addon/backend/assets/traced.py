@@ -22,7 +22,7 @@ from ..local_blender import LocalBlender
 from .bundle import Bundle, BundleFile
 from .concerns import content_concerns, listed
 from .rules import IGNORE_FILE, is_secret, read_ignore_file
-from .staging import note_use, prune
+from .staging import alone_in, note_use, prune
 from .trace_result import LeftOut, MissingFile, TracedFile, TraceResult, read_result
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tracing" / "trace.py"
@@ -107,26 +107,32 @@ def trace(
     ignored = read_ignore_file(request.project)
     _log.info("asking %s (Blender %s) what %s uses", blender.program, blender.series, request.blend)
     try:
-        with tempfile.TemporaryDirectory(prefix="cloudrender-") as scratch:
-            result = Path(scratch) / "result.json"
-            question = Path(scratch) / "request.json"
-            question.write_text(json.dumps(_request(request, result)), encoding="utf-8")
-            log = log or Path(scratch) / "blender.log"
-            try:
-                blender.run(script, str(question), log=log, seconds=_DEADLINE_SECONDS, cancel=cancel)
-            except LocalBlenderError:
-                if result.exists():  # it may say more of the cause
-                    read_result(result, blend=request.name)
-                raise
-            found = read_result(result, blend=request.name)
+        with alone_in(request.staging, seconds=_DEADLINE_SECONDS, cancel=cancel):
+            found = _ask(request, blender=blender, cancel=cancel, log=log, script=script)
+            traced = _Choice(request, ignored=ignored).traced(found)
+            for file in traced.bundle.files:
+                if file.name in traced.staged:
+                    note_use(file.source)
+            prune(request.staging)
     except OSError as error:
         raise LocalBlenderError(f"Blender cannot be asked what the file uses ({error})") from error
-    traced = _Choice(request, ignored=ignored).traced(found)
-    for file in traced.bundle.files:
-        if file.name in traced.staged:
-            note_use(file.source)
-    prune(request.staging)
     return traced
+
+
+def _ask(
+    request: TraceRequest, *, blender: LocalBlender, cancel: CancelToken, log: Path | None, script: Path
+) -> TraceResult:
+    with tempfile.TemporaryDirectory(prefix="cloudrender-") as scratch:
+        result, question = Path(scratch) / "result.json", Path(scratch) / "request.json"
+        question.write_text(json.dumps(_request(request, result)), encoding="utf-8")
+        log = log or Path(scratch) / "blender.log"
+        try:
+            blender.run(script, str(question), log=log, seconds=_DEADLINE_SECONDS, cancel=cancel)
+        except LocalBlenderError:
+            if result.exists():  # it may say more of the cause
+                read_result(result, blend=request.name)
+            raise
+        return read_result(result, blend=request.name)
 
 
 def _request(request: TraceRequest, result: Path) -> dict[str, object]:
