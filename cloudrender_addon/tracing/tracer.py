@@ -76,12 +76,15 @@ class Tracer:
 
     def _take(self, reference: Reference, holder: Blend) -> None:
         blend = self._base(reference, holder)
-        path = self._path(reference, blend)
-        self._known.update((path, *(os.path.join(path, name) for name in reference.names)))
+        first, *others = self._paths(reference, blend)
+        self._known.update((first, *(os.path.join(first, name) for name in reference.names)))
         if not reference.needed:
-            self._answer.viewport_only.append(path)
+            self._answer.viewport_only.append(first)
             return
-        found = self._find(reference, path, blend)
+        found = self._find(reference, first, blend)
+        for path in others if not found.files else ():
+            other = self._find(reference, path, blend)
+            found = other if other.files else found
         if reference.simulation and not found.files:
             self.simulations.append((holder, reference))
         self._note(found, reference)
@@ -127,10 +130,16 @@ class Tracer:
             return self._blends.of(reference.relative_to.library) or holder
         return holder
 
-    def _path(self, reference: Reference, blend: Blend) -> str:
+    def _paths(self, reference: Reference, blend: Blend) -> list[str]:
+        """Return where a reference may lead to.
+
+        A snapshot's paths lead to the user's files from where it is, but for those that Blender forgets to make so:
+        bakes of geometry nodes, layers of cache files, what nodes import. These do from the original's place.
+        """
         if reference.kind is Kind.BLENDCACHE:
-            return os.path.join(blend.caches, _blendcache(blend))
-        return self._resolver.absolute(reference.path, blend.caches if reference.beside_original else blend.folder)
+            return [os.path.join(blend.caches, _blendcache(blend))]
+        folders = [blend.caches] if reference.beside_original else [blend.folder, blend.caches]
+        return list(dict.fromkeys(self._resolver.absolute(reference.path, folder) for folder in folders))
 
     def _find(self, reference: Reference, path: str, blend: Blend) -> Found:
         """Return what a reference leads to, looked for once: a thousand objects may have their caches in one folder."""

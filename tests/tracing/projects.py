@@ -564,6 +564,12 @@ def bakes_of_a_snapshot(project: Path) -> dict:
     bpy.context.view_layer.update()
     nodes.bake_directory = "//../bakes"
     put(project / f"bakes/{nodes.bakes[0].bake_id}/meta/1.json")
+    put(project / "scenes/still.abc")
+    put(project / "scenes/layer.abc")
+    bpy.ops.cachefile.open(filepath=str(project / "scenes/still.abc"))
+    bpy.data.cache_files[0].filepath = "//still.abc"
+    bpy.data.cache_files[0].layers.new(filepath="//layer.abc")
+    bpy.data.cache_files[0].use_fake_user = True
     save(project / "scenes/main.blend")
     copy = project.parent / "some/where/else/main.blend"
     copy.parent.mkdir(parents=True)

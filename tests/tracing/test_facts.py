@@ -45,12 +45,9 @@ def test_both_eyes_files_are_sent(reports: dict[str, Any]) -> None:
 def test_a_snapshot_finds_bakes_and_caches_beside_the_original(reports: dict[str, Any]) -> None:
     report = reports["bakes_of_a_snapshot"]
     names = {name if not name.startswith("bakes/") else "bakes/" for name in _names(report)}
-    assert names == {
-        "bakes/",
-        "scenes/blendcache_main/cloth_000001_00.bphys",
-        "scenes/main.blend",
-        "scenes/tex/plain.png",
-    }
+    beside = {f"scenes/{name}" for name in ("main.blend", "tex/plain.png", "still.abc", "layer.abc")}
+    assert names == beside | {"bakes/", "scenes/blendcache_main/cloth_000001_00.bphys"}
+    assert report["result"]["missing"] == []
     assert report["there"]["IMAGE plain"]["stored"] == "//tex/plain.png"
 
 
