@@ -20,15 +20,16 @@ from .usage import Usage
 class Blend:
     """A .blend. `folder` is what `//` means in it, `caches` where the caches lie that follow its place.
 
-    `changes` are stored path → path in the bundle. `packed` are the changes in datablocks that are packed in it and are
-    still a library's: by what is stored of that library's path, from 5.0 on.
+    `targets` are stored path → path in the bundle, changed or not: the first that is noted holds. `packed` are the
+    changes in datablocks that are packed in it and are still a library's, from 5.0 on: by what is stored of that
+    library's path.
     """
 
     path: str
     name: str
     folder: str
     caches: str
-    changes: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
     packed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def stored(self, name: str) -> str:
@@ -40,8 +41,12 @@ class Blend:
         """Note a path that changes. A folder keeps the slash at its end."""
         if stored.endswith(("/", "\\")) and not target.endswith("/"):
             target += "/"
-        if stored != target:
-            self.changes[stored] = target
+        self.targets.setdefault(stored, target)
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """Return those that differ."""
+        return {stored: target for stored, target in self.targets.items() if stored != target}
 
 
 class Blends:

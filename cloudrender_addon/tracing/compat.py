@@ -7,6 +7,9 @@ from typing import Any
 
 import bpy
 
+CYCLES_PATHS_ARE_OF_MAIN = bpy.app.version >= (5, 0)
+"""From 5.0 on, Cycles takes `//` of scripts and light distributions in a library for the folder of the main file."""
+
 
 def all_strips(scene: Any) -> list[Any]:
     """Return all strips of a scene, those within meta strips included. They were "sequences" before 4.4."""

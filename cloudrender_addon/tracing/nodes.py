@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .compat import CYCLES_PATHS_ARE_OF_MAIN
 from .reference import Kind, Reference
 
 _NUMBERED = re.compile(r"\d+\.vdb$", re.IGNORECASE)
@@ -31,7 +32,8 @@ def node_references(data: Any) -> Iterator[Reference]:
             if node.type == "SCRIPT" and node.mode == "EXTERNAL" and node.filepath:
                 yield from _script(block, f"script node of {owner}", node.filepath)
             elif node.type == "TEX_IES" and node.mode == "EXTERNAL" and node.filepath:
-                yield Reference(owner=f"IES node of {owner}", block=block, path=node.filepath)
+                name = f"IES node of {owner}"
+                yield Reference(owner=name, block=block, path=node.filepath, of_either=CYCLES_PATHS_ARE_OF_MAIN)
             elif tree.type == "GEOMETRY":
                 yield from _imports(block, owner, node)
     for camera in data.cameras:
@@ -68,4 +70,4 @@ def _kind(path: str) -> Kind:
 
 def _script(block: Any, owner: str, path: str) -> Iterator[Reference]:
     """Yield a script and, if it is there, what it was compiled to: it lies beside it and is used in its place."""
-    yield Reference(owner=owner, block=block, path=path, kind=Kind.SCRIPT)
+    yield Reference(owner=owner, block=block, path=path, kind=Kind.SCRIPT, of_either=CYCLES_PATHS_ARE_OF_MAIN)

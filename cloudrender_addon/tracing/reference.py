@@ -43,6 +43,7 @@ class Reference:
     `owner` names it to the user ("image Wood"), `block` is the datablock that it is stored in. One that is not
     `required` need not be there. `needed` is False for what only the viewport shows. `//` is the folder of the .blend
     that `block` is in, unless it is that of another datablock, `relative_to`, or `of_main`: that which is rendered.
+    It is `of_either` if the one comes first and the other may be meant: what Cycles reads from 5.0 on.
     """
 
     owner: str
@@ -54,6 +55,7 @@ class Reference:
     beside_original: bool = False  # to be looked for where the user's own file is, not its snapshot
     relative_to: Any = None
     of_main: bool = False
+    of_either: bool = False
     required: bool = True
     needed: bool = True
     simulation: str = ""  # what is computed anew if nothing is there, "fluid of Lake"

@@ -75,16 +75,19 @@ class Tracer:
         self._blends.take(reference.block, found)
 
     def _take(self, reference: Reference, holder: Blend) -> None:
-        blend = self._base(reference, holder)
-        first, *others = self._paths(reference, blend)
-        self._known.update((first, *(os.path.join(first, name) for name in reference.names)))
+        (blend, first), *others = self._places(reference, holder)
+        self._known.update((first, *(path for _, path in others)))
+        self._known.update(os.path.join(first, name) for name in reference.names)
         if not reference.needed:
             self._answer.viewport_only.append(first)
             return
         found = self._find(reference, first, blend)
-        for path in others if not found.files else ():
-            other = self._find(reference, path, blend)
-            found = other if other.files else found
+        for base, path in others:
+            if found.files and not reference.of_either:
+                break
+            other = self._find(reference, path, base)  # of either, all are sent and the first is what the path leads to
+            if not found.files:
+                blend, found = base, other if other.files else found
         if reference.simulation and not found.files:
             self.simulations.append((holder, reference))
         self._note(found, reference)
@@ -122,24 +125,25 @@ class Tracer:
 
     # -- one reference ----------------------------------------------------------------------------------------
 
-    def _base(self, reference: Reference, holder: Blend) -> Blend:
-        """Return the .blend whose folder `//` is in a reference that `holder` has."""
-        if reference.of_main:
-            return self._blends.main
-        if reference.relative_to is not None:
-            return self._blends.of(reference.relative_to.library) or holder
-        return holder
-
-    def _paths(self, reference: Reference, blend: Blend) -> list[str]:
-        """Return where a reference may lead to.
+    def _places(self, reference: Reference, holder: Blend) -> list[tuple[Blend, str]]:
+        """Return where a reference that `holder` has may lead to, and whose folder `//` would be then.
 
         A snapshot's paths lead to the user's files from where it is, but for those that Blender forgets to make so:
         bakes of geometry nodes, layers of cache files, what nodes import. These do from the original's place.
         """
-        if reference.kind is Kind.BLENDCACHE:
-            return [os.path.join(blend.caches, _blendcache(blend))]
-        folders = [blend.caches] if reference.beside_original else [blend.folder, blend.caches]
-        return list(dict.fromkeys(self._resolver.absolute(reference.path, folder) for folder in folders))
+        bases = [self._blends.main] if reference.of_main or reference.of_either else []
+        if reference.relative_to is not None and (blend := self._blends.of(reference.relative_to.library)) is not None:
+            bases.append(blend)
+        if reference.of_either or not bases:
+            bases.append(holder)
+        places: dict[str, Blend] = {}
+        for base in bases:
+            if reference.kind is Kind.BLENDCACHE:
+                places.setdefault(os.path.join(base.caches, _blendcache(base)), base)
+                continue
+            for folder in [base.caches] if reference.beside_original else [base.folder, base.caches]:
+                places.setdefault(self._resolver.absolute(reference.path, folder), base)
+        return [(base, path) for path, base in places.items()]
 
     def _find(self, reference: Reference, path: str, blend: Blend) -> Found:
         """Return what a reference leads to, looked for once: a thousand objects may have their caches in one folder."""

@@ -22,13 +22,22 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from cloudrender_addon.tracing import session  # noqa: E402
 from cloudrender_addon.tracing.request import Request  # noqa: E402
-from tests.tracing import projects  # noqa: E402
+from tests.tracing import fact_cases, kind_cases, path_cases  # noqa: E402
+from tests.tracing.looking import blocks_with_paths, other_paths  # noqa: E402
+from tests.tracing.making import empty  # noqa: E402
+
+CASES = (
+    *(path_cases.images, path_cases.libraries, path_cases.untouched, path_cases.snapshot, path_cases.packed),
+    *(kind_cases.datablocks, kind_cases.strips, kind_cases.modifiers, kind_cases.caches, kind_cases.nodes),
+    *(kind_cases.lamps, fact_cases.simulations, fact_cases.foreign, fact_cases.stereo),
+    *(fact_cases.bakes_of_a_snapshot, fact_cases.hostile),
+)
 
 
 def main(folder: Path) -> None:
     """Write `FOLDER/CASE/report.json` for each case."""
-    for name, build in projects.CASES.items():
-        root = folder / name
+    for build in CASES:
+        root = folder / build.__name__
         (root / "project").mkdir(parents=True)
         begun = time.monotonic()
         try:
@@ -41,7 +50,7 @@ def main(folder: Path) -> None:
 
 def one(root: Path, build) -> dict:
     """Build and trace one case."""
-    projects.empty()
+    empty()
     project = root / "project"
     request = build(project)
     before = _stat_of_all(root)
@@ -57,7 +66,7 @@ def one(root: Path, build) -> dict:
         }
     )
     begun = time.monotonic()
-    projects.empty()
+    empty()
     result = session.answer(asked)
     report = {
         "result": result,
@@ -82,12 +91,12 @@ def opened(blend: Path, unpacked: Path) -> dict:
         bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False, use_scripts=False)
     assert bpy.data.filepath == str(blend)
     said = {}
-    for block in projects.blocks_with_paths():
+    for block in blocks_with_paths():
         path = os.path.normpath(bpy.path.abspath(block.filepath, library=block.library))
         found = os.path.exists(path) and os.path.realpath(path).startswith(os.path.realpath(unpacked))
         said[f"{block.id_type} {block.name}"] = {"stored": block.filepath, "found": found}
     said["objects"] = {one.name: not one.is_missing for one in bpy.data.objects}
-    said["more"] = projects.more()
+    said["more"] = other_paths()
     return said
 
 

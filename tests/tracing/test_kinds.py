@@ -83,6 +83,19 @@ def test_folders_in_which_no_cache_can_be_are_not_walked(reports: dict[str, Any]
     }
 
 
+def test_light_distributions_of_libraries_are_where_cycles_looks_for_them(
+    reports: dict[str, Any], version: str
+) -> None:
+    report = reports["lamps"]
+    of_main = version >= "5.0"
+    there = {what for what, path in report["there"]["more"].items() if "/unpacked/" in path and os.path.exists(path)}
+    assert ("lamp far" if of_main else "lamp far of its library") in there
+    assert ("lamp mine" in there) == of_main
+    assert ("lamp near" in there, "lamp near of its library" in there) == (False, True)
+    missing = {entry["owner"] for entry in report["result"]["missing"]}
+    assert missing == (set() if of_main else {"IES node of light mine"})
+
+
 def test_nodes(reports: dict[str, Any], version: str) -> None:
     report = reports["nodes"]
     script = {"osl: glow.osl", "osl: glow.oso", "osl: more/parts.h"}
