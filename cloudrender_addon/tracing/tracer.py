@@ -129,7 +129,7 @@ class Tracer:
         """Return where a reference that `holder` has may lead to, and whose folder `//` would be then.
 
         A snapshot's paths lead to the user's files from where it is, but for those that Blender forgets to make so:
-        bakes of geometry nodes, layers of cache files, what nodes import. These do from the original's place.
+        bakes of geometry nodes, layers of cache files, files chosen in a modifier. These do from the original's place.
         """
         bases = [self._blends.main] if reference.of_main or reference.of_either else []
         if reference.relative_to is not None and (blend := self._blends.of(reference.relative_to.library)) is not None:
