@@ -17,6 +17,9 @@ from .tracer import Tracer
 from .unknown_names import undefined_nodes, unknown_engine
 from .usage import Usage
 
+_OWN_ENGINES = ("BLENDER_", "CYCLES")
+"""Blender's own, which it may have had, or will have, under another name."""
+
 
 def tell(tracer: Tracer, data: Any, answer: Answer, *, scratch: Path) -> None:
     """Put all that is to be said into the answer. Raises `OSError`."""
@@ -37,8 +40,9 @@ def scripts(data: Any, blocks: Iterable[Any]) -> list[str]:
 
 def warnings(data: Any, usage: Usage) -> Iterator[str]:
     """Yield one sentence for each."""
-    for scene in data.scenes:
-        if scene.library is not None and (engine := unknown_engine(data, scene)):
+    for scene in [one for one in data.scenes if one.library is not None]:
+        engine = unknown_engine(data, scene)
+        if engine and not engine.startswith(_OWN_ENGINES):
             yield f"Scene {scene.name} needs the render engine {engine}, which is an add-on's."
     for image in data.images:
         stored = image.filepath or image.packed_file or len(image.packed_files)

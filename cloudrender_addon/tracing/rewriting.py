@@ -53,10 +53,10 @@ def _copied(blend: Blend, blends: Blends, staging: Path) -> Path:
 
 
 def _key(blend: Blend) -> str:
-    """Return what a copy is known by: the content of the file, and what is changed in it."""
-    with Path(blend.path).open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
+    """Return what a copy is known by: the file as it is now, and what is changed in it."""
+    now = Path(blend.path).stat()
+    file = [blend.path, now.st_size, now.st_mtime_ns, now.st_ino]
     text = json.dumps(
-        [_EDITION, content, blend.changes, blend.packed], sort_keys=True
+        [_EDITION, file, blend.changes, blend.packed], sort_keys=True
     )  # ASCII: what is no text is escaped
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]

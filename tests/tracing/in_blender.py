@@ -73,6 +73,9 @@ def one(root: Path, build) -> dict:
         "trace": time.monotonic() - begun,
         "touched": _stat_of_all(root, but="staging") != before,
     }
+    copies = _stat_of_all(root / "staging")
+    empty()
+    report["again"] = session.answer(asked) == result and _stat_of_all(root / "staging") == copies
     if "error" not in result:
         unpacked = root / "unpacked"
         for file in result["files"]:

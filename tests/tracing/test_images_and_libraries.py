@@ -82,6 +82,11 @@ def test_the_users_files_are_not_touched(reports: dict[str, Any], case: str) -> 
     assert not reports[case]["touched"]
 
 
+@pytest.mark.parametrize("case", ["images", "libraries", "snapshot", "packed"])
+def test_what_has_not_changed_is_not_copied_again(reports: dict[str, Any], case: str) -> None:
+    assert reports[case]["again"]
+
+
 def test_libraries_and_theirs_are_sent_and_rewritten(reports: dict[str, Any]) -> None:
     report = reports["libraries"]
     for block in ("LIBRARY middle.blend", "LIBRARY deep.blend", "LIBRARY untouched.blend", "LIBRARY circle.blend"):
