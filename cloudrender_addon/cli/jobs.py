@@ -123,7 +123,9 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
             deadline = time.monotonic() + _FETCH_CONNECT_SECONDS
             _, link = farm_of(folder, record).connect(record.machine, cancel=cancel, deadline=deadline)
             with contextlib.closing(link):
-                for event in link.snapshot():
+                events = link.snapshot()
+                collector.expect(link, events)
+                for event in events:
                     if event.get("event") == "frame":
                         _collect(collector, link, event, cancel, display)
     display.say(f"In {record.spec.output}: {len(collector.saved)} of {counted(len(record.spec.frames))}")

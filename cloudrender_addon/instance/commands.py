@@ -19,8 +19,8 @@ from .root import Root, read_plan
 _PROTOCOL_VERSION = 1
 _SHA256 = re.compile(r"([0-9a-f]{64})?")
 _USAGE = (
-    "usage: python3 agent.py receive [MANIFEST] | start | follow OFFSET | dump | renew | collected | keep SECONDS"
-    " | begin JOB | extend SECONDS LEASE_SECONDS"
+    "usage: python3 agent.py receive [MANIFEST] | serve | start | follow OFFSET | dump | renew | collected"
+    " | keep SECONDS | begin JOB | extend SECONDS LEASE_SECONDS"
 )
 
 
@@ -37,6 +37,10 @@ def main(arguments: list[str], *, root: Path) -> int:
             from .receive import receive  # noqa: PLC0415 - what no other command needs
 
             return receive(place, manifest="".join(arguments[1:]) or None)
+        if arguments == ["serve"]:
+            from .serve import serve  # noqa: PLC0415 - likewise
+
+            return serve(place)
         if arguments == ["dump"]:
             return _dump(place)
         if arguments == ["renew"]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How objects travel to the machine: frames, each a header and its payload. Both sides go by this file."""
+"""How bytes travel: objects to the machine in frames, frames from it in answers. Both sides go by this file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ END = 0
 
 RAW = 1
 ZLIB = 2
+
+ANSWER = struct.Struct(">BQ")
+"""In front of what is fetched: kind, bytes that follow."""
+
+SERVED = 0
+REFUSED = 1
+"""Kind: what follows is the reason."""
 
 LENGTH = struct.Struct(">Q")
 """In front of a manifest: its bytes, compressed."""

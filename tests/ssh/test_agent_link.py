@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -21,10 +22,11 @@ from cloudrender_addon.backend.assets.manifest import Manifest
 from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
-from cloudrender_addon.backend.farms import agent_commands, agent_link, upload
+from cloudrender_addon.backend.farms import agent_commands, agent_link, download, upload
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
 from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
 from cloudrender_addon.backend.job.packing import Packing
+from cloudrender_addon.backend.ssh.connection import SshConnection
 from cloudrender_addon.instance import agent_files
 from tests.ssh.sshd_helper import Sshd, sshd, until
 from tests.unit.bundles import HARD_NAMES, make
@@ -34,7 +36,7 @@ import pathlib, sys, time
 here = pathlib.Path(__file__).parent
 assert pathlib.Path.cwd() == here.resolve()
 command = sys.argv[1]
-if command == "receive":
+if command in ("receive", "serve"):
     sys.path[0] = str(here.parent)
     import agent.commands
     sys.exit(agent.commands.main(sys.argv[1:], root=here.parent))
@@ -114,6 +116,12 @@ class Rig:
             link.close()
 
 
+def far(monkeypatch: pytest.MonkeyPatch, distant: bool = True) -> None:
+    """Make every machine one that is far away, or near, however long it takes when this computer is busy."""
+    monkeypatch.setattr(upload, "FAR_SECONDS", 0.0 if distant else math.inf)
+    monkeypatch.setattr(download, "FAR_SECONDS", 0.0 if distant else math.inf)
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with sshd(tmp_path / "sshd") as server:
@@ -152,7 +160,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 # -- the commands ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["BOOT", "START", "AGENT", "TALK", "FETCH"])
+@pytest.mark.parametrize("name", ["BOOT", "START", "AGENT", "TALK"])
 def test_any_login_shell_passes_the_script_on_unchanged(name: str) -> None:
     script = getattr(agent_commands, name)
     assert not set(script) & set("'\\!\n")
@@ -217,12 +225,12 @@ def test_a_long_wait_for_the_hashes_keeps_the_machine_alive(
     assert tree(rig.root / "project") == {"a": b"x"}
 
 
-def test_a_long_fetch_keeps_the_machine_alive(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_link, "_RENEW_SECONDS", 0.0)
+def test_a_long_fetch_keeps_the_machine_alive(rig: Rig, tmp_path: Path) -> None:
     link = rig.with_agent()
     data = os.urandom(100_000)
+    (rig.root / "lease").unlink(missing_ok=True)
     fetch(link, rig.frame("0001.png", data), tmp_path / "0001.png")
-    assert set(rig.calls()) == {"renew"} and (tmp_path / "0001.png").read_bytes() == data
+    assert int((rig.root / "lease").read_text()) >= 900 and (tmp_path / "0001.png").read_bytes() == data
 
 
 def test_project_that_is_there_is_not_even_looked_for_here(rig: Rig, tmp_path: Path) -> None:
@@ -246,7 +254,7 @@ def test_an_agent_that_ends_meanwhile_ends_the_upload(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blender cannot be had: nobody need wait for an hour's upload to hear of it."""
-    monkeypatch.setattr(upload, "_MOST_CONNECTIONS", 1)  # however far the machine is when this computer is busy
+    far(monkeypatch, False)
     rig.booted()
 
     def fail(sent: int) -> None:
@@ -637,7 +645,7 @@ def fetch(link: Link, file: RemoteFile, destination: Path) -> None:
 @pytest.mark.parametrize("name", ["0001.png", "-0012.exr", "0001_L.png", "File_Output_0001.png", "-", "console.png"])
 def test_frame_arrives(rig: Rig, tmp_path: Path, name: str) -> None:
     content = os.urandom(2_500_000)
-    link = rig.booted().link()
+    link = rig.with_agent()
     out = tmp_path / "Ausgabe ü"
     out.mkdir()
     (out / name).write_bytes(b"of an earlier job")
@@ -646,7 +654,7 @@ def test_frame_arrives(rig: Rig, tmp_path: Path, name: str) -> None:
 
 
 def test_empty_file_arrives(rig: Rig, tmp_path: Path) -> None:
-    fetch(rig.booted().link(), rig.frame("0001.txt", b""), tmp_path / "x")
+    fetch(rig.with_agent(), rig.frame("0001.txt", b""), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == b""
 
 
@@ -687,7 +695,7 @@ def test_fetch_beside_events(rig: Rig, tmp_path: Path) -> None:
     ],
 )
 def test_unacceptable_names_touch_nothing(rig: Rig, tmp_path: Path, name: str) -> None:
-    link = rig.booted().link()
+    link = rig.with_agent()
     (tmp_path / "out").mkdir()
     with pytest.raises(MachineError, match="unacceptable"):
         fetch(link, RemoteFile(name=name, size=1, sha256="0" * 64), tmp_path / "out" / "x")
@@ -698,7 +706,7 @@ def test_unacceptable_names_touch_nothing(rig: Rig, tmp_path: Path, name: str) -
     "change", [{"size": 999}, {"size": 1001}, {"sha256": "0" * 64}, {"size": -1}], ids=lambda change: str(change)[:12]
 )
 def test_damaged_file_does_not_replace_a_good_one(rig: Rig, tmp_path: Path, change: dict) -> None:
-    link = rig.booted().link()
+    link = rig.with_agent()
     file = dataclasses.replace(rig.frame("0001.png", bytes(1000)), **change)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/0001.png").write_bytes(b"good")
@@ -711,7 +719,7 @@ def test_damaged_file_does_not_replace_a_good_one(rig: Rig, tmp_path: Path, chan
 
 
 def test_endless_file_does_not_fill_the_disk(rig: Rig, tmp_path: Path) -> None:
-    link = rig.booted().link()
+    link = rig.with_agent()
     (rig.root / "frames/0001.png").symlink_to("/dev/zero")
     with pytest.raises(TransferError):
         fetch(link, RemoteFile(name="0001.png", size=1_000_000, sha256="0" * 64), tmp_path / "x")
@@ -720,35 +728,162 @@ def test_endless_file_does_not_fill_the_disk(rig: Rig, tmp_path: Path) -> None:
 
 def test_file_that_is_not_there(rig: Rig, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=re.escape("0001.png")) as caught:
-        fetch(rig.booted().link(), RemoteFile(name="0001.png", size=1, sha256="0" * 64), tmp_path / "x")
+        fetch(rig.with_agent(), RemoteFile(name="0001.png", size=1, sha256="0" * 64), tmp_path / "x")
     assert "No such file" in caught.value.details[0]
 
 
 def test_disk_of_this_computer(rig: Rig, tmp_path: Path) -> None:
-    link = rig.booted().link()
+    link = rig.with_agent()
     file = rig.frame("0001.png", b"x")
     with pytest.raises(FileNotFoundError):
         fetch(link, file, tmp_path / "none" / "x")
     fetch(link, file, tmp_path / "x")
 
 
-def test_cut_connection_leaves_no_half_file(rig: Rig, tmp_path: Path) -> None:
-    link = rig.booted().link()
-    os.mkfifo(rig.root / "frames/0001.png")
+@pytest.mark.parametrize("distant", [False, True])
+def test_cut_connection_leaves_no_half_file(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distant: bool
+) -> None:
+    far(monkeypatch, distant)
+    link = rig.with_agent()
+    file = rig.frame("0001.png", bytes(200_000_000))
 
     def cut() -> None:
-        with (rig.root / "frames/0001.png").open("wb") as pipe:
-            pipe.write(bytes(100_000))
-            pipe.flush()
-            until((tmp_path / "x.part").exists, what="the fetch to begin")
-            rig.server.kill_sessions()
+        until((tmp_path / "x.part").exists, what="the fetch to begin")
+        rig.server.kill_sessions()
 
     thread = threading.Thread(target=cut)
     thread.start()
     with pytest.raises(LinkError):
-        fetch(link, RemoteFile(name="0001.png", size=10**6, sha256="0" * 64), tmp_path / "x")
+        fetch(link, file, tmp_path / "x")
     thread.join()
-    assert not (tmp_path / "x.part").exists()
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("distant", [False, True])
+def test_large_files_arrive(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distant: bool) -> None:
+    far(monkeypatch, distant)
+    link = rig.with_agent()
+    for n, size in enumerate((8 << 20, (20 << 20) + 12_345)):
+        content = os.urandom(size)
+        fetch(link, rig.frame(f"{n:04}.exr", content), tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == content
+    accepted = rig.server.log.read_text().count("Accepted publickey")
+    assert accepted == (4 if distant else 1), "they stay for the next one"
+
+
+def test_a_large_file_from_afar_is_looked_at_too(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far(monkeypatch)
+    link = rig.with_agent()
+    file = rig.frame("0001.exr", os.urandom(9 << 20))
+    for change in ({"sha256": "0" * 64}, {"size": file.size + 1}):
+        with pytest.raises(TransferError):
+            fetch(link, dataclasses.replace(file, **change), tmp_path / "x")
+    with pytest.raises(MachineError, match="none"):
+        fetch(link, dataclasses.replace(file, name="none"), tmp_path / "x")
+    assert not list(tmp_path.glob("x*"))
+    fetch(link, file, tmp_path / "x")
+
+
+def test_one_connection_does_it_where_no_other_is_to_be_had(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far(monkeypatch)
+    link = rig.with_agent()
+
+    def refuse(**_: object) -> None:
+        raise LinkError("too many connections")
+
+    monkeypatch.setattr(link._connection, "_again", refuse)
+    content = os.urandom(40 << 20)
+    fetch(link, rig.frame("0001.exr", content), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == content
+    rig.forget_project()
+    push(link, make(tmp_path / "project", {"large": content}))
+    assert tree(rig.root / "project") == {"large": content}
+
+
+def test_a_project_is_sent_over_several_connections(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far(monkeypatch)
+    files = {f"{n}": os.urandom(100_000) for n in range(100)} | {"large": os.urandom(60 << 20)}
+    sent: list[int] = []
+    bundle = make(tmp_path / "project", files)
+    push(rig.booted().link(), bundle, on_sent=sent.append)
+    assert tree(rig.root / "project") == files
+    assert sent == sorted(sent) and sent[-1] == bundle.total_bytes
+    assert rig.server.log.read_text().count("Accepted publickey") == 4
+
+
+def test_connections_that_break_lose_nothing(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far(monkeypatch)
+    link = rig.booted().link()
+    others: list[SshConnection] = []
+    again = link._connection._again
+
+    def another(**arguments: object) -> SshConnection:
+        others.append(again(**arguments))
+        return others[-1]
+
+    monkeypatch.setattr(link._connection, "_again", another)
+
+    def cut(sent: int) -> None:
+        if sent > 20_000_000:
+            for connection in others:
+                connection.close()
+
+    content = os.urandom(80 << 20)
+    push(link, make(tmp_path / "project", {"large": content}), on_sent=cut)
+    assert tree(rig.root / "project") == {"large": content}
+    assert others
+
+
+def test_cancelled_on_several_connections(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far(monkeypatch)
+    link = rig.with_agent()
+    cancel = CancelToken()
+    file = rig.frame("0001.exr", bytes(300_000_000))
+    before = threading.active_count()
+    timer = threading.Timer(0.5, cancel.cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        link.fetch(file, tmp_path / "x", cancel=cancel)
+    timer.join()
+    assert not list(tmp_path.glob("x*"))
+    link.close()
+    until(lambda: threading.active_count() < before, what="no thread to be left behind")
+
+
+def test_what_was_announced_together_comes_in_one_stream(rig: Rig, tmp_path: Path) -> None:
+    link = rig.with_agent()
+    files = [rig.frame(f"{n:04}.png", os.urandom(n * 1000)) for n in range(60)]
+    link.expect(files)
+    passed_over = {3, 4, 30}
+    for n, file in enumerate(files):
+        if n not in passed_over:
+            fetch(link, file, tmp_path / file.name)
+            assert (tmp_path / file.name).read_bytes() == (rig.root / "frames" / file.name).read_bytes()
+        if n == 10:  # again, as one that arrived damaged
+            fetch(link, file, tmp_path / file.name)
+    lost = [rig.frame(f"{n}.png", b"x") for n in range(5)]
+    (rig.root / "frames" / "2.png").unlink()
+    link.expect(lost)
+    for n, file in enumerate(lost):
+        if n == 2:
+            with pytest.raises(MachineError):
+                fetch(link, file, tmp_path / file.name)
+        else:
+            fetch(link, file, tmp_path / file.name)
+
+
+def test_events_that_come_at_once_are_told_ahead(rig: Rig) -> None:
+    many = [{"event": "frame", "n": n} for n in range(50)]
+    link = rig.with_agent(follow=lines(STARTED, *many), end=b"hang")
+    told: list[dict] = []
+    events = link.events(cancel=CancelToken(), ahead=told.extend)
+    while len(told) < 51:
+        next(events)
+    events.close()
+    assert told == [STARTED, *many]
 
 
 # -- the real agent --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class FakeFarm:
     pushes: list[str] = field(default_factory=list)
     have: set[str] = field(default_factory=set)
     logs: dict[str, tuple[list[Any], Iterator[Any]]] = field(default_factory=dict)
+    expected: list[str] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     kept: dict[str, int] = field(default_factory=dict)
@@ -164,8 +165,11 @@ class FakeLink:
             script = self.farm.scripts[min(index, len(self.farm.scripts) - 1)]
             self.farm.logs[self.machine] = ([], iter(script(plan)))
 
-    def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
+    def events(
+        self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    ) -> Iterator[dict[str, Any] | None]:
         said, rest = self.farm.logs[self.machine]
+        ahead(list(said))
         yield from list(said)
         for item in rest:
             cancel.check()
@@ -179,6 +183,9 @@ class FakeLink:
 
     def snapshot(self) -> list[dict[str, Any]]:
         return list(self.farm.logs[self.machine][0])
+
+    def expect(self, files: Iterable[RemoteFile]) -> None:
+        self.farm.expected.extend(file.name for file in files)
 
     def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
         if self.farm.damages(self.machine, file.name):

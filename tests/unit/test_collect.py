@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import MachineError, RecordError, RenderError, TransferError
 from cloudrender_addon.backend.farms.base import MachineRequest, RemoteFile, RenderPlan
 from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job.collect import Collector
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import SavedFrame
 from cloudrender_addon.backend.job.status import Status
@@ -120,6 +122,18 @@ def test_fetch_brings_the_frames_that_are_well_beside_one_that_arrives_damaged(
     assert jobs.fetch(argparse.Namespace(job=folder.job_id), settings, LineDisplay(said)) == 0
     assert "0002.png arrived damaged" in said.getvalue() and "2 of 3 frames" in said.getvalue()
     assert sorted(folder.noted_frames()) == [1, 3]
+
+
+def test_only_what_is_missing_is_told_to_come(folder: JobFolder) -> None:
+    """After a reconnect all that was ever announced is announced again."""
+    collector = Collector(folder, frames=(1, 2, 3), output=folder.load().spec.output)
+    farm = FakeFarm([render_all])
+    link = FakeLink(farm, "i-0")
+    assert collector.collect(link, frame_event(1), cancel=CancelToken())
+    nonsense = {"event": "frame", "frame": 2, "files": "none"}
+    events = [{"event": "started"}, frame_event(1), nonsense, frame_event(2), frame_event(7), frame_event(3)]
+    collector.expect(link, events)
+    assert farm.expected == ["0002.png", "0003.png"]
 
 
 def test_size_and_hash_are_kept(folder: JobFolder) -> None:

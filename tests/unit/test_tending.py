@@ -158,6 +158,23 @@ def test_in_a_subnet_of_ones_own_there_is_nowhere_else_to_go(tmp_path: Path) -> 
     assert [plan and plan.move_seconds for plan in farm.running.values()] == [None]
 
 
+def test_the_agent_is_started_before_the_project_is_sent(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It brings Blender meanwhile. A second client finds it started, and sends what the first one has not."""
+    did: list[str] = []
+    start, push = FakeLink.start, FakeLink.push
+    monkeypatch.setattr(FakeLink, "start", lambda self, plan: (did.append("start"), start(self, plan)))
+
+    def cut_once(self: FakeLink, *arguments: Any, **more: Any) -> None:
+        did.append("push")
+        if did.count("push") == 1:
+            raise LinkError("cut")
+        push(self, *arguments, **more)
+
+    monkeypatch.setattr(FakeLink, "push", cut_once)
+    tend(ledger, FakeFarm([lambda _plan: iter([_STOPPED])]))
+    assert did == ["start", "push", "start", "push"]
+
+
 def test_the_last_machine_a_job_may_have_is_not_given_up(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, max_launches=2)
     farm = Telling([lambda _plan: iter([_STOPPED])])

@@ -36,8 +36,6 @@ TALK = 'cd "$root/agent" && exec python3 agent.py "$@"'
 
 AGENT = 'cd "$root/agent" && exec python3 agent.py "$@" < /dev/null'
 
-FETCH = 'exec cat "$root/frames/$1" < /dev/null'
-
 _ROOT = 'root="${TMPDIR:-/var/tmp}/cloudrender"'
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ...instance import agent_files, bootstrap_program
 from ...instance.transfer import LENGTH
 from ..assets.manifest import HashedFile, Manifest
 from ..cancel import CancelToken
-from ..errors import LinkError, MachineError, TransferError
+from ..errors import LinkError, MachineError
 from . import agent_commands as commands
 from .base import Link, RemoteFile, RenderPlan
+from .download import Download
 from .upload import Upload, next_answer
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class AgentLink:
         self._setup_seconds = setup_seconds
         self._renewed = time.monotonic()
         self._booted = False
+        self._download = Download(connection, silence_seconds=_ANSWER_SILENCE)
 
     def push(
         self,
@@ -134,23 +135,29 @@ class AgentLink:
         text = json.dumps(dataclasses.asdict(plan)).encode()
         self._run(commands.START, str(len(text)), task="Starting the render agent", stdin=text)
 
-    def events(self, *, cancel: CancelToken) -> Generator[dict[str, Any] | None, None, None]:
+    def events(
+        self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    ) -> Generator[dict[str, Any] | None, None, None]:
         """Yield the agent's events from the first on, then live, `None` at heartbeats; ends after a terminal event.
+
+        What has come at once is told to `ahead` first.
 
         Raises `LinkError` after 10 s without a heartbeat, `MachineError` for what is no event, `Cancelled`.
         """
-        lines = self._connection.stream_lines(
+        batches = self._connection.stream_batches(
             commands.remote(commands.AGENT, "follow", "0"),
             task="Following the render",
             silence_seconds=_HEARTBEAT_SILENCE,
             cancel=cancel,
         )
-        with contextlib.closing(lines):
-            for line in lines:
-                event = _event(line)
-                yield event
-                if event and event["event"] in TERMINAL:
-                    return
+        with contextlib.closing(batches):
+            for batch in batches:
+                events = list(map(_event, batch))
+                ahead([event for event in events if event])
+                for event in events:
+                    yield event
+                    if event and event["event"] in TERMINAL:
+                        return
         raise LinkError("The machine stopped reporting")
 
     def snapshot(self) -> list[dict[str, Any]]:
@@ -171,6 +178,10 @@ class AgentLink:
                     events.append(event)
         return events
 
+    def expect(self, files: Iterable[RemoteFile]) -> None:
+        """See `Link.expect`."""
+        self._download.expect(files)
+
     def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
         """Write one finished file to `destination`, which is there whole or not at all.
 
@@ -181,8 +192,8 @@ class AgentLink:
             raise MachineError(f"The machine offers a file under an unacceptable name: {file.name!r}")
         part = destination.with_name(destination.name + ".part")
         try:
-            with part.open("wb") as out:
-                self._receive(file, out, cancel=cancel)
+            with part.open("w+b") as out:
+                self._download.fetch(file, out, cancel=cancel)
                 out.flush()
                 os.fsync(out.fileno())
             part.replace(destination)
@@ -211,6 +222,7 @@ class AgentLink:
 
     def close(self) -> None:
         """Drop the connection; the agent goes on. Never waits, never raises."""
+        self._download.close()
         self._connection.close()
 
     def _boot(self) -> None:
@@ -246,25 +258,6 @@ class AgentLink:
         if time.monotonic() - self._renewed >= _RENEW_SECONDS:
             self._renewed = time.monotonic()
             self._run(commands.AGENT, "renew", task="Keeping the machine", cancel=cancel)
-
-    def _receive(self, file: RemoteFile, out: IO[bytes], *, cancel: CancelToken) -> None:
-        digest, size = hashlib.sha256(), 0
-        chunks = self._connection.read_stream(
-            commands.remote(commands.FETCH, file.name),
-            task=f"Fetching {file.name}",
-            silence_seconds=_ANSWER_SILENCE,
-            cancel=cancel,
-        )
-        with contextlib.closing(chunks):
-            for chunk in chunks:
-                self._keep_lease(cancel)
-                size += len(chunk)
-                if size > file.size:
-                    break  # an endless one must not fill the disk
-                digest.update(chunk)
-                out.write(chunk)
-        if size != file.size or digest.hexdigest() != file.sha256.lower():
-            raise TransferError(f"{file.name} arrived damaged", hint="It is fetched again.")
 
     def _run(
         self, script: str, *arguments: str, task: str, stdin: bytes = b"", cancel: CancelToken | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -248,15 +248,20 @@ class Link(Protocol):
         It brings Blender at once, and renders when the project is there, which may be pushed later.
         """
 
-    def events(self, *, cancel: CancelToken) -> Iterator[dict[str, Any] | None]:
+    def events(
+        self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    ) -> Iterator[dict[str, Any] | None]:
         """Yield the agent's events from the first on, then live; `None` at every heartbeat (2 s).
 
         Ends after a terminal event ("finished", "failed", "stopped"); docs/ARCHITECTURE.md lists the events. The
-        machine's lease is renewed meanwhile.
+        machine's lease is renewed meanwhile. Events that came at once are all told to `ahead` before the first of them.
         """
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return the events there are now, without waiting."""
+
+    def expect(self, files: Iterable[RemoteFile]) -> None:
+        """Tell which files will be fetched next, in order: small ones then come in one stream. Asks for nothing yet."""
 
     def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
         """Write one finished file to `destination`, checked against size and hash (`TransferError`)."""

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from ..ssh.command import RemoteCommand
     from ..ssh.connection import SshConnection
 
-_FAR_SECONDS = 0.015
+FAR_SECONDS = 0.015
 """A round trip from which on one connection does not fill a good line (1 Gbit/s): sshd takes 2 MB ahead, no more."""
 
 _BYTES_EACH = 16 << 20
 """What a connection has to carry to be worth opening."""
 
-_MOST_CONNECTIONS = 4
+MOST_CONNECTIONS = 4
 _CONNECT_SECONDS = 15.0
 _MOST_DAMAGED = 2
 _MOST_ROUNDS = 6
@@ -155,10 +155,10 @@ class _Round:
         self._lock = threading.Lock()
         self._error: BaseException | None = None
         self._over = threading.Event()
-        far = upload._connection.round_trip >= _FAR_SECONDS and not alone
+        far = upload._connection.round_trip >= FAR_SECONDS and not alone
         self._helpers = [
             threading.Thread(target=self._help, name=f"cloudrender-upload-{n}", daemon=True)
-            for n in range(min(_MOST_CONNECTIONS, work.size // _BYTES_EACH) - 1 if far else 0)
+            for n in range(min(MOST_CONNECTIONS, work.size // _BYTES_EACH) - 1 if far else 0)
         ]
 
     def run(self) -> None:

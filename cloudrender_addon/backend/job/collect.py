@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ class Collector:
     def wants(self, frame: int) -> bool:
         """Tell whether a frame was asked for and is neither here nor given up."""
         return frame in self._wanted and frame not in self.saved and frame not in self._broken
+
+    def expect(self, link: Link, events: Iterable[dict[str, Any]]) -> None:
+        """Tell the link which of the files that were announced together will be collected."""
+        for event in events:
+            if event.get("event") == "frame":
+                with contextlib.suppress(MachineError):  # raised when it is collected
+                    frame, _, files = _parse(event)
+                    if self.wants(frame):
+                        link.expect(files)
 
     def collect(self, link: Link, event: dict[str, Any], *, cancel: CancelToken) -> SavedFrame | None:
         """Fetch the frame of a `frame` event; None if it is here already, given up, or was never asked for.

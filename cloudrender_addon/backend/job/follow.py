@@ -64,7 +64,7 @@ class Follower:
 
         Raises `RenderError` and its kind, `MachineGoneError` (interrupted), `MachineError`, `LinkError`, `Cancelled`.
         """
-        for event in link.events(cancel=cancel):
+        for event in link.events(cancel=cancel, ahead=lambda events: self._collector.expect(link, events)):
             cancel.check()
             check()
             if event is not None and self._handle(event, link, cancel=cancel):

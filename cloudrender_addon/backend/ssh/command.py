@@ -89,7 +89,12 @@ class RemoteCommand:
             yield chunk
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines it prints, as they come and without their ends; what follows the last end is dropped.
+        """Yield the lines it prints, as they come; as `batches` does."""
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[bytes]]:
+        """Yield the lines it prints, those that come at once together, without their ends; what follows is dropped.
 
         Raises `MachineError` for one longer than makes sense.
         """
@@ -98,7 +103,8 @@ class RemoteCommand:
             *lines, rest = (rest + chunk).split(b"\n")
             if max(map(len, (*lines, rest))) > _MAX_LINE_BYTES:
                 raise MachineError("The machine sends a line that does not end")
-            yield from map(bytes, lines)
+            if lines:
+                yield list(map(bytes, lines))
 
     def status(self) -> int:
         """Return the exit status, −1 if a signal ended the command. To be asked after `output` is at its end."""

@@ -6,6 +6,7 @@ Importing this imports paramiko (0.2 s): what is imported at start-up imports it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Generator
@@ -132,12 +133,23 @@ class SshConnection:
     def stream_lines(
         self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken
     ) -> Generator[bytes, None, None]:
-        """Yield the lines a command prints, as they come and without their ends; what follows the last end is dropped.
+        """Yield the lines that a command prints, one by one, as `stream_batches` does."""
+        batches = self.stream_batches(command, task=task, silence_seconds=silence_seconds, cancel=cancel)
+        with contextlib.closing(batches):
+            for batch in batches:
+                yield from batch
+
+    def stream_batches(
+        self, command: str, *, task: str, silence_seconds: float, cancel: CancelToken
+    ) -> Generator[list[bytes], None, None]:
+        """Yield the lines a command prints, those that come at once together, without their ends.
+
+        What follows the last end is dropped.
 
         Raises `MachineError` for a line over 1 MB, and as `read_stream` does.
         """
         with self.command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
-            yield from remote.lines()
+            yield from remote.batches()
             Answer(remote.status(), b"", remote.complaints).check(task)
 
     def close(self) -> None:
