@@ -37,6 +37,10 @@ types: setup ## check types
 bench: setup blenders blender-gui ## measure against plain Blender, side by side (as root, Debian)
 	@$(BIN)/python -m bench
 
+bench-transfer: setup ## measure sending and fetching against scp, rsync and tar (as root also from 40 ms away)
+	@$(BIN)/python -m bench transfer
+	@$(BIN)/python -m bench bundle
+
 smoke-aws: setup ## run a short list of checks against your real AWS account (asks first, costs under 5 cents)
 	@$(BIN)/python -m tests.smoke_aws
 
@@ -65,5 +69,5 @@ blenders: ## fetch the Blenders that tests and rehearsals render with: 4.2, 4.5 
 blender-gui:
 	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
 
-.PHONY: help setup demo campaign test test-unit test-gui lint types bench build repo smoke-aws lock clean blender blenders blender-gui
+.PHONY: help setup demo campaign test test-unit test-gui lint types bench bench-transfer build repo smoke-aws lock clean blender blenders blender-gui
 .DEFAULT_GOAL := help

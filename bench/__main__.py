@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m bench [enable|snapshot|viewport|launch|jobs|interruption] [--help]`: all if none is named (`make bench`).
+"""`python -m bench [NAME] [--help]`: all when none is named (`make bench`); the names are those of `BENCHES`.
 
 Every figure is of two things measured side by side in one run on this computer: ratios travel, seconds do not.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import enable, interruption, jobs, launch, snapshot, viewport
+from bench import bundle, enable, interruption, jobs, launch, snapshot, transfer, viewport
 
 BENCHES = {
     "enable": enable.main,
@@ -17,6 +17,8 @@ BENCHES = {
     "launch": launch.main,
     "jobs": jobs.main,
     "interruption": interruption.main,
+    "transfer": transfer.main,
+    "bundle": bundle.main,
 }
 
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _PIECE = 64 << 10
 _HELD = 256 << 10
@@ -15,17 +15,20 @@ _HELD = 256 << 10
 
 
 @contextlib.contextmanager
-def line(*, port: int, bytes_per_second: float) -> Iterator[int]:
-    """Give a port that leads to `port` of the address that was dialed; the pace holds for each way of a connection."""
+def line(*, port: int, bytes_per_second: float, count: Callable[[int], object] = lambda _: None) -> Iterator[int]:
+    """Give a port that leads to `port` of the address that was dialed; the pace holds for each way of a connection.
+
+    `count` gets the length of every piece that is carried, either way.
+    """
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD)
         server.bind(("", 0))
         server.listen(32)
-        threading.Thread(target=_serve, args=(server, port, bytes_per_second), daemon=True).start()
+        threading.Thread(target=_serve, args=(server, port, bytes_per_second, count), daemon=True).start()
         yield int(server.getsockname()[1])
 
 
-def _serve(server: socket.socket, port: int, pace: float) -> None:
+def _serve(server: socket.socket, port: int, pace: float, count: Callable[[int], object]) -> None:
     with contextlib.suppress(OSError):  # closed: the end
         while True:
             near, _ = server.accept()
@@ -35,15 +38,16 @@ def _serve(server: socket.socket, port: int, pace: float) -> None:
                 near.close()
                 continue
             for ends in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(*ends, pace), daemon=True).start()
+                threading.Thread(target=_carry, args=(*ends, pace, count), daemon=True).start()
 
 
-def _carry(source: socket.socket, sink: socket.socket, pace: float) -> None:
+def _carry(source: socket.socket, sink: socket.socket, pace: float, count: Callable[[int], object]) -> None:
     free = time.monotonic()  # from when on the line takes more
     with contextlib.suppress(OSError):
         while data := source.recv(_PIECE):
             time.sleep(max(free - time.monotonic(), 0))
             free = max(free, time.monotonic() - 0.01) + len(data) / pace
+            count(len(data))
             sink.sendall(data)
     for end in (source, sink):
         with contextlib.suppress(OSError):

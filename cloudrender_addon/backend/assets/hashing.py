@@ -9,8 +9,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import CloudrenderError, ProjectError
 from .bundle import Bundle, BundleFile
@@ -67,29 +66,36 @@ class Hashing:
 
 
 def hash_bundle(bundle: Bundle, *, cache: HashCache, check: Callable[[], None] = lambda: None) -> Manifest:
-    """Return the bundle with the hash of every file; `check` is called between pieces, on any thread, and may raise.
+    """Return the bundle with the hash of every file. Raises as `hashed_files` does."""
+    return Manifest(files=tuple(hashed_files(bundle, cache=cache, check=check)))
 
-    A file that several names lead to is read once. Raises `ProjectError` as `Hashing.manifest` does.
+
+def hashed_files(bundle: Bundle, *, cache: HashCache, check: Callable[[], None] = lambda: None) -> Iterator[HashedFile]:
+    """Yield every file in its turn, as soon as its hash is known; others are hashed meanwhile.
+
+    `check` is called between pieces, on any thread, and may raise. A file that several names lead to is read once.
+    Raises `ProjectError` as `Hashing.manifest` does.
     """
     found = {file.source: _status(file) for file in bundle.files}
     known = cache.known(found.items())
     unknown = {file.source: file for file in bundle.files if file.source not in known}
-    new = _hash_all(tuple(unknown.values()), found, check=check)
-    cache.note((path, found[path], sha256) for path, sha256 in new.items())
-    known.update(new)
-    return Manifest(
-        files=tuple(
-            HashedFile(
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudrender-hash")
+    try:
+        # Two: one reads while the other hashes, and both hash when the files are in memory.
+        new = {source: pool.submit(file_hash, file, found[source], check=check) for source, file in unknown.items()}
+        for file in bundle.files:
+            status = found[file.source]
+            yield HashedFile(
                 source=file.source,
                 name=file.name,
                 size=file.size,
-                sha256=known[file.source],
-                executable=bool(found[file.source].st_mode & stat.S_IXUSR),
-                mtime_ns=found[file.source].st_mtime_ns,
+                sha256=known.get(file.source) or new[file.source].result(),
+                executable=bool(status.st_mode & stat.S_IXUSR),
+                mtime_ns=status.st_mtime_ns,
             )
-            for file in bundle.files
-        )
-    )
+        cache.note((source, found[source], future.result()) for source, future in new.items())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def changed(name: str) -> ProjectError:
@@ -118,23 +124,6 @@ def file_hash(file: BundleFile, before: os.stat_result, *, check: Callable[[], N
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise changed(file.name)
     return digest.hexdigest()
-
-
-def _hash_all(
-    files: tuple[BundleFile, ...], found: dict[Path, os.stat_result], *, check: Callable[[], None]
-) -> dict[Path, str]:
-    """Hash on two threads: one reads while the other hashes, and both hash when the files are in memory."""
-    if not files:
-        return {}
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="cloudrender-hash") as pool:
-        futures: dict[Path, Future[str]] = {
-            file.source: pool.submit(file_hash, file, found[file.source], check=check) for file in files
-        }
-        try:
-            return {path: future.result() for path, future in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _status(file: BundleFile) -> os.stat_result:
