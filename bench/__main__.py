@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m bench [NAME] [--help]`: all when none is named (`make bench`); the names are those of `BENCHES`.
+"""`python -m bench [NAME] [--help]`: all when none is named (`make bench`).
 
 Every figure is of two things measured side by side in one run on this computer: ratios travel, seconds do not.
 """
@@ -26,7 +26,7 @@ def main() -> None:
     """Run what is asked for."""
     name, *arguments = sys.argv[1:] or ["all"]
     if name != "all" and name not in BENCHES:
-        sys.exit(str(__doc__))
+        sys.exit(f"{__doc__}\nNames: {', '.join(BENCHES)}")
     for chosen in BENCHES if name == "all" else (name,):
         print(f"\n{chosen}", flush=True)
         BENCHES[chosen](arguments)

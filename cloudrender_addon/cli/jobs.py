@@ -128,6 +128,7 @@ def fetch(arguments: argparse.Namespace, settings: Settings, display: Display) -
                 for event in events:
                     if event.get("event") == "frame":
                         _collect(collector, link, event, cancel, display)
+            collector.settle()
     display.say(f"In {record.spec.output}: {len(collector.saved)} of {counted(len(record.spec.frames))}")
     return 0
 

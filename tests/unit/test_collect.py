@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import io
 import json
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken
-from cloudrender_addon.backend.errors import MachineError, RecordError, RenderError, TransferError
+from cloudrender_addon.backend.errors import MachineError, MachineGoneError, RecordError, RenderError, TransferError
 from cloudrender_addon.backend.farms.base import MachineRequest, RemoteFile, RenderPlan
+from cloudrender_addon.backend.job import collect
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.collect import Collector
 from cloudrender_addon.backend.job.folder import JobFolder
+from cloudrender_addon.backend.job.follow import Follower
 from cloudrender_addon.backend.job.record import SavedFrame
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
@@ -134,6 +137,40 @@ def test_only_what_is_missing_is_told_to_come(folder: JobFolder) -> None:
     events = [{"event": "started"}, frame_event(1), nonsense, frame_event(2), frame_event(7), frame_event(3)]
     collector.expect(link, events)
     assert farm.expected == ["0002.png", "0003.png"]
+
+
+def test_frames_are_on_the_disk_before_their_machine_is_ended(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(collect, "_to_disk", lambda path: order.append(path.name))
+    finish = FakeLink.finish
+    monkeypatch.setattr(FakeLink, "finish", lambda link: (order.append("finish"), finish(link)))
+    run(folder, FakeFarm([render_all]))
+    assert sorted(order[:3]) == ["0001.png", "0002.png", "0003.png"] and order[3:] == ["finish"]
+
+
+def test_frames_of_a_machine_that_is_lost_are_on_the_disk_too(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[str] = []
+    monkeypatch.setattr(collect, "_to_disk", lambda path: settled.append(path.name))
+
+    collector = Collector(folder, frames=(1, 2), output=folder.path / "elsewhere")
+    farm = FakeFarm([render_all], running={"i-0": None})
+    link = FakeLink(farm, "i-0")
+    farm.logs["i-0"] = ([], iter([frame_event(1), MachineGoneError("cut off")]))
+    with pytest.raises(MachineGoneError):
+        Follower(collector=collector, report=lambda _: None, set_aside=lambda *_: None).follow(
+            link, check=lambda: None, cancel=CancelToken()
+        )
+    assert settled == ["0001.png"]
+
+
+def test_a_disk_that_loses_what_was_written_is_told(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_to_disk", lambda _: OSError(errno.EIO, "Input/output error"))
+    ended, _ = run(folder, FakeFarm([render_all]))
+    assert ended.status is Status.FAILED and ended.error and "Input/output error" in ended.error.message
 
 
 def test_size_and_hash_are_kept(folder: JobFolder) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -194,8 +193,6 @@ class AgentLink:
         try:
             with part.open("w+b") as out:
                 self._download.fetch(file, out, cancel=cancel)
-                out.flush()
-                os.fsync(out.fileno())
             part.replace(destination)
         except BaseException:
             with contextlib.suppress(OSError):

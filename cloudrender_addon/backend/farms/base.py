@@ -264,7 +264,10 @@ class Link(Protocol):
         """Tell which files will be fetched next, in order: small ones then come in one stream. Asks for nothing yet."""
 
     def fetch(self, file: RemoteFile, destination: Path, *, cancel: CancelToken) -> None:
-        """Write one finished file to `destination`, checked against size and hash (`TransferError`)."""
+        """Write one finished file to `destination`, checked against size and hash (`TransferError`).
+
+        It is for the caller to see it through to the disk.
+        """
 
     def finish(self) -> None:
         """Tell the machine that its frames have been collected: it powers itself off."""

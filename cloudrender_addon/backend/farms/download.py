@@ -88,6 +88,8 @@ class Download:
         return digest.hexdigest() if size == file.size else ""
 
     def _ask_ahead(self, incoming: Incoming) -> None:
+        if incoming.asked > _AHEAD_FILES // 2 or incoming.ahead > _AHEAD_BYTES // 2:
+            return  # many questions in one packet, rather than one in each
         while self._expected and incoming.asked <= _AHEAD_FILES and incoming.ahead < _AHEAD_BYTES:
             if self._expected[0].size >= _LARGE_BYTES:
                 return  # it will be asked for in its own way

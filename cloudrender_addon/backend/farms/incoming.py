@@ -29,6 +29,7 @@ class Incoming:
             commands.remote(commands.TALK, "serve"), silence_seconds=silence_seconds, cancel=cancel
         )
         self._rest = b""
+        self._questions = bytearray()
         self._asked: deque[tuple[RemoteFile, int, int]] = deque()
         self.ahead = 0
         """Bytes that were asked for and not read."""
@@ -53,9 +54,12 @@ class Incoming:
         return [file for file, offset, wanted in self._asked if (offset, wanted) == (0, file.size + 1)]
 
     def ask(self, file: RemoteFile, *, offset: int = 0, length: int | None = None) -> None:
-        """Ask for a part of a file; of all of it, a byte more than it should have, so that too many are noticed."""
+        """Ask for a part of a file; of all of it, a byte more than it should have, so that too many are noticed.
+
+        The question leaves with the next answer that is read.
+        """
         wanted = file.size + 1 if length is None else length
-        self._talk.send(memoryview(json.dumps([file.name, offset, wanted]).encode() + b"\n"))
+        self._questions += json.dumps([file.name, offset, wanted]).encode() + b"\n"
         self._asked.append((file, offset, wanted))
         self.ahead += wanted
 
@@ -65,6 +69,9 @@ class Incoming:
 
     def read(self) -> Iterator[bytes]:
         """Yield the part that was asked for first, to be read to its end. Raises `MachineError`, `TransferError`."""
+        if self._questions:
+            questions, self._questions = self._questions, bytearray()
+            self._talk.send(memoryview(questions))
         file, _, wanted = self._asked.popleft()
         self.ahead -= wanted
         kind, length = ANSWER.unpack(b"".join(self._take(ANSWER.size)))

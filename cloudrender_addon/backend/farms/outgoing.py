@@ -16,9 +16,11 @@ from ..assets.manifest import HashedFile
 _BUFFER_BYTES = 8 * 32_704
 """A whole number of SSH packets."""
 
-_SAMPLE_BYTES = 64 << 10
+_SAMPLE_BYTES = 16 << 10
 _LEVEL = 1
 _LEAST_SAVED = 0.1
+_IN_VAIN = 4
+"""After so many blocks that do not shrink, only every such one is looked at: images are in files by the hundred."""
 
 
 class Outgoing:
@@ -38,6 +40,7 @@ class Outgoing:
         self._filled = 0
         self._content = 0
         self._pace = _Pace()
+        self._in_vain = 0
         self._file: HashedFile | None = None
         self._source: io.FileIO | None = None
 
@@ -51,7 +54,7 @@ class Outgoing:
         with reading(file.name):
             if source.tell() != number * BLOCK_BYTES:
                 source.seek(number * BLOCK_BYTES)
-        if not (self._pace.slow and self._squeezed(index, file, number, length)):
+        if not (self._may_shrink() and self._squeezed(index, file, number, length)):
             self._add(FRAME.pack(RAW, index, number, length))
             left = length
             while left:
@@ -97,6 +100,15 @@ class Outgoing:
             self._file = file
         return self._source
 
+    def _may_shrink(self) -> bool:
+        """Tell whether it is worth looking whether the next block shrinks."""
+        if not self._pace.slow:
+            return False
+        if self._in_vain >= _IN_VAIN:
+            self._in_vain += 1
+            return self._in_vain % _IN_VAIN == 0
+        return True
+
     def _squeezed(self, index: int, file: HashedFile, number: int, length: int) -> bool:
         """Send the block compressed if that is quicker by a sample of it; else leave the source where it was."""
         source = self._open(file)
@@ -109,9 +121,11 @@ class Outgoing:
             raise changed(file.name)
         packed = self._pack(data)
         if packed is None:
+            self._in_vain += self._in_vain < _IN_VAIN
             with reading(file.name):
                 source.seek(number * BLOCK_BYTES)
             return False
+        self._in_vain = 0
         self._add(FRAME.pack(ZLIB, index, number, len(packed)))
         self._add(packed)
         self._content += length
@@ -154,7 +168,7 @@ class _Pace:
 
     _ENOUGH = 6 << 20
     _SECONDS = 1.0
-    _FAST = 50e6
+    _FAST = 40e6
     """Bytes a second at which it is not worth looking whether a block shrinks."""
 
     def __init__(self) -> None:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from .record import SavedFrame
 _FETCH_TRIES = 3
 _MOST_BYTES = 64 << 30
 """Of one file: more than any image has, and less than would fill a disk unnoticed."""
+
+_SETTLERS = 8
 
 _UNFINISHED = ".cloudrender"
 """What a file's name ends in until it is here and complete; ".part" follows while it is being fetched."""
@@ -41,6 +46,7 @@ class Collector:
         self._forget_unfinished()
         self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
         self._broken: set[int] = set()
+        self._unsettled: list[Path] = []
 
     def wants(self, frame: int) -> bool:
         """Tell whether a frame was asked for and is neither here nor given up."""
@@ -94,10 +100,28 @@ class Collector:
             sizes=tuple(file.size for file in files),
             sha256=tuple(file.sha256.lower() for file in files),
         )
+        self._unsettled += (self.output / file.name for file in files)
         self._folder.add_saved(saved)
         self.saved[frame] = saved
         self._owners.update({file.name.casefold(): frame for file in files})
         return saved
+
+    def settle(self) -> None:
+        """See through to the disk what has been collected: from then on no power cut of this computer takes it back.
+
+        Not one by one as they come: a disk settles a hundred files that wait together about as soon as a single one.
+        A frame that is lost before is still on its machine, and noticed missing. Raises `CloudrenderError`.
+        """
+        unsettled, self._unsettled = self._unsettled, []
+        if not unsettled:
+            return
+        with ThreadPoolExecutor(_SETTLERS, thread_name_prefix="cloudrender-settle") as pool:
+            for path, error in zip(unsettled, pool.map(_to_disk, unsettled), strict=True):
+                if error is not None:
+                    raise CloudrenderError(
+                        f"{path.name} cannot be written to {self.output} ({error.strerror})",
+                        hint="Check that disk and resume the job, or start one with another output folder",
+                    ) from error
 
     def _forget_unfinished(self) -> None:
         """Delete what clients before this one had half here when they died."""
@@ -138,6 +162,16 @@ class Collector:
                 f"{file.name} cannot be written to {self.output} ({error.strerror})",
                 hint="Make room there and resume the job, or start one with another output folder",
             ) from error
+
+
+def _to_disk(path: Path) -> OSError | None:
+    """Return what went wrong with the disk; that somebody has taken the file away, or holds it, is not our business."""
+    try:
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT) else None
+    return None
 
 
 def _parse(event: dict[str, Any]) -> tuple[int, float, tuple[RemoteFile, ...]]:

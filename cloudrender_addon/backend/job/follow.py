@@ -64,13 +64,20 @@ class Follower:
 
         Raises `RenderError` and its kind, `MachineGoneError` (interrupted), `MachineError`, `LinkError`, `Cancelled`.
         """
-        for event in link.events(cancel=cancel, ahead=lambda events: self._collector.expect(link, events)):
-            cancel.check()
-            check()
-            if event is not None and self._handle(event, link, cancel=cancel):
-                return
-        # The stream ended without a last word: the runner connects again and sees what is true.
-        raise MachineGoneError("The machine stopped reporting")
+        try:
+            for event in link.events(cancel=cancel, ahead=lambda events: self._collector.expect(link, events)):
+                cancel.check()
+                check()
+                if event is None:
+                    self._collector.settle()
+                elif self._handle(event, link, cancel=cancel):
+                    break
+            else:
+                # The stream ended without a last word: the runner connects again and sees what is true.
+                raise MachineGoneError("The machine stopped reporting")
+        finally:
+            # Before anything ends the machine, which has the frames as well.
+            self._collector.settle()
 
     def _handle(self, event: dict[str, Any], link: Link, *, cancel: CancelToken) -> bool:
         """Act on one event; True when it was the last and all is well."""
