@@ -9,14 +9,25 @@ from collections.abc import Sequence
 from .. import __version__
 from ..backend.settings import PURCHASES
 
-COMMANDS = ("render", "jobs", "attach", "fetch", "cancel", "clean-up", "check-setup", "quota", "policy")
+COMMANDS = (
+    "render",
+    "jobs",
+    "attach",
+    "fetch",
+    "cancel",
+    "clean-up",
+    "check-setup",
+    "check-snapshot",
+    "quota",
+    "policy",
+)
 
 _LAST_FRAME = 1_048_574
 """Blender knows no frames beyond it, nor below its negative (MAXFRAME, MINAFRAME in its DNA_scene_types.h)."""
 
 _EPILOG = """\
-Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | quota | policy
-(each with --help).  A file that is named like a command: cloudrender ./jobs
+Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | check-snapshot
+| quota | policy (each with --help).  A file that is named like a command: cloudrender ./jobs
 """
 
 
@@ -73,6 +84,17 @@ def _add_purchase(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return machine
 
 
+def _add_sending(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--send",
+        metavar="WHAT",
+        help='what is sent: "used", the files that the .blend uses (default), or "folder", all of the project folder',
+    )
+    parser.add_argument(
+        "--local-blender", metavar="PATH", help="Blender of this computer to ask what is used (default: is looked for)"
+    )
+
+
 def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     machine = _add_purchase(parser)
     machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
@@ -102,14 +124,7 @@ def _render() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="render only the frames that are not in the output folder yet"
     )
-    parser.add_argument(
-        "--send",
-        metavar="WHAT",
-        help='what is sent: "used", the files that the .blend uses (default), or "folder", all of the project folder',
-    )
-    parser.add_argument(
-        "--local-blender", metavar="PATH", help="Blender of this computer to ask what is used (default: is looked for)"
-    )
+    _add_sending(parser)
     parser.add_argument(
         "-y", "--yes", action="store_true", help="go on without asking: large content, missing files, and the like"
     )
@@ -181,6 +196,20 @@ def _check_setup() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_snapshot() -> argparse.ArgumentParser:
+    parser = _parser(
+        "check-snapshot",
+        "Render a small frame of what would be sent beside the same frame of the file, with the Blender of this "
+        "computer; nothing is rented. The exit code is 0 if they are identical.",
+    )
+    parser.add_argument("blend", nargs="?", metavar="BLEND", help="file to check (default: the one in this folder)")
+    parser.add_argument(
+        "-o", dest="output", metavar="DIR", default="out/check", help="where the pictures go (default: out/check)"
+    )
+    _add_sending(parser)
+    return parser
+
+
 def _quota() -> argparse.ArgumentParser:
     parser = _parser("quota", "Show how many vCPUs your account may rent of such machines; ask AWS for more.")
     _add_type(parser)
@@ -228,6 +257,7 @@ _PARSERS = {
     "cancel": lambda: _job_command("cancel", "End a job and its machine; finished frames stay in the output folder."),
     "clean-up": _clean_up,
     "check-setup": _check_setup,
+    "check-snapshot": _check_snapshot,
     "quota": _quota,
     "policy": _policy,
 }

@@ -15,7 +15,7 @@ from .display import choose_display
 from .main import main
 
 _WITHOUT_NETWORK = {"-h", "--help", "--version"}
-_COMMANDS_WITHOUT_NETWORK = ("jobs", "policy")
+_COMMANDS_WITHOUT_NETWORK = ("jobs", "policy", "check-snapshot")
 
 
 def run(argv: Sequence[str], *, preset: Mapping[str, object]) -> int:

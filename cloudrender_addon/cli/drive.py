@@ -47,7 +47,7 @@ def drive(
     runner = JobRunner(folder, farm=farm, bundle=bundle, report=events.put, cancel=cancel)
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=runner.run, name="job", daemon=True)
-    with log_to(folder.log), _stop_signals(cancel) as presses:
+    with log_to(folder.log), stop_signals(cancel) as presses:
         thread.start()
         try:
             ended, notes = _watch(events, thread, presses, runner.progress(), display)
@@ -94,7 +94,7 @@ def _watch(
 
 
 @contextlib.contextmanager
-def _stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
+def stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
     """Turn Ctrl-C and SIGTERM into cancellation, and collect them in the list that is yielded.
 
     Nothing is printed here: the main thread may be in the middle of printing.

@@ -64,7 +64,7 @@ def main(
     """
     arguments = parse(argv)
     arguments.own_blender = own_blender
-    if arguments.command == "render" and arguments.blend is None:
+    if arguments.command in ("render", "check-snapshot") and arguments.blend is None:
         arguments.blend = blend
     display = choose_display(as_json=arguments.json)
     _set_up_log(verbose=arguments.verbose)
@@ -98,6 +98,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     # Imported here: `--help` and wrong usage should not wait for a second of imports.
     from . import jobs  # noqa: PLC0415
     from .check import check  # noqa: PLC0415
+    from .check_snapshot import check as check_snapshot  # noqa: PLC0415
     from .clean_up import clean_up  # noqa: PLC0415
     from .quota import quota  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
@@ -105,6 +106,8 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     match arguments.command:
         case "check-setup":
             return check(arguments, settings)
+        case "check-snapshot":
+            return check_snapshot(arguments, settings, display)
         case "jobs":
             return jobs.list_jobs(arguments, settings)
         case "attach":

@@ -41,7 +41,7 @@ _LOCK_SECONDS = 10.0
 def render(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Render as the arguments say; return the exit code."""
     here = Path.cwd()
-    blend = _choose_blend(arguments.blend, here)
+    blend = choose_blend(arguments.blend, here)
     scene = read_scene(blend)
     # A script of the file may still make one.
     if not scene.has_picture and not arguments.enable_autoexec:
@@ -107,7 +107,8 @@ def _look_up_machine(account: Account, settings: Settings) -> None:
         raise missing[0]
 
 
-def _choose_blend(name: str | None, here: Path) -> Path:
+def choose_blend(name: str | None, here: Path) -> Path:
+    """Return the file that is meant: the one named, or the only one here. Raises `UsageError`, `SceneError`."""
     if name is not None:
         meant = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
         if meant and not (here / name).exists():
