@@ -69,7 +69,9 @@ class Sending:
         try:
             while not answer.ready(seconds=_TICK_SECONDS):
                 pass
-            if (traced := answer.get()) is None:
+            if (traced := answer.get()) is None and self._spec.snapshot is not None:
+                raise LocalBlenderError(f"there is no Blender {self._spec.blender} on this computer to tell")
+            if traced is None:
                 series = ".".join(self._spec.blender.split(".")[:2])
                 self._display.say(
                     f"Note: There is no Blender {series} on this computer to tell which files are used "
@@ -77,6 +79,13 @@ class Sending:
                 )
             return traced
         except LocalBlenderError as error:
+            if self._spec.snapshot is not None:
+                # Its paths lead from where it lies, and not from the folder that would be sent.
+                raise LocalBlenderError(
+                    f"It cannot be found out which files {self._spec.blend} uses: {error.message}",
+                    hint="Start a new render of the file",
+                    details=error.details,
+                ) from error
             if preliminary_concerns(self._spec.project):
                 raise LocalBlenderError(
                     f"It cannot be found out which files {self._spec.blend} uses: {error.message}",

@@ -29,6 +29,7 @@ from ..instance.blend_file import check_renderable
 from ..instance.failure import Failure
 from .as_copy import open_as_copy
 from .pixels import compare
+from .usage import Usage
 
 
 def main(request_path: Path) -> None:
@@ -89,6 +90,11 @@ def _answer(request: dict[str, Any], said: dict[str, Any]) -> None:
 def _outside(root: Path) -> list[str]:
     """Return the files that are used and are not below the folder, though they are there: elsewhere they are not."""
     data: Any = bpy.data
+    usage = Usage(data)
+    rendered = {image: usage.is_rendered(image) for image in data.images}
+    paths = {image: os.path.realpath(bpy.path.abspath(image.filepath, library=image.library)) for image in rendered}
+    shown = {path for image, path in paths.items() if not rendered[image]}  # in an editor, say
+    shown -= {path for image, path in paths.items() if rendered[image]}
     libraries = {os.path.realpath(bpy.path.abspath(library.filepath)) for library in data.libraries}
     own: list[Any] = [
         bpy.utils.resource_path(kind) for kind in ("LOCAL", "SYSTEM")
@@ -98,8 +104,8 @@ def _outside(root: Path) -> list[str]:
     for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False):
         real = os.path.realpath(path)
         # Blender remembers .blend files that something was only appended from.
-        needed = os.path.isfile(real) and (not real.endswith(".blend") or real in libraries)
-        if needed and not any(Path(real).is_relative_to(place) for place in places):
+        needed = real not in shown and (not real.endswith(".blend") or real in libraries)
+        if needed and os.path.isfile(real) and not any(Path(real).is_relative_to(place) for place in places):
             found.add(real)
     return sorted(found)
 

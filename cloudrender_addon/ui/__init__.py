@@ -10,6 +10,7 @@ import bpy
 
 from . import (
     announce,
+    check_operators,
     command,
     job_operators,
     jobs_panel,
@@ -33,6 +34,7 @@ _MODULES: tuple[ModuleType, ...] = (
     job_operators,
     lookup_operators,
     render,
+    check_operators,
     results,
     jobs_panel,
     panels,

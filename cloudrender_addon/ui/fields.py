@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bpy.types import Context
 
-    from ..backend.settings import Purchase
+    from ..backend.settings import Purchase, Send
 
 PURCHASES: dict[str, Purchase] = {
     "SPOT": "spot",
@@ -21,8 +21,11 @@ PURCHASES: dict[str, Purchase] = {
     "ON_DEMAND": "on-demand",
 }
 
+SENDS: dict[str, Send] = {"USED": "used", "FOLDER": "folder"}
+
 MACHINE_TYPE_DEFAULT = "g4dn.xlarge"
 PURCHASE_DEFAULT = "SPOT"
+SEND_DEFAULT = "USED"
 MAX_COST_DEFAULT = 0.0
 MAX_HOURS_DEFAULT = 8.0
 WAIT_MINUTES_DEFAULT = 10.0
@@ -85,6 +88,24 @@ PURCHASE: dict[str, Any] = {
             "Cheapest machine if there is one to be had, otherwise one at the full price",
         ),
         ("ON_DEMAND", "On-Demand", "Full price. The machine is never taken back"),
+    ),
+    "options": set(),
+}
+
+SEND: dict[str, Any] = {
+    "name": "Send",
+    "description": "Which files go to the machine with the .blend",
+    "items": (
+        (
+            "USED",
+            "Used Files",
+            "What the scene uses, wherever it lies on this computer. Blender looks for it in the background",
+        ),
+        (
+            "FOLDER",
+            "Whole Project Folder",
+            "Everything in the folder of the file, for scenes whose scripts read files, and nothing from elsewhere",
+        ),
     ),
     "options": set(),
 }
@@ -154,12 +175,15 @@ def types_of(*typed: str) -> tuple[str, ...]:
     return texts.names(",".join(typed).lower()) or (MACHINE_TYPE_DEFAULT,)
 
 
-def as_settings(*, machine_types: Sequence[str], purchase: str, max_cost: float, max_hours: float) -> dict[str, object]:
+def as_settings(
+    *, machine_types: Sequence[str], purchase: str, send: str, max_cost: float, max_hours: float
+) -> dict[str, object]:
     """Return these fields as `load_settings` takes them."""
     # RNA's numbers have 32 bits: 0.1 is 0.10000000149 there.
     return {
         "instance_type": ",".join(machine_types),
         "purchase": PURCHASES[purchase],
+        "send": SENDS[send],
         "max_cost": round(max_cost, 2) or "none",
         "max_hours": round(max_hours, 3),
     }

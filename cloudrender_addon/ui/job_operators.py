@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.errors import CloudrenderError, RecordError
+from ..backend.errors import CloudrenderError, MissingFilesError, RecordError
 from . import jobs, lookups, results
 from .answers import Answer
 from .background import in_background
 from .preferences import jobs_home
+from .sending import accept
 from .session import SESSION, DrivenJob
 
 if TYPE_CHECKING:
@@ -112,6 +113,27 @@ class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         try:
             folder = self.folder()
             _take_up(folder, folder.load())
+        except CloudrenderError as error:
+            return self.refuse(error)
+        return {"FINISHED"}
+
+
+class CLOUDRENDER_OT_render_anyway(CLOUDRENDER_OT_resume):  # noqa: N801 - Blender's naming rule
+    """Render without the files that are missing: what they show is pink or absent in the frames"""
+
+    bl_idname = "cloudrender.render_anyway"
+    bl_label = "Render Anyway"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, _context: Context) -> Answer:
+        ended = SESSION.driven[self.target].ended if self.target in SESSION.driven else None
+        if ended is None or not isinstance(ended.error, MissingFilesError):
+            return {"CANCELLED"}
+        try:
+            folder = self.folder()
+            with folder.lock():
+                record = accept(folder, ended.error.paths)
+            _take_up(folder, record)
         except CloudrenderError as error:
             return self.refuse(error)
         return {"FINISHED"}
@@ -266,6 +288,7 @@ class CLOUDRENDER_OT_dismiss(bpy.types.Operator):  # noqa: N801 - Blender's nami
 CLASSES = (
     CLOUDRENDER_OT_cancel,
     CLOUDRENDER_OT_resume,
+    CLOUDRENDER_OT_render_anyway,
     CLOUDRENDER_OT_forget,
     CLOUDRENDER_OT_show_result,
     CLOUDRENDER_OT_open_folder,

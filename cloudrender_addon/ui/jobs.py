@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,15 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..backend.cancel import CancelToken, Wish
-from ..backend.errors import CloudrenderError, ConfigError, RecordError
+from ..backend.errors import Cancelled, CloudrenderError, ConfigError, Detached, RecordError
 from ..backend.job.status import Status
 from . import lookups, monitor
+from .own_blender import own_blender
+from .sending import find_files
 from .session import SESSION, DrivenJob
 
 if TYPE_CHECKING:
+    from ..backend.assets.bundle import Bundle
     from ..backend.job import events as ev
     from ..backend.job.folder import JobFolder
     from ..backend.job.record import JobRecord
+    from ..backend.local_blender import LocalBlender
 
 _LOCK_SECONDS = 2.0
 """Somebody may look at the job for a moment, to list it."""
@@ -44,8 +49,11 @@ def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool =
         spent_usd=record.spent_usd,
     )
     job = DrivenJob(folder=folder, spec=spec, progress=progress, cancel=CancelToken(probe=folder.wish), shown=shown)
+    own = own_blender()
     # A daemon: when Blender goes, it goes. The record and the machine's own switch do the rest.
-    job.thread = threading.Thread(target=_body, args=(job, record.open), name=f"cloudrender {spec.job_id}", daemon=True)
+    job.thread = threading.Thread(
+        target=_body, args=(job, record.open, own), name=f"cloudrender {spec.job_id}", daemon=True
+    )
     for other in [other for other in SESSION.driven.values() if other.ended is not None]:
         del SESSION.driven[other.spec.job_id]
     SESSION.driven[spec.job_id] = job
@@ -68,10 +76,10 @@ def leave_all() -> tuple[DrivenJob, ...]:
     return running
 
 
-def _body(job: DrivenJob, was_open: bool) -> None:
+def _body(job: DrivenJob, was_open: bool, own: LocalBlender) -> None:
     """Be the job's thread: whatever happens, the last event is a `JobEnded`."""
     try:
-        _run(job, was_open=was_open)
+        _run(job, was_open=was_open, own=own)
     except CloudrenderError as problem:
         _give_up(job, problem)
     except Exception as bug:  # noqa: BLE001  the thread's top: becomes the terminal event
@@ -87,7 +95,7 @@ def _give_up(job: DrivenJob, error: CloudrenderError) -> None:
     job.events.put(_not_driven(job, error))
 
 
-def _run(job: DrivenJob, *, was_open: bool) -> None:
+def _run(job: DrivenJob, *, was_open: bool, own: LocalBlender) -> None:
     # Imported on this thread: boto3 and paramiko take a second.
     from .dependencies import check_dependencies  # noqa: PLC0415
 
@@ -97,7 +105,7 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
     from ..backend.job.handing_over import load_settled  # noqa: PLC0415
     from ..backend.job.log import log_to  # noqa: PLC0415
     from ..backend.job.runner import JobRunner  # noqa: PLC0415
-    from ..backend.jobs import farm_of, named, reopen, scan_job  # noqa: PLC0415
+    from ..backend.jobs import bundle_of, farm_of, named, reopen  # noqa: PLC0415
 
     wait = _HANDOVER_SECONDS if job.folder.request_handover() else _LOCK_SECONDS
     with job.folder.lock(wait_seconds=wait), log_to(job.folder.log):
@@ -111,6 +119,9 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
         record = job.folder.load()
         record = replace(record, spec=replace(record.spec, settings=named(record.spec.settings)))
         job.folder.save(record)
+        # Asked to stop meanwhile, the runner hears it, too, and ends the job or lets go of it as it should be.
+        with contextlib.suppress(Cancelled, Detached):
+            find_files(job.folder, record.spec, own=own, report=job.events.put, cancel=job.cancel)
         farm = farm_of(job.folder, record)
 
         def report(event: ev.Event) -> None:
@@ -118,7 +129,10 @@ def _run(job: DrivenJob, *, was_open: bool) -> None:
             if isinstance(event, ev.MachineTakenOver):
                 SESSION.inbox.put(lookups.refresh_summaries)  # the job that kept it is over now
 
-        JobRunner(job.folder, farm=farm, bundle=lambda: scan_job(record.spec), report=report, cancel=job.cancel).run()
+        def bundle() -> Bundle:
+            return bundle_of(job.folder, record.spec)
+
+        JobRunner(job.folder, farm=farm, bundle=bundle, report=report, cancel=job.cancel).run()
 
 
 def _ended_meanwhile(job: DrivenJob, record: JobRecord) -> ev.JobEnded:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.errors import UsageError
+from ..backend.errors import MissingFilesError, UsageError
 from ..backend.job.frames import counted
 from ..backend.job.words import format_seconds
 from . import drawing, panel_parts, properties, texts
@@ -93,6 +93,9 @@ def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) ->
     title.label(text=ending.title, icon=ending.icon)
     row.operator("cloudrender.dismiss", text="", icon="X", emboss=False)
     row = rows.row(align=True)
+    if isinstance(ended.error, MissingFilesError):
+        row.operator("cloudrender.render_anyway", text="Render Anyway", icon="PLAY").job_id = job_id
+        row.operator("file.find_missing_files", text="Find Missing Files", icon="VIEWZOOM")
     if ending.resume and not ended.kept:
         row.operator("cloudrender.resume", text=ending.resume, icon="PLAY").job_id = job_id
     if ended.frames:
@@ -106,6 +109,8 @@ def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) ->
         row.operator("cloudrender.copy_login", text="Copy Login", icon="COPYDOWN")
         row.operator("cloudrender.cancel", text="End Machine", icon="CANCEL").job_id = job_id
     if ending.alert:
+        for name in ending.names:
+            drawing.paragraph(layout, context, name, icon="DOT")
         drawing.paragraph(layout, context, ending.text)
         drawing.paragraph(layout, context, ending.hint)
     else:

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import UsageError
 from ..backend.job.frames import counted
-from . import drawing, jobs_panel, main_row, panel_parts, properties, texts
+from . import drawing, files_panel, jobs_panel, main_row, panel_parts, properties, texts
 from .preferences import preferences
 from .session import SESSION
 
@@ -100,6 +100,14 @@ class _Frames(_Part):
         layout.prop(settings, "output")
 
 
+class _Files(_Part):
+    bl_label = "Files"
+
+    def draw(self, context: Context) -> None:
+        """Draw which files are sent, and whether they are all that is needed."""
+        files_panel.draw(self.layout, context)
+
+
 class _Limits(_Part):
     bl_label = "Limits"
     bl_options = frozenset({"DEFAULT_CLOSED"})
@@ -149,7 +157,7 @@ def _place(infix: str, *, closed: bool = False, **where: str) -> tuple[type, ...
     """Return the classes of all panels at one place of the screen; `closed`: only the first is open at first."""
     parent = f"CLOUDRENDER_PT_{infix}"
     panels = [type(parent, (_Main, bpy.types.Panel), {**where, "bl_idname": parent})]
-    for part in (_Machine, _Frames, _Limits, _Cost, _Jobs):
+    for part in (_Machine, _Frames, _Files, _Limits, _Cost, _Jobs):
         name = f"{parent}{part.__name__.lower()}"
         options = {"DEFAULT_CLOSED"} if closed else set(getattr(part, "bl_options", ()))
         panels.append(

@@ -101,6 +101,7 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
         default=fields.MACHINE_TYPE_DEFAULT, update=fields.value_alone("default_machine_type"), **fields.MACHINE_TYPE
     )
     default_purchase: EnumProperty(default=fields.PURCHASE_DEFAULT, **fields.PURCHASE)  # type: ignore[valid-type]
+    default_send: EnumProperty(default=fields.SEND_DEFAULT, **fields.SEND)  # type: ignore[valid-type]
     default_max_cost: FloatProperty(default=fields.MAX_COST_DEFAULT, **fields.MAX_COST)  # type: ignore[valid-type]
     default_max_hours: FloatProperty(default=fields.MAX_HOURS_DEFAULT, **fields.MAX_HOURS)  # type: ignore[valid-type]
     default_output: StringProperty(  # type: ignore[valid-type]
@@ -154,6 +155,7 @@ def preset() -> dict[str, object]:
         **fields.as_settings(
             machine_types=fields.types_of(own.default_machine_type),
             purchase=own.default_purchase,
+            send=own.default_send,
             max_cost=own.default_max_cost,
             max_hours=own.default_max_hours,
         ),
@@ -172,6 +174,7 @@ def settings_for(context: Context) -> Settings:
     shown = fields.as_settings(
         machine_types=fields.types_of(scene.machine_type, scene.more_types),
         purchase=scene.purchase,
+        send=scene.send,
         max_cost=scene.max_cost,
         max_hours=scene.max_hours,
     )

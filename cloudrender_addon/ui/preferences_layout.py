@@ -40,7 +40,7 @@ def draw(layout: Any, context: Context, own: Any) -> None:
     column.prop(own, "subnet", placeholder="Automatic")
     column.prop(own, "security_group", placeholder="Automatic")
     column = _section(layout, "Defaults for New Files", "FILE_BLEND")
-    for name in ("machine_type", "purchase", "max_cost", "max_hours", "output"):
+    for name in ("machine_type", "purchase", "send", "max_cost", "max_hours", "output"):
         column.prop(own, f"default_{name}")
     _section(layout, "Quitting", "QUIT").prop(own, "on_quit")
 

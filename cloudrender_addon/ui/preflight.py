@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import bpy
 
 from ..backend.errors import CloudrenderError
-from . import compat, lookups, properties
+from . import compat, lookups, properties, texts
 from .preflight_files import Fault, Findings, examine, unsaved_images
 from .session import SESSION
 
@@ -27,27 +27,31 @@ if TYPE_CHECKING:
 
 _SECONDS = 0.5
 _NAMED = 2  # file names in a problem's one line
-_LISTED = 10
 
 _ENGINE_LABELS = {"CYCLES": "Cycles", compat.EEVEE: "EEVEE", "BLENDER_WORKBENCH": "Workbench"}
 
 # What befalls files, and what to do about it.
 _FILE_PROBLEMS: dict[Fault, tuple[str, str, str]] = {
     Fault.MISSING: ("missing", "Find them with File > External Data > Find Missing Files", "file.find_missing_files"),
+    Fault.LEFT_OUT: (
+        "used, but never sent",
+        "Move them elsewhere if they hold no keys or passwords, and do not name them in .cloudrenderignore",
+        "",
+    ),
+    Fault.KEPT_BACK: (
+        "in the project folder, but never sent",
+        "Move them out of the output folder, and do not name them in .cloudrenderignore",
+        "",
+    ),
     Fault.OUTSIDE: (
         "not in the project folder, so not sent",
-        "Move them next to the .blend file or into a folder there, or pack them into it",
+        "Choose Used Files in the Files panel, or move them into the folder of the .blend file",
         "",
     ),
     Fault.ABSOLUTE: (
         "used by an absolute path, which does not exist on the machine",
-        "Use File > External Data > Make Paths Relative",
+        "Choose Used Files in the Files panel, or use File > External Data > Make Paths Relative",
         "file.make_paths_relative",
-    ),
-    Fault.LEFT_OUT: (
-        "in the project folder, but never sent",
-        "Move them out of the output folder, and do not name them in .cloudrenderignore",
-        "",
     ),
 }
 
@@ -56,7 +60,8 @@ _FILE_PROBLEMS: dict[Fault, tuple[str, str, str]] = {
 class Problem:
     """One thing that is wrong, and the next step, each in a line. An ERROR is in the way, a WARNING is for the user.
 
-    `operator` puts it right, or leads there ("" if none does). `names` are lines about each thing concerned.
+    `operator` puts it right, or leads there ("" if none does). `names` are lines about each thing concerned. `missing`
+    are paths of files that are not there: who goes on all the same renders without.
     """
 
     level: Literal["ERROR", "WARNING"]
@@ -64,6 +69,7 @@ class Problem:
     fix: str
     operator: str = ""
     names: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def find_problems(context: Context, *, animation: bool) -> tuple[Problem, ...]:
@@ -191,14 +197,17 @@ def _place_problems(context: Context, project: Path | None) -> Iterator[Problem]
     from ..backend.assets.concerns import preliminary_concerns  # noqa: PLC0415 - platformdirs
 
     output = properties.output_folder(context)
-    if project is None:
-        lost = ", and its frames go to a temporary folder" if output.startswith("//") else ""
+    folder_alone = properties.send(context) == "folder"
+    lost = ["its frames go to a temporary folder"] if output.startswith("//") else []
+    if project is None and folder_alone:
+        lost.insert(0, "only what is packed into it is sent")
+    if project is None and lost:
         yield _warning(
-            f"The file was never saved: only what is packed into it is sent{lost}",
+            f"The file was never saved: {', and '.join(lost)}",
             "Save it in a folder of its own first",
             "wm.save_mainfile",
         )
-    else:
+    elif project is not None and folder_alone:
         everything = project == project.parent or Path.home().resolve().is_relative_to(project.resolve())
         for concern in preliminary_concerns(project):
             # The whole folder of the file is sent.
@@ -229,11 +238,13 @@ def _content_problems(context: Context, project: Path | None) -> Iterator[Proble
             f"{_counted(len(unsaved), 'image')} with unsaved changes: {_named(unsaved)}",
             "Save them with Image > Save All Images in an Image Editor, or pack them",
             "image.save_all_modified",
-            _listed(unsaved),
+            texts.listed(unsaved),
         )
     output = Path(bpy.path.abspath(properties.output_folder(context)))
     try:
-        yield from _file_problems(examine(project, outputs=(output,), seconds=_SECONDS))
+        folder_alone = properties.send(context) == "folder"
+        findings = examine(project, folder_alone=folder_alone, outputs=(output,), seconds=_SECONDS)
+        yield from _file_problems(findings)
     except CloudrenderError as error:
         yield _refused(error)
 
@@ -242,10 +253,12 @@ def _file_problems(findings: Findings) -> Iterator[Problem]:
     for fault, (what, fix, operator) in _FILE_PROBLEMS.items():
         files = findings.faults.get(fault, ())
         if files:
+            missing = findings.missing if fault is Fault.MISSING else ()
             verb = "file is" if len(files) == 1 else "files are"
             names = [Path(file.path).name for file in files]
             lines = [f"{file.path} ({file.owner})" if file.owner else file.path for file in files]
-            yield _warning(f"{len(files):,} {verb} {what}: {_named(names)}", fix, operator, _listed(lines))
+            text = f"{len(files):,} {verb} {what}: {_named(names)}"
+            yield replace(_warning(text, fix, operator, texts.listed(lines)), missing=missing)
     if findings.not_looked_at:
         yield _warning(
             f"{findings.not_looked_at:,} of the files it uses were not looked at, as that takes too long",
@@ -261,8 +274,3 @@ def _counted(count: int, what: str) -> str:
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _listed(lines: list[str]) -> tuple[str, ...]:
-    more = (f"and {len(lines) - _LISTED:,} more",) if len(lines) > _LISTED else ()
-    return (*lines[:_LISTED], *more)

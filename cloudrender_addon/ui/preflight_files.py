@@ -15,31 +15,34 @@ from typing import Any
 
 import bpy
 
-from . import result_image
+from . import check_images, result_image
 
 _MOST_FILES = 1000
 
 
 class Fault(enum.Enum):
-    """What is wrong with a file."""
+    """What is wrong with a file. The last three are faults only where the project folder is sent as it is."""
 
     MISSING = enum.auto()
+    LEFT_OUT = enum.auto()
+    KEPT_BACK = enum.auto()
     OUTSIDE = enum.auto()
     ABSOLUTE = enum.auto()
-    LEFT_OUT = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class UsedFile:
     """A file outside the .blend. `path` is absolute, `stored` as it is written there; `owner` says whose it is.
 
-    A `sequence` is there if any of its numbers is: which are needed depends on the frame.
+    A `sequence` is there if any of its numbers is: which are needed depends on the frame. Tiles are `whole` the path
+    with the tile's number left open.
     """
 
     path: str
     stored: str
     owner: str = ""
     sequence: bool = False
+    whole: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +52,17 @@ class Findings:
     faults: dict[Fault, list[UsedFile]] = field(default_factory=dict)
     not_looked_at: int = 0
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The paths of missing files, as a trace names them."""
+        return tuple(dict.fromkeys(file.whole or file.path for file in self.faults.get(Fault.MISSING, ())))
 
-def examine(project: Path | None, *, outputs: Iterable[Path], seconds: float) -> Findings:
-    """Look at the files that are used. `project`: the folder that is sent, None if there is none; `outputs` never are.
 
-    Raises `ProjectError` when the project's list of what to leave out cannot be read.
+def examine(project: Path | None, *, folder_alone: bool, outputs: Iterable[Path], seconds: float) -> Findings:
+    """Look at the files that are used, in the folder `project` (None: the .blend has none) or elsewhere.
+
+    With `folder_alone` that folder is sent as it is, without `outputs`; else what is used, wherever it lies. Raises
+    `ProjectError` when the project's list of what to leave out cannot be read.
     """
     from ..backend.assets.rules import read_ignore_file  # noqa: PLC0415 - pathspec, which nothing needs before
 
@@ -67,7 +76,11 @@ def examine(project: Path | None, *, outputs: Iterable[Path], seconds: float) ->
         if time.monotonic() > deadline:
             break
         looked_at += 1
-        if fault := _fault(file, project, kept_back, ignored):
+        if not folder_alone:
+            fault = _fault_of_used(file, project, ignored)
+        else:
+            fault = _fault_in_folder(file, project, kept_back, ignored)
+        if fault:
             faults[fault].append(file)
     return Findings(faults=dict(faults), not_looked_at=len(files) - looked_at)
 
@@ -110,7 +123,19 @@ def _blend_paths(*, absolute: bool) -> list[str]:
     return list(bpy.utils.blend_paths(absolute=absolute, packed=False, local=False))
 
 
-def _fault(file: UsedFile, project: Path | None, kept_back: list[str], ignored: Any) -> Fault | None:
+def _fault_of_used(file: UsedFile, project: Path | None, ignored: Any) -> Fault | None:
+    from ..backend.assets.rules import is_secret  # noqa: PLC0415 - see examine()
+
+    if not _exists(file):
+        return Fault.MISSING
+    inside = project is not None and _within(file.path, str(project))
+    name = Path(file.path).relative_to(os.path.normpath(project)) if project and inside else Path(file.path)
+    if any(map(is_secret, name.parts)) or (inside and ignored.match_file(name.as_posix())):
+        return Fault.LEFT_OUT
+    return None
+
+
+def _fault_in_folder(file: UsedFile, project: Path | None, kept_back: list[str], ignored: Any) -> Fault | None:
     from ..backend.assets.rules import is_clutter, is_secret  # noqa: PLC0415 - see examine()
 
     if not _exists(file):
@@ -122,8 +147,8 @@ def _fault(file: UsedFile, project: Path | None, kept_back: list[str], ignored: 
     name = Path(file.path).relative_to(os.path.normpath(project))
     out = [folder for folder in kept_back if folder != os.path.normpath(project)]
     if any(_within(file.path, folder) for folder in out) or ignored.match_file(name.as_posix()):
-        return Fault.LEFT_OUT
-    return Fault.LEFT_OUT if any(is_clutter(part) or is_secret(part) for part in name.parts) else None
+        return Fault.KEPT_BACK
+    return Fault.KEPT_BACK if any(is_clutter(part) or is_secret(part) for part in name.parts) else None
 
 
 def _within(path: str, folder: str) -> bool:
@@ -149,14 +174,14 @@ def _of_image(image: Any) -> Iterator[UsedFile]:
     """Yield an image's files: one for each tile, the first of a sequence."""
     if image.source not in ("FILE", "SEQUENCE", "MOVIE", "TILED") or not image.filepath or image.packed_file:
         return
-    if len(image.packed_files) or result_image.is_ours(image):
+    if len(image.packed_files) or result_image.is_ours(image) or check_images.is_ours(image):
         return
     stored, whole = image.filepath, _absolute(image)
     numbers = [tile.number for tile in image.tiles] if image.source == "TILED" else [0]
     for number in numbers:
         u, v = (number - 1001) % 10 + 1, (number - 1001) // 10 + 1
         path = whole.replace("<UDIM>", str(number)).replace("<UVTILE>", f"u{u}_v{v}")
-        yield UsedFile(path=path, stored=stored, owner=_owner(image), sequence=image.source == "SEQUENCE")
+        yield UsedFile(path=path, stored=stored, owner=_owner(image), sequence=image.source == "SEQUENCE", whole=whole)
 
 
 def _used(datablock: Any) -> bool:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from bpy.types import Context
 
-    from ..backend.settings import Purchase
+    from ..backend.settings import Purchase, Send
 
 _UNSET = -1.0
 _PURCHASES = tuple(fields.PURCHASES)
+_SENDS = tuple(fields.SENDS)
 
 
 def _own(**keywords: Any) -> dict[str, Any]:
@@ -72,6 +73,7 @@ class CLOUDRENDER_PG_scene(bpy.types.PropertyGroup):  # noqa: N801 - Blender's n
 
     own_machine_type: StringProperty(**_own())  # type: ignore[valid-type]
     own_purchase: StringProperty(**_own())  # type: ignore[valid-type]
+    own_send: StringProperty(**_own())  # type: ignore[valid-type]
     own_output: StringProperty(**_own(subtype="DIR_PATH", options={"HIDDEN", *compat.BLEND_RELATIVE}))  # type: ignore[valid-type]
     own_max_cost: FloatProperty(**_own(default=_UNSET))  # type: ignore[valid-type]
     own_max_hours: FloatProperty(**_own(default=_UNSET))  # type: ignore[valid-type]
@@ -79,6 +81,7 @@ class CLOUDRENDER_PG_scene(bpy.types.PropertyGroup):  # noqa: N801 - Blender's n
     machine_type: StringProperty(**fields.MACHINE_TYPE, **_text("machine_type"))  # type: ignore[valid-type]
     more_types: StringProperty(update=fields.value_alone("more_types"), **fields.MORE_TYPES)  # type: ignore[valid-type]
     purchase: EnumProperty(**fields.PURCHASE, **_choice("purchase", _PURCHASES))  # type: ignore[valid-type]
+    send: EnumProperty(**fields.SEND, **_choice("send", _SENDS))  # type: ignore[valid-type]
     output: StringProperty(**fields.OUTPUT, options=set(compat.BLEND_RELATIVE), **_text("output"))  # type: ignore[valid-type]
     max_cost: FloatProperty(**fields.MAX_COST, **_number("max_cost"))  # type: ignore[valid-type]
     max_hours: FloatProperty(**fields.MAX_HOURS, **_number("max_hours"))  # type: ignore[valid-type]
@@ -108,6 +111,11 @@ def machine_types(context: Context) -> tuple[str, ...]:
 def purchase(context: Context) -> Purchase:
     """Return how the machine is bought."""
     return fields.PURCHASES[_of(context).purchase]
+
+
+def send(context: Context) -> Send:
+    """Return which files are sent with the .blend."""
+    return fields.SENDS[_of(context).send]
 
 
 def max_cost(context: Context) -> float | None:

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from ..backend.job.status import Status
-from . import announce, results, statusbar
+from . import announce, results, statusbar, texts
 from .preferences import preferences
 from .session import SESSION
 
@@ -66,12 +66,14 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
             job.notices = [*job.notices, text][-_KEPT_NOTICES:]
         case ev.MachineTakenOver():
             job.notices = [*job.notices, "On the machine that was kept: no launch, no boot"][-_KEPT_NOTICES:]
+        case ev.FilesTraced():
+            job.notices = [*job.notices, *texts.of_files(event)][-_KEPT_NOTICES:]
         case ev.Interrupted(reason=reason, missing=missing):
             job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
         case ev.JobEnded():
             job.ended = event
             _show_newest(job)
-            _apart(lambda: results.show_end(job))
+            apart(lambda: results.show_end(job))
             if event.status is Status.SUCCEEDED:
                 preferences().setup_done = True  # what is needed is there
             announce.job_ended(job, event)
@@ -98,7 +100,7 @@ def _show_newest(job: DrivenJob) -> None:
     if newest is None or newest == job.on_screen or not job.shown or not due:
         return
     job.on_screen, job.shown_at = newest, now
-    _apart(lambda: _show(job, newest))
+    apart(lambda: _show(job, newest))
 
 
 def _show(job: DrivenJob, frame: int) -> None:
@@ -109,7 +111,7 @@ def _show(job: DrivenJob, frame: int) -> None:
         _log.warning("frame %d of job %s could not be shown", frame, job.spec.job_id, exc_info=True)
 
 
-def _apart(act: Callable[[], None]) -> None:
+def apart(act: Callable[[], None]) -> None:
     """Act as soon as this call is over, in the order of these calls: a new window takes Blender 70-200 ms (measured).
 
     Without a window nothing waits for it, and timers do not run.

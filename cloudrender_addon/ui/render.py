@@ -32,6 +32,12 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
         name="Animation", description="Render the frames chosen in the Frames panel instead of the current one"
     )
 
+    accept_missing: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Accept Missing Files",
+        description="For scripts: render even if files that the scene uses are missing",
+        options={"SKIP_SAVE"},
+    )
+
     problems: Any = ()  # tuple[Problem, ...]; Blender looks annotations up here, and the module is not loaded yet
 
     @classmethod
@@ -78,8 +84,12 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
 
         SESSION.dialog = None
         try:
-            self._refuse(find_problems(context, animation=self.animation))
-            folder, record = make_job(context, animation=self.animation)
+            problems = find_problems(context, animation=self.animation)
+            self._refuse(problems)
+            # Those that the dialog named, or a script does not mind.
+            known = problems if self.accept_missing else self.problems
+            accepted = tuple(path for problem in known for path in problem.missing)
+            folder, record = make_job(context, animation=self.animation, accept_missing=accepted)
             if bpy.app.background:
                 return self._see_through(folder)
         except CloudrenderError as error:
@@ -108,7 +118,9 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
         """Drive the job as the command does: without a window, Blender is a program of the terminal."""
         from ..cli.display import choose_display  # noqa: PLC0415 - only then
         from ..cli.jobs import drive_folder  # noqa: PLC0415
+        from .sending import prepare  # noqa: PLC0415
 
+        prepare(folder, accept_missing=self.accept_missing)
         code = drive_folder(folder, choose_display(as_json=False))
         return {"FINISHED"} if code == 0 else {"CANCELLED"}
 

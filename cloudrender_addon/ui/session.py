@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..backend.job.progress import Progress
     from ..backend.job.spec import JobSpec
     from ..backend.job.summary import JobSummary
+    from .snapshot_check import Checked, Checking
 
 
 @dataclass(kw_only=True)
@@ -67,6 +68,9 @@ class Session:
     quotes_error: str = ""
     profiles_problem: str = ""
     checks: tuple[CheckResult, ...] = ()
+    checking: Checking | None = None
+    checked: Checked | None = None
+    """Check Snapshot, under way and as it ended last."""
     busy: frozenset[str] = frozenset()
     inbox: SimpleQueue[Callable[[], None]] = field(default_factory=SimpleQueue)
     """What background work wants done on the main thread."""

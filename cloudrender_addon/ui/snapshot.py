@@ -13,6 +13,7 @@ import bpy
 from ..backend.clock import now
 from ..backend.errors import ConfigError, ProjectError
 from . import properties
+from .own_blender import own_blender
 from .preferences import settings_for
 
 if TYPE_CHECKING:
@@ -20,29 +21,107 @@ if TYPE_CHECKING:
 
     from ..backend.job.folder import JobFolder
     from ..backend.job.record import JobRecord
+    from ..backend.job.spec import JobSpec
 
 _UNSAVED = "untitled.blend"
 
 
-def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord]:
+def make_job(context: Context, *, animation: bool, accept_missing: tuple[str, ...] = ()) -> tuple[JobFolder, JobRecord]:
     """Copy the open file and the add-ons it needs into the folder of a new job; return the folder and its record.
 
-    Blocks for as long as one uncompressed save. Raises `CloudrenderError` and its kinds; then nothing is left behind.
+    `accept_missing` are files that are known to be missing, and to be rendered without. Blocks for as long as one
+    uncompressed save. Raises `CloudrenderError` and its kinds; then nothing is left behind.
     """
     # Not at the top: filelock and platformdirs are of no use before the first job.
     from ..backend.job.record import JobRecord  # noqa: PLC0415
-    from ..backend.job.spec import JobSpec, new_job_id  # noqa: PLC0415
+    from ..backend.job.spec import new_job_id  # noqa: PLC0415
     from ..backend.job.store import JobStore  # noqa: PLC0415
     from .addons import needed_addons, take_along  # noqa: PLC0415 - of no use when enabling
 
     settings = settings_for(context)
     store = JobStore(settings.home)
     job_id = new_job_id()
+    spec = _spec(
+        context,
+        job_id=job_id,
+        folder=store.folder(job_id).path / "snapshot",
+        frames=properties.frame_numbers(context.scene, animation=animation),
+        output=_output(context, animation=animation),
+        accept_missing=accept_missing,
+    )
+    record = JobRecord(spec=spec, started=now())
+    folder = store.create(record)
+    place = spec.snapshot or spec.project / spec.blend
+    try:
+        place.parent.mkdir(mode=0o700)
+        save_copy(place, for_trace=settings.send == "used")
+        if addons := take_along(needed_addons(context.scene), place.parent):
+            record = replace(record, spec=replace(spec, addons=addons))
+            folder.save(record)
+    except (OSError, ProjectError) as error:
+        import shutil  # noqa: PLC0415 - its own imports take milliseconds, and this is hardly ever needed
+
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, ProjectError):
+            raise
+        raise _no_room(place.parent, error) from error
+    return folder, record
+
+
+def make_check(context: Context, folder: Path, *, output: Path) -> JobSpec:
+    """Save a copy of the open file into `folder`/snapshot, to be checked; return it as a job of the current frame.
+
+    `output` is not rendered to. Blocks for as long as one uncompressed save. Raises `CloudrenderError` and its kinds.
+    """
+    frames = properties.frame_numbers(context.scene, animation=False)
+    spec = _spec(context, job_id="check", folder=folder / "snapshot", frames=frames, output=output, accept_missing=())
+    place = spec.snapshot or spec.project / spec.blend
+    try:
+        place.parent.mkdir(mode=0o700)
+    except OSError as error:
+        raise _no_room(place.parent, error) from error
+    save_copy(place, for_trace=spec.settings.send == "used")
+    return spec
+
+
+def save_copy(place: Path, *, for_trace: bool) -> None:
+    """Save a copy of the open file to a path. Raises `ProjectError`.
+
+    With `for_trace` its paths lead from there to the user's files. Else they stay as they are, since the copy goes to
+    the place of the original in the project's folder on the machine.
+    """
+    try:
+        # Not compressed: that takes ten times as long.
+        bpy.ops.wm.save_as_mainfile(
+            filepath=str(place), copy=True, compress=False, relative_remap=for_trace, check_existing=False
+        )
+    except RuntimeError as error:
+        raise _no_room(place.parent, error) from error
+
+
+def _no_room(folder: Path, error: Exception) -> ProjectError:
+    return ProjectError(f"The file cannot be copied to {folder} ({str(error).strip()})", hint="Make room on that disk")
+
+
+def _spec(
+    context: Context,
+    *,
+    job_id: str,
+    folder: Path,
+    frames: tuple[int, ...],
+    output: Path,
+    accept_missing: tuple[str, ...],
+) -> JobSpec:
+    """Describe the open file as a job with its snapshot in `folder`."""
+    from ..backend.job.spec import JobSpec  # noqa: PLC0415 - see make_job
+
+    settings = settings_for(context)
+    if settings.local_blender is None:
+        # Whoever goes on with the job before it is known what it uses asks this very Blender.
+        settings = replace(settings, local_blender=own_blender().program)
     original = Path(bpy.data.filepath) if bpy.data.filepath else None
-    place = store.folder(job_id).path / "snapshot" / (original.name if original else _UNSAVED)
-    frames = properties.frame_numbers(context.scene, animation=animation)
-    output = _output(context, animation=animation)
-    spec = JobSpec(
+    place = folder / (original.name if original else _UNSAVED)
+    return JobSpec(
         job_id=job_id,
         # A file that was never saved has no folder of its own: the snapshot is all there is to send.
         project=original.parent if original else place.parent,
@@ -54,27 +133,8 @@ def make_job(context: Context, *, animation: bool) -> tuple[JobFolder, JobRecord
         autoexec=not bpy.app.autoexec_fail,
         settings=settings,
         snapshot=place if original else None,
+        accept_missing=accept_missing,
     )
-    record = JobRecord(spec=spec, started=now())
-    folder = store.create(record)
-    try:
-        place.parent.mkdir(mode=0o700)
-        # Not compressed: that takes ten times as long. The paths stay as they are, since the copy goes to the place of
-        # the original in the project's folder on the machine.
-        bpy.ops.wm.save_as_mainfile(
-            filepath=str(place), copy=True, compress=False, relative_remap=False, check_existing=False
-        )
-        if addons := take_along(needed_addons(context.scene), place.parent):
-            record = replace(record, spec=replace(spec, addons=addons))
-            folder.save(record)
-    except (OSError, RuntimeError) as error:
-        import shutil  # noqa: PLC0415 - its own imports take milliseconds, and this is hardly ever needed
-
-        shutil.rmtree(folder.path, ignore_errors=True)
-        raise ProjectError(
-            f"The file cannot be copied to {place.parent} ({str(error).strip()})", hint="Make room on that disk"
-        ) from error
-    return folder, record
 
 
 def _blender() -> str:

@@ -8,7 +8,7 @@ import signal
 
 import bpy
 
-from . import job_operators, jobs, lookups
+from . import job_operators, jobs, lookups, snapshot_check
 from .preferences import preferences
 from .session import SESSION, Session
 
@@ -28,6 +28,8 @@ def unregister() -> None:
     """Let others go on with what runs, as Blender quits or the extension is disabled."""
     if bpy.app.timers.is_registered(_first_look):
         bpy.app.timers.unregister(_first_look)
+    if SESSION.checking is not None:
+        snapshot_check.leave()
     end = bool(SESSION.running) and preferences().on_quit == "CANCEL"
     for job in jobs.leave_all():
         from . import keeper  # noqa: PLC0415 - its imports take longer than all else that enabling does

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..backend.errors import Cancelled, Detached
+from ..backend.errors import Cancelled, Detached, MissingFilesError
 from ..backend.job.status import Status
 from ..backend.job.words import clock, format_seconds, fraction_done, worth_a_word
 
@@ -35,6 +35,9 @@ _PHASES = {
     Status.FAILED: "Failed",
     Status.CANCELLED: "Canceled",
 }
+
+LISTED = 10
+"""How many things concerned are named, each in a line."""
 
 _IN_FRAMES = (Status.RENDERING, Status.RECOVERING)
 
@@ -122,6 +125,7 @@ class Ending:
     """How a job ended: an icon, a title of a few words, cause and next step ("" where there is none).
 
     `alert`: the user has to do something. `resume` is what going on with the job is called, "" if there is no need to.
+    `names` are lines about each thing concerned.
     """
 
     icon: str
@@ -130,6 +134,7 @@ class Ending:
     hint: str = ""
     alert: bool = False
     resume: str = ""
+    names: tuple[str, ...] = ()
 
 
 def ending(ended: ev.JobEnded, *, total: int) -> Ending:
@@ -151,11 +156,36 @@ def ending(ended: ev.JobEnded, *, total: int) -> Ending:
             alert=True,
             resume="Try Again",
         )
+    if isinstance(error, MissingFilesError):
+        return Ending(
+            icon="ERROR",
+            title=f"Not Started: {len(error.details)} {'file is' if len(error.details) == 1 else 'files are'} missing",
+            names=listed(error.details),
+            hint="Find them and render again, or render without them",
+            alert=True,
+        )
     if isinstance(error, Cancelled):
         return Ending(icon="CANCEL", title=f"Canceled: {got}, {cost}", text="Nothing is left running", resume="Resume")
     return Ending(
         icon="ERROR", title=f"Failed: {got}, {cost}", text=error.message, hint=error.hint, alert=True, resume="Resume"
     )
+
+
+def of_files(traced: ev.FilesTraced) -> tuple[str, ...]:
+    """Write what is sent, and last what is worth a look before the frames come, each in a line."""
+    from ..backend.assets.concerns import in_words  # noqa: PLC0415 - platformdirs, which nothing needs before
+
+    one = traced.files == 1
+    what = f"Sending {traced.files:,} {'file' if one else 'files'}, {in_words(traced.size)}"
+    left_out = [f"Not sent: {each}" for each in traced.left_out]
+    missing = [f"Rendered without {each}" for each in traced.missing]
+    return (what, *left_out, *missing, *traced.warnings)
+
+
+def listed(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines, but no more than a panel or a dialog has room for."""
+    more = (f"and {len(lines) - LISTED:,} more",) if len(lines) > LISTED else ()
+    return (*lines[:LISTED], *more)
 
 
 def wrapped(text: str, *, columns: int) -> list[str]:

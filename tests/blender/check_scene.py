@@ -65,6 +65,8 @@ system.settings.count, system.settings.frame_end = 20, 10
 compositing(scene)
 bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "absolute.blend"), compress=False, relative_remap=False)
 image.filepath = "//tex/wood.png"
+shown = bpy.data.images.load(str(FOLDER / "tex" / "wood.png"), check_existing=False)
+shown.name, shown.use_fake_user = "Shown", True
 system.point_cache.use_disk_cache = True
 save("film")
 scene.camera = None

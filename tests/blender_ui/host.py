@@ -21,7 +21,7 @@ _ICONS = re.compile(r".*no icon for icon ID: \d+")
 """There are none without a window."""
 
 
-def run_in_blender(version: str, home: Path, script: str) -> Any:
+def run_in_blender(version: str, home: Path, script: str, *, seconds: float = 120) -> Any:
     """Run a script of this folder and return what it reports; a complaint of Blender's fails the test.
 
     The script is given the path of a JSON file to report in, and ends the process with `os._exit`. Skips where this
@@ -45,7 +45,7 @@ def run_in_blender(version: str, home: Path, script: str) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=seconds,
     )
     said = [line for line in (done.stdout + done.stderr).splitlines() if not _ICONS.fullmatch(line)]
     assert done.returncode == 0 and not said, "\n".join(said)

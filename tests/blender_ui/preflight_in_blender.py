@@ -222,6 +222,10 @@ def case_errors_come_first(folder: Path) -> None:
     assert [problem.level for problem in problems()] == ["ERROR", "WARNING"]
 
 
+def whole_folder() -> None:
+    bpy.context.scene.cloudrender.send = "FOLDER"
+
+
 # -- where it is ---------------------------------------------------------------------------------------
 
 
@@ -231,8 +235,12 @@ def case_a_file_that_was_never_saved(folder: Path) -> None:
     assert (problem.level, problem.operator) == ("WARNING", "wm.save_mainfile")
     assert "never saved" in problem.text and "temporary" in problem.text
     bpy.context.scene.cloudrender.output = str(folder / "out")
-    assert "temporary" not in only(problems()).text
     image(str(picture(folder / "wood.png")))
+    assert problems() == [], "what has an absolute path is found"
+    image("//oak.png", name="Oak")
+    assert about("missing", problems()).missing == (os.path.normpath(bpy.path.abspath("//oak.png")),)
+    whole_folder()
+    assert "temporary" not in about("never saved: only what is packed into it", problems()).text
     assert "wood.png" in about("not sent", problems()).text
 
 
@@ -241,9 +249,12 @@ def case_folders_that_are_no_project(folder: Path) -> None:
     (home / "Desktop").mkdir(parents=True)
     real, os.environ["HOME"] = os.environ["HOME"], str(home)
     try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
+        assert all("folder" not in problem.text for problem in problems()), "nothing but what is used is sent"
         for place, level in ((home, "ERROR"), (folder, "ERROR"), (home / "Desktop", "WARNING")):
             bpy.ops.wm.read_homefile(use_factory_startup=True)
             bpy.context.scene.render.engine = "CYCLES"
+            whole_folder()
             bpy.ops.wm.save_as_mainfile(filepath=str(place / "scene.blend"))
             problem = only(problems())
             assert (problem.level, problem.operator) == (level, "wm.save_as_mainfile"), problem
@@ -374,7 +385,9 @@ def case_tiles(folder: Path) -> None:
     assert [tile.number for tile in bpy.data.images["skin.1001.png"].tiles] == [1001, 1002, 1011]
     assert problems() == []
     (project / "skin.1011.png").unlink()
-    assert only(problems()).text == "1 file is missing: skin.1011.png"
+    problem = only(problems())
+    assert problem.text == "1 file is missing: skin.1011.png"
+    assert problem.missing == (str(project / "skin.<UDIM>.png"),), "as a trace names it"
     assert files_room._within(str(project / "skin.1001.png"), str(project))
 
 
@@ -382,6 +395,8 @@ def case_packed_files_need_not_be_there(folder: Path) -> None:
     project = save(folder)
     path = picture(folder / "elsewhere" / "wood.png")
     made = used(bpy.data.images.load(str(path)))
+    assert problems() == []
+    whole_folder()
     assert "not sent" in only(problems()).text
     made.pack()
     path.unlink()
@@ -396,15 +411,19 @@ def case_a_file_outside_the_project(folder: Path) -> None:
     image("//../textures/wood.png")
     image("//../film2/oak.png", name="Oak")
     again(project)
+    assert problems() == []
+    whole_folder()
     problem = only(problems())
     assert problem.level == "WARNING" and problem.text.startswith("2 files are not in the project folder")
-    assert "pack them" in problem.fix
+    assert "Used Files" in problem.fix
 
 
 def case_an_absolute_path(folder: Path) -> None:
     project = save(folder)
     image(str(picture(project / "wood.png")))
     again(project)
+    assert problems() == []
+    whole_folder()
     problem = only(problems())
     assert "absolute path" in problem.text and problem.operator == "file.make_paths_relative"
     bpy.ops.file.make_paths_relative()
@@ -419,6 +438,10 @@ def case_files_that_stay_at_home(folder: Path) -> None:
     (project / ".cloudrenderignore").write_text("cache/\n")
     again(project)
     bpy.context.scene.cloudrender.output = "//frames/"
+    problem = only(problems())
+    assert problem.text.startswith("2 files are used, but never sent: ") and "c.png" in problem.text
+    assert "d.png" in problem.text
+    whole_folder()
     assert only(problems()).text.startswith("4 files are in the project folder, but never sent: ")
     (project / ".cloudrenderignore").write_bytes(b"\xff\xfe")
     problem = only(problems())
@@ -481,6 +504,8 @@ def case_the_brush_in_hand_is_not_rendered(folder: Path) -> None:
         to.brushes = ["Pencil"]
     assert bpy.data.materials["Chalk"].library and problems() == []
     bpy.data.objects["Cube"].data.materials.append(bpy.data.materials["Chalk"])
+    assert problems() == []
+    whole_folder()
     assert "library.blend" in only(problems()).text
 
 
@@ -489,9 +514,9 @@ def case_too_many_files_to_look_at(folder: Path) -> None:
     for number in range(5):
         image(f"//wood{number}.png", name=str(number))
     again(project)
-    everything = files_room.examine(project, outputs=(), seconds=10)
+    everything = files_room.examine(project, folder_alone=False, outputs=(), seconds=10)
     assert (len(everything.faults[files_room.Fault.MISSING]), everything.not_looked_at) == (5, 0)
-    nothing = files_room.examine(project, outputs=(), seconds=-1)
+    nothing = files_room.examine(project, folder_alone=False, outputs=(), seconds=-1)
     assert (nothing.faults, nothing.not_looked_at) == ({}, 5)
     problem = only(list(preflight._file_problems(nothing)))
     assert problem.level == "WARNING" and problem.text.startswith("5 of the files")

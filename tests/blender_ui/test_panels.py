@@ -149,6 +149,35 @@ def test_the_list_of_jobs(drawn: Any) -> None:
     assert "12/24" in said(drawn["half done"][f"{_MAIN}_jobs"])
 
 
+def test_what_is_missing_can_be_found_or_done_without(drawn: Any) -> None:
+    words, can = said(drawn["files missing"][_MAIN]), buttons(drawn["files missing"][_MAIN])
+    assert "Not Started: 1 file is missing" in words and "image Wood (/p/tex/wood.png)" in words
+    assert 'cloudrender.render_anyway(job_id="j3")' in can and "file.find_missing_files()" in can
+    assert 'cloudrender.resume(job_id="j3")' not in can
+    assert "Looking for the files it uses" in said(drawn["looking for files"][_MAIN])
+
+
+def test_the_check_of_the_snapshot(drawn: Any) -> None:
+    panel = f"{_MAIN}_files"
+    assert "cloudrender.check_snapshot()" in buttons(drawn["idle"][panel])
+    under_way = drawn["checking the snapshot"][panel]
+    assert "Rendering a small frame of the open file…" in said(under_way)
+    assert buttons(under_way) == ["cloudrender.cancel_check()"]
+    states = {name: drawn[f"snapshot {name}"][panel] for name in ("identical", "different", "not checked")}
+    assert "Identical: robot.blend" in said(states["identical"])
+    pictures = ["OPEN_FILE", "BUNDLE", "DIFFERENCE"]
+    shown = [f"cloudrender.show_check(picture='{picture}')" for picture in pictures]
+    assert [button for button in buttons(states["different"]) if "show_check" in button] == shown
+    assert [button for button in buttons(states["identical"]) if "show_check" in button] == shown[:2]
+    words = " ".join(said(states["different"]))
+    assert "Different: robot.blend 12 % of the pixels of frame 7" in words
+    assert "Missing: image Wood (/p/wood.png)" in words
+    assert "Cloth is not baked" in words
+    assert {"Leads Outside: robot.blend", "Outside: /tex/wood.png"} <= {*said(drawn["snapshot reaches out"][panel])}
+    assert "No Picture" in said(drawn["snapshot without picture"][panel])
+    assert "It is tried again at the next start" in " ".join(said(states["not checked"]))
+
+
 def test_the_output_properties_have_the_same_panel(drawn: Any) -> None:
     for state, panels in drawn.items():
         for name, layout in panels.items():

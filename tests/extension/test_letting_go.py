@@ -24,6 +24,15 @@ pump_until(lambda: job.progress.done >= 2)
 """
 """What Render does in a Blender with a window."""
 
+LOOKING = """
+jobs, session, snapshot = part("ui.jobs"), part("ui.session"), part("ui.snapshot")
+bpy.context.scene.frame_end = 3
+job = jobs.drive(*snapshot.make_job(bpy.context, animation=True))
+pump_until(lambda: job.notices)
+assert job.notices == ["Looking for the files it uses"], job.notices
+"""
+"""What Render does in the first second."""
+
 QUIT = """
 quit_blender()
 answer = job.spec.job_id
@@ -69,6 +78,30 @@ def test_a_process_in_the_background_finishes_the_job(
     assert len(blender.pictures()) < 150, "it was let go of midway"
     wait_for_the_last(blender)
     assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+
+
+def test_it_finds_out_what_is_sent_if_that_is_not_known_yet(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+    blender = scripting("4.2.23")
+    job_id = blender.run(LOOKING + QUIT)
+    assert not cloud.machines
+    wait_for_the_last(blender)
+    assert len(blender.pictures()) == 3 and blender.status(job_id) == "succeeded"
+
+
+def test_a_job_is_cancelled_while_it_is_found_out_what_is_sent(
+    cloud: Cloud, scripting: Callable[..., Scripting]
+) -> None:
+    blender = scripting("4.2.23")
+    status, missing, job_id = blender.run(
+        LOOKING
+        + """
+job.cancel.cancel()
+pump_until(lambda: job.ended is not None)
+answer = [job.ended.status.value, len(job.ended.missing), job.spec.job_id]
+"""
+    )
+    assert (status, missing, blender.status(job_id)) == ("cancelled", 3, "cancelled") and not cloud.machines
+    assert not blender.processes(), "no Blender is left in the background"
 
 
 def test_it_does_so_when_the_extension_is_disabled(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:

@@ -96,7 +96,24 @@ def test_a_file_that_was_never_saved(cloud: Cloud, scripting: Callable[..., Scri
     )
     assert answer == [["FINISHED"], ""], blender.said()
     assert [path.name for path in tmp_path.glob("cloudrender/image/*")] == ["0001.png"]
-    assert "The file was never saved: only what is packed into it is sent" in blender.said()
+    assert "The file was never saved: its frames go to a temporary folder" in blender.said()
+
+
+def test_a_missing_file_is_refused_unless_the_script_accepts_that(
+    cloud: Cloud, scripting: Callable[..., Scripting]
+) -> None:
+    blender = scripting("4.2.23")
+    answer = blender.run(
+        """
+        image = bpy.data.images.new("Wood", 8, 8)
+        image.source, image.filepath = "FILE", "//gone.png"
+        bpy.context.scene.world.node_tree.nodes.new("ShaderNodeTexEnvironment").image = image
+        answer = [bpy.ops.cloudrender.render(), bpy.ops.cloudrender.render(accept_missing=True)]
+        """
+    )
+    assert answer == [["CANCELLED"], ["FINISHED"]], blender.said()
+    assert "Missing files that robot ネコ.blend uses: image Wood" in blender.said()
+    assert len(cloud.machines) == 1 and list(blender.pictures("out/image"))
 
 
 def test_what_cannot_be_rendered_is_cancelled_with_cause_and_remedy(

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from cloudrender_addon.backend.assets.trace_result import LeftOut, MissingFile
 from cloudrender_addon.backend.aws.choices import CHOICES
-from cloudrender_addon.backend.errors import Cancelled, CleanupError, Detached, RenderError
+from cloudrender_addon.backend.errors import Cancelled, CleanupError, Detached, MissingFilesError, RenderError
 from cloudrender_addon.backend.farms.quotes import Quote
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.estimate import Estimate
@@ -249,3 +250,30 @@ def test_when_a_job_was_started() -> None:
 )
 def test_only_what_makes_sense_can_be_done(job: JobSummary | None, live: Any, possible: set[str]) -> None:
     assert {name for name, can in vars(job_texts.possible(job, live)).items() if can} == possible
+
+
+def test_missing_files_are_named_but_not_without_end() -> None:
+    for number, title in ((1, "Not Started: 1 file is missing"), (12, "Not Started: 12 files are missing")):
+        details = tuple(f"image {n} (/p/{n}.png)" for n in range(number))
+        error = MissingFilesError("Missing files", paths=("/p/0.png",), details=details)
+        ending = texts.ending(ended(Status.FAILED, error, 0), total=24)
+        assert ending.title == title and ending.alert and not ending.resume and ending.hint
+        assert ending.names == (details if number == 1 else (*details[:10], "and 2 more"))
+
+
+def test_what_is_sent_is_told_and_what_is_worth_a_look_comes_last() -> None:
+    told = ev.FilesTraced(
+        at=0.0,
+        files=24,
+        size=1_200_000,
+        missing=(MissingFile(owner="image Wood", path="/p/wood.png"),),
+        left_out=(LeftOut(owner="image Key", path="/p/.ssh/a.png", why="private"),),
+        warnings=("Cloth is not baked",),
+    )
+    assert texts.of_files(told) == (
+        "Sending 24 files, 1.2 MB",
+        "Not sent: image Key (/p/.ssh/a.png: private)",
+        "Rendered without image Wood (/p/wood.png)",
+        "Cloth is not baked",
+    )
+    assert texts.of_files(replace(told, files=1, missing=(), left_out=(), warnings=())) == ("Sending 1 file, 1.2 MB",)

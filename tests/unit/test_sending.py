@@ -147,6 +147,18 @@ def test_a_trace_that_fails_sends_the_folder_if_that_may_be_walked(
     assert "--send folder" in caught.value.hint
 
 
+def test_a_snapshot_is_never_sent_with_the_folder(
+    tmp_path: Path, spec: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = fake_blender(tmp_path / "b" / "blender", "4.2.3", script="kill -9 $$")
+    job = replace(spec, snapshot=tmp_path / "snapshot" / "a.blend")
+    with pytest.raises(LocalBlenderError, match="cannot be found out which files"):
+        sent(replace(job, settings=replace(job.settings, local_blender=program)))
+    monkeypatch.setattr("cloudrender_addon.backend.local_blender._candidates", lambda series: [])
+    with pytest.raises(LocalBlenderError, match=r"there is no Blender 4\.2"):
+        sent(job)
+
+
 def test_a_home_folder_is_no_question_when_it_is_not_walked(
     settle: Callable[..., Any], spec: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
