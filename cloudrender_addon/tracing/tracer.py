@@ -63,7 +63,7 @@ class Tracer:
 
     def _take_library(self, reference: Reference) -> None:
         path = self._blends.path(reference.block)
-        if path in self._blends.own_places:
+        if self._blends.is_main(reference.block) or path in self._blends.own_places:
             return  # the main file, or one that links back: all that is in it is known
         self._known.add(path)
         if not reference.needed:
