@@ -34,12 +34,12 @@ _INSIDE = ROOT / "bench" / "inside" / "transfer.py"
 
 @dataclass(frozen=True)
 class Figure:
-    """One transfer: seconds, CPU seconds of this side and of the other, peak memory of this side in MB."""
+    """One transfer: seconds, CPU seconds of this side and of the other, peak memory of this side in MB (of our own only)."""
 
     seconds: float
     near_cpu: float
     far_cpu: float
-    memory: float
+    memory: float | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Bench:
         order.write_text(json.dumps(said), encoding="utf-8")
         figure, output = self._run([sys.executable, str(_INSIDE), str(order), task], server)
         said = json.loads(output)
-        return Figure(said["seconds"], said["cpu"], figure.far_cpu, figure.memory)
+        return Figure(said["seconds"], said["cpu"], figure.far_cpu, said["memory"])
 
     def _run(self, command: list[str], server: Server) -> tuple[Figure, bytes]:
         for folder in (self._folder / "here", self._plain.home / "there"):
@@ -151,7 +151,7 @@ class Bench:
         if process.returncode:
             raise SystemExit(f"failed: {shlex.join(command)[:300]}")
         time.sleep(0.2)  # until the server has buried its sessions
-        figure = Figure(seconds, _cpu(used), server.cpu_seconds() - far, used.ru_maxrss / 1000)
+        figure = Figure(seconds, _cpu(used), server.cpu_seconds() - far, None)
         return figure, output
 
 
@@ -207,7 +207,7 @@ def _show(load: Load, figures: dict[str, Figure]) -> None:
             f"{min(others) / figure.seconds:.2f}" if others else "",
             f"{figure.near_cpu:.2f}",
             f"{figure.far_cpu:.2f}",
-            f"{figure.memory:.0f}",
+            f"{figure.memory:.0f}" if figure.memory else "",
         )
         for name, figure in figures.items()
     ]
