@@ -34,7 +34,7 @@ _INSIDE = ROOT / "bench" / "inside" / "transfer.py"
 
 @dataclass(frozen=True)
 class Figure:
-    """One transfer: seconds, CPU seconds of this side and of the other, peak memory of this side in MB (of our own only)."""
+    """One transfer: seconds, CPU seconds here and there, peak memory in MB (of our own only)."""
 
     seconds: float
     near_cpu: float
@@ -108,6 +108,8 @@ class Bench:
     def _own(self, task: str, load: Load, address: str) -> Figure:
         server = self._ours
         root = server.home / "cloudrender"
+        if task == "fetch" and not (root / "agent").exists():
+            self._own("push", load, address)  # which puts the agent there
         for name in ("project", "store"):
             shutil.rmtree(root / name, ignore_errors=True)
         (root / "frames").unlink(missing_ok=True)

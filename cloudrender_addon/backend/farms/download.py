@@ -18,10 +18,10 @@ from .upload import FAR_SECONDS, MOST_CONNECTIONS
 if TYPE_CHECKING:
     from ..ssh.connection import SshConnection
 
-_AHEAD_BYTES = 4 << 20
-"""As much as the channel holds: what is asked for beyond would only wait on the machine."""
+_AHEAD_BYTES = 8 << 20
+"""Twice what the channel holds: more is asked for when half of it is here, and the line must not wait for that."""
 
-_AHEAD_FILES = 100
+_AHEAD_FILES = 1000
 _LARGE_BYTES = 8 << 20
 _CONNECT_SECONDS = 15.0
 
