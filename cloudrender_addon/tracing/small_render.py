@@ -28,8 +28,12 @@ import bpy
 from ..instance.blend_file import check_renderable
 from ..instance.failure import Failure
 from .as_copy import open_as_copy
+from .forgotten import find_forgotten
+from .nodes import all_trees
 from .pixels import compare
 from .usage import Usage
+
+_SOUNDS: frozenset[str] = getattr(bpy.path, "extensions_audio", frozenset())
 
 
 def main(request_path: Path) -> None:
@@ -65,7 +69,7 @@ def _answer(request: dict[str, Any], said: dict[str, Any]) -> None:
     blend, picture = Path(request["blend"]), Path(request["picture"])
     if "copy" in request:
         copy, original = Path(request["copy"]), request["original"]
-        open_as_copy(blend, copy, prepare=lambda: _find_bakes(Path(original).parent) if original else None)
+        open_as_copy(blend, copy, prepare=lambda: find_forgotten(Path(original).parent) if original else None)
         blend = copy
     else:
         bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False, use_scripts=False)
@@ -78,7 +82,12 @@ def _answer(request: dict[str, Any], said: dict[str, Any]) -> None:
     _keep_fluids_apart(Path(request["result"]).parent / "fluids")
     _make_small(scene, longest=request["longest"], samples=request["samples"])
     _write_only(scene, picture)
-    bpy.ops.render.render(write_still=True)
+    compiled = _compiled_scripts() if "copy" in request else {}
+    try:
+        bpy.ops.render.render(write_still=True)
+    finally:
+        for path in [path for path, was_there in compiled.items() if not was_there]:
+            path.unlink(missing_ok=True)  # nothing stays beside the user's files
     if not picture.is_file():
         raise Failure(kind="scene", message="Blender wrote no picture", hint="Render the frame in Blender to see why")
     said["frame"] = scene.frame_current
@@ -104,7 +113,8 @@ def _outside(root: Path) -> list[str]:
     for path in bpy.utils.blend_paths(absolute=True, packed=False, local=False):
         real = os.path.realpath(path)
         # Blender remembers .blend files that something was only appended from.
-        needed = real not in shown and (not real.endswith(".blend") or real in libraries)
+        is_sound = os.path.splitext(real)[1].lower() in _SOUNDS  # strips keep old paths of theirs
+        needed = real not in shown and not is_sound and (not real.endswith(".blend") or real in libraries)
         if needed and os.path.isfile(real) and not any(Path(real).is_relative_to(place) for place in places):
             found.add(real)
     return sorted(found)
@@ -167,16 +177,8 @@ def _keep_fluids_apart(folder: Path) -> None:
                 domain.cache_directory = str(folder / str(number))
 
 
-def _find_bakes(home: Path) -> None:
-    """Let bakes of geometry nodes be found beside the original: their folders do not move with a copy."""
-    data: Any = bpy.data
-    for thing in data.objects:
-        for modifier in thing.modifiers:
-            if modifier.type == "NODES" and thing.library is None:
-                modifier.bake_directory = _from(home, modifier.bake_directory)
-                for bake in modifier.bakes:
-                    bake.directory = _from(home, bake.directory)
-
-
-def _from(home: Path, stored: str) -> str:
-    return str(home / stored[2:].replace("\\", "/")) if stored.startswith("//") else stored
+def _compiled_scripts() -> dict[Path, bool]:
+    """Return what Cycles compiles external scripts to, beside them, and whether that is there."""
+    nodes = [node for _, _, tree in all_trees(bpy.data) for node in tree.nodes if node.type == "SCRIPT"]
+    scripts = {bpy.path.abspath(node.filepath, library=node.id_data.library) for node in nodes if node.filepath}
+    return {path: path.exists() for path in (Path(script).with_suffix(".oso") for script in scripts)}

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from cloudrender_addon.cli.main import main
-from tests.cloud.command import Project, wait_for
+from tests.cloud.command import ROOT, Project, wait_for
 from tests.localcloud.mirror import installed_blenders
 from tests.localcloud.processes import marked
 
 pytestmark = pytest.mark.blender
 
-PYTHON = installed_blenders()["4.2.23"] / "bin" / "python"
+BLENDERS = installed_blenders()  # now: the tests have another home
+PYTHON = BLENDERS["4.2.23"] / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,19 @@ def test_it_can_be_stopped_and_leaves_nothing(project: Project, tmp_path: Path, 
     assert not list(home.glob("check-*"))
     mark = f"CLOUDRENDER_HOME={home}"
     assert not marked(variable=mark, argument=mark)
+
+
+@pytest.mark.parametrize("version", ["4.2.23", "5.0.1"])
+def test_a_project_with_every_kind_of_file_is_identical_and_stays_as_it_is(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    python = BLENDERS[version] / "bin" / "python"
+    whole = tmp_path / "whole"
+    command = [python, "-m", "tests.tracing.whole_project", whole]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    monkeypatch.setenv("CLOUDRENDER_LOCAL_BLENDER", str(python))
+    blend = whole / "project" / "shots" / "Küche 01.blend"
+    result = project.run("check-snapshot", blend, "-o", tmp_path / "pictures")
+    assert result.code == 0 and result.out.startswith("Identical: "), result.out
+    assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
