@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         for fault in options.fault:
             fault(cloud)
         code = _run(cloud, options)
-        left = cloud.leftovers()
+        left = cloud.leftovers(allowed=options.allow)
         for line in report.lines(cloud.machines, left):
             _say(line)
         if options.keep:
@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--fault", type=_fault, action="append", default=[], metavar="SPEC", help="see below")
     run.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and the folders for good")
+    run.add_argument(
+        "--allow", action="append", default=[], choices=["image"], help="what may be left: images, with their snapshots"
+    )
     run.add_argument("--boot-delay", type=float, default=0.0, metavar="S", help="seconds a machine stays pending")
     run.add_argument("--kill-client-after", type=int, metavar="FRAMES", help="SIGKILL COMMAND after that many frames")
     run.add_argument("--then", metavar="COMMAND", help="what to run after the kill, as one argument")

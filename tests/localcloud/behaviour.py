@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from tests.localcloud import catalogue, fleets, launching, rights
+from tests.localcloud import catalogue, fleets, launching, own_images, rights
 from tests.localcloud.lifecycle import USER, Lifecycle
 
 
 @contextlib.contextmanager
-def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
+def installed(lifecycle: Lifecycle, *, images: own_images.OwnImages, visible_after: float) -> Iterator[None]:
     """Make moto behave, with nothing in any account. `visible_after`: seconds a new instance stays unseen."""
     from moto import settings
     from moto.core.base_backend import BackendDict
@@ -28,6 +28,7 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.amis import AmiBackend
     from moto.ec2.models.instances import Instance
+    from moto.ec2.responses.amis import AmisResponse
     from moto.ec2.responses.instances import InstanceResponse
     from moto.ec2.responses.spot_instances import SpotInstances
     from moto.ssm.models import SimpleSystemManagerBackend
@@ -57,6 +58,10 @@ def installed(lifecycle: Lifecycle, *, visible_after: float) -> Iterator[None]:
             put(EC2Backend, name, _eventually(getattr(EC2Backend, name), visible_after))
         put(Instance, "terminate", _terminate(lifecycle))
         put(Instance, "stop", _stop(lifecycle))
+        put(EC2Backend, "stop_instances", own_images.stop_instances(EC2Backend.stop_instances))
+        put(AmisResponse, "create_image", _function(images.create))
+        put(AmisResponse, "copy_image", _function(images.copy))
+        put(AmisResponse, "deregister_image", images.deregister(AmisResponse.deregister_image))
         put(InstanceResponse, "run_instances", launching.checked(launching.idempotent(InstanceResponse.run_instances)))
         put(STSBackend, "get_caller_identity", rights.get_caller_identity)
         put(SpotInstances, "describe_spot_price_history", _price_history)
@@ -85,6 +90,15 @@ def _seeding(original: Any) -> Any:
         catalogue.seed_parameters(self)
 
     return __init__
+
+
+def _function(method: Callable[[Any], Any]) -> Any:
+    """Return a bound method as moto wants the answer to a call: a plain function in its class."""
+
+    def answer(response: Any) -> Any:
+        return method(response)
+
+    return answer
 
 
 def _then(original: Any, act: Callable[[], None]) -> Any:

@@ -19,7 +19,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,12 @@ from tests.localcloud.lifecycle import Lifecycle
 from tests.localcloud.machine import Machine, Order
 from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
 from tests.localcloud.moto_import import import_moto, without_aws_settings
+from tests.localcloud.own_images import OwnImages
 from tests.localcloud.quotas import Quotas
 from tests.localcloud.rights import Rights
 
 REGION = "us-east-1"
+DRIVER = "580.95.05"
 _CREDENTIALS = {"aws_access_key_id": "AKIASTANDINCLOUD0000", "aws_secret_access_key": "stand-in"}
 _PORTS = range(20000, 32000)  # below the ports that Linux gives to outgoing connections
 
@@ -45,8 +47,9 @@ class Cloud:
 
     `boot_delay` is how long a machine stays pending, `visible_after` how long DescribeInstances does not know it
     (seconds). `ssh_delay` (seconds from boot until the SSH port opens), `disk_mb` (None, or the size of a disk that
-    can be filled: see small_disk.py) and `gpu` (False: GPU types come without a working driver) may be changed at any
-    time, and hold for machines launched from then on. `keep` leaves the machines' folders on disk.
+    can be filled: see small_disk.py), `gpu` (False: Blender finds no GPU) and `driver` (what `nvidia-smi` says: see
+    nvidia/nvidia-smi) may be changed at any time, and hold for machines launched from then on; `images.seconds` and
+    `images.failing` for images. `keep` leaves the machines' folders on disk.
     `blenders` are offered for download (see `Mirror`); None: those that are installed.
     """
 
@@ -61,6 +64,7 @@ class Cloud:
         self.ssh_delay = 0.0
         self.disk_mb: int | None = None
         self.gpu = True
+        self.driver = DRIVER
         self.expect_leftovers = False
         self.faults = Faults()
         self.rights = Rights()
@@ -89,7 +93,10 @@ class Cloud:
                 admits=self._firewall.admits,
                 boot_delay=self._boot_delay,
             )
-            undo.enter_context(behaviour.installed(self._lifecycle, visible_after=self._visible_after))
+            self.images = OwnImages(self.folder / "images", machine_of=self._lifecycle.machine)
+            undo.enter_context(
+                behaviour.installed(self._lifecycle, images=self.images, visible_after=self._visible_after)
+            )
             undo.callback(self._lifecycle.close)
             mirror = Mirror(launcher_scripts(installed_blenders()) if self._blenders is None else self._blenders)
             self._front = Front(faults=self.faults, rights=self.rights, quotas=self.quotas, mirror=mirror)
@@ -153,10 +160,13 @@ class Cloud:
         with without_aws_settings():
             return boto3.client(service, **where, **_CREDENTIALS, **settings)
 
-    def leftovers(self) -> list[str]:
-        """Return one line for each thing that still exists in the account or runs on this computer for it."""
+    def leftovers(self, *, allowed: Collection[str] = ()) -> list[str]:
+        """Return one line for each thing that still exists in the account or runs on this computer for it.
+
+        `allowed` are kinds of things that may be left ("image": with its snapshots).
+        """
         running = [f"machine {m.id} still has {len(pids)} processes" for m in self.machines if (pids := m.processes())]
-        return account.leftovers() + running
+        return account.leftovers(allowed=allowed) + running
 
     def on_frames(self, frames: int, action: Callable[[Machine], None], *, machine: int = 0) -> None:
         """Call `action(machine)` once, when the n-th machine launched has that many finished frames."""
@@ -206,6 +216,8 @@ class Cloud:
             gpu=catalogue.gpu_of(instance.instance_type) if self.gpu else None,
             ssh_delay=self.ssh_delay,
             disk_mb=self.disk_mb,
+            image_disk=self.images.disk_of(instance.image_id),
+            driver=self.driver,
             keep_folder=self._keep,
             values={
                 "meta-data/ami-id": instance.image_id,

@@ -40,6 +40,9 @@ def _check_fit(backend: Any, image_id: str, request: dict[str, Any]) -> None:
     image = backend.amis.get(image_id)
     if image is None or request.get("is_instance_type_default"):
         return  # moto itself refuses what it does not know
+    if image.state != "available":
+        text = f"The image id '[{image_id}]' is not available: it is {image.state}"
+        raise EC2ClientError("InvalidAMIID.Unavailable", text)
     kind = request["instance_type"]
     architectures = catalogue.architectures_of(kind)
     if architectures and image.architecture not in architectures:

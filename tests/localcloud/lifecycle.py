@@ -100,6 +100,10 @@ class Lifecycle:
         else:
             self.stop(instance, reason=INSTANCE)
 
+    def machine(self, instance_id: str) -> Machine:
+        """Return the machine of an instance."""
+        return next(machine for machine in self.machines if machine.id == instance_id)
+
     def judge_callers(self) -> None:
         """Let the client connect, or not, where the rules or its address have changed."""
         with self._lock:
@@ -152,7 +156,7 @@ class Lifecycle:
                 _set_state(instance, "running")
 
     def _power_off(self, instance: Any, state: str, reason: str) -> None:
-        machine = next(m for m in self.machines if m.id == instance.id)
+        machine = self.machine(instance.id)
         machine.reason = reason
         machine.cut_power()
         _set_state(instance, state)

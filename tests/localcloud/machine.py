@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from tests.localcloud.userdata import UserData
 
 _HERE = Path(__file__).resolve().parent
 _MARK = "CLOUDRENDER_STANDIN_MACHINE"
+
+DISK = ("home", "tmp", "disk")
+"""What is the machine's own: HOME, TMPDIR, and what `sudo` writes below CR_PREFIX. All else is this computer's."""
+
 _POWER_CUT_SECONDS = 10.0
 # cloud-init starts user data with systemd's environment: no HOME, no USER.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +37,8 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Order:
     """What was rented: `gpu` is the name of its GPU ("T4") or None; `values` is what its metadata service says.
 
-    `disk_mb` is the size of a disk of its own for TMPDIR; None: it writes to this computer's.
+    `disk_mb` is the size of a disk of its own for TMPDIR; None: it writes to this computer's. `image_disk` is a folder
+    with what its image has in the folders of `DISK`. `driver` is the version of its NVIDIA driver (see nvidia/).
     """
 
     instance_id: str
@@ -45,6 +51,8 @@ class Order:
     gpu: str | None
     ssh_delay: float
     disk_mb: int | None
+    image_disk: Path | None
+    driver: str
     keep_folder: bool
     values: Mapping[str, str]
 
@@ -180,14 +188,19 @@ class Machine:
     def _furnish(self) -> Path:
         """Fill the machine's folder and return the supervisor's settings."""
         order, folder = self.order, self.folder
-        for name in ("home", "tmp", "damage"):
-            (folder / name).mkdir(parents=True)
+        (folder / "damage").mkdir(parents=True)
+        for name in DISK:
+            if order.image_disk:
+                shutil.copytree(order.image_disk / name, folder / name, symlinks=True)
+            else:
+                (folder / name).mkdir()
         os.mkfifo(folder / "power", 0o600)
         self.imds = Imds(address=order.address, values=order.values)
         env = {
             "PATH": f"{_HERE / 'shims'}:{_SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "TMPDIR": str(folder / "tmp"),
+            "CR_PREFIX": str(folder / "disk"),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
             "PYTHONPATH": str(_HERE / "python"),
             "CLOUDRENDER_STANDIN_CLOCK": str(folder / "clock"),
@@ -196,6 +209,8 @@ class Machine:
         }
         if order.gpu:
             env["CLOUDRENDER_STANDIN_GPU"] = order.gpu
+            env["CLOUDRENDER_STANDIN_DRIVER"] = order.driver
+            env["PATH"] = f"{_HERE / 'nvidia'}:{env['PATH']}"
         session_env = {**env, "HOME": str(folder / "home")}
         scripts = []
         for number, text in enumerate(order.user_data.scripts):

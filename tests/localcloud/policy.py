@@ -26,6 +26,9 @@ _BY_ID = {
     "DeleteLaunchTemplate": ("launch-template", "LaunchTemplate(?:Id|Name)"),
     "DeleteSecurityGroup": ("security-group", "GroupId"),
     "DeleteVolume": ("volume", "VolumeId"),
+    "DeleteTags": ("image", "ResourceId"),
+    "DeregisterImage": ("image", "ImageId"),
+    "StopInstances": ("instance", "InstanceId"),
     "TerminateInstances": ("instance", "InstanceId"),
 }
 
@@ -75,7 +78,7 @@ def _needs(call: Call) -> Iterator[Need]:
         yield Need(action=action, resource="*")
     else:
         for kind, name, context in _touched(call):
-            owner = "" if kind == "image" else ACCOUNT
+            owner = "" if kind in ("image", "snapshot") else ACCOUNT
             resource = f"arn:aws:ec2:us-east-1:{owner}:{kind}/{name}"
             yield Need(action=action, resource=resource, context=context)
         for kind in _request_tags(parameters):
@@ -104,6 +107,11 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield "launch-template", "*", tags.get("launch-template", {})
     elif call.action == "ImportKeyPair":
         yield "key-pair", parameters["KeyName"], tags.get("key-pair", {})
+    elif call.action == "CreateImage":
+        yield "instance", parameters["InstanceId"], _resource_tags(parameters["InstanceId"])
+        yield from ((kind, "*", tags.get(kind, {})) for kind in ("image", "snapshot"))
+    elif call.action == "CopyImage":
+        yield from ((kind, "*", tags.get(kind, {})) for kind in ("image", "snapshot"))
     elif call.action == "CreateSecurityGroup":
         yield "security-group", "*", tags.get("security-group", {})
         yield "vpc", parameters.get("VpcId", "vpc-default"), {}

@@ -98,6 +98,34 @@ def _no_gpu(words: list[str]) -> Apply:
     return apply
 
 
+def _slow_image(words: list[str]) -> Apply:
+    (seconds,) = (float(word) for word in words)
+
+    def apply(cloud: Cloud) -> None:
+        cloud.images.seconds = seconds
+
+    return apply
+
+
+def _bad_image(words: list[str]) -> Apply:
+    if words:
+        raise ValueError("bad-image takes no value")
+
+    def apply(cloud: Cloud) -> None:
+        cloud.images.failing = True
+
+    return apply
+
+
+def _driver(words: list[str]) -> Apply:
+    (version,) = words
+
+    def apply(cloud: Cloud) -> None:
+        cloud.driver = version
+
+    return apply
+
+
 def _interrupt(words: list[str]) -> Apply:
     frames, *more = words
     (notice,) = [float(word) for word in more] or [120.0]
@@ -210,6 +238,13 @@ _KINDS = {
         syntax="clock-jump=FRAMES:SECONDS",
         effect="after that many frames its wall clock moves by SECONDS (may be negative)",
         parse=_clock_jump,
+    ),
+    "slow-image": _Kind(syntax="slow-image=SECONDS", effect="an image stays pending for that long", parse=_slow_image),
+    "bad-image": _Kind(syntax="bad-image", effect="images fail instead of becoming available", parse=_bad_image),
+    "driver": _Kind(
+        syntax="driver=VERSION",
+        effect="the NVIDIA driver of GPU types; none, mismatch or silent: not one that works",
+        parse=_driver,
     ),
     "no-gpu": _Kind(syntax="no-gpu", effect="machines of a GPU type come without a working GPU", parse=_no_gpu),
 }
