@@ -246,7 +246,13 @@ def _whole(text: str, low: int, high: int) -> int:
 
 
 def _policy() -> argparse.ArgumentParser:
-    return _parser("policy", "Print the IAM policy with the rights that Cloudrender needs, to attach to your AWS user.")
+    parser = _parser(
+        "policy", "Print the IAM policy with the rights that Cloudrender needs, to attach to your AWS user."
+    )
+    parser.add_argument(
+        "--images", action="store_true", help="the policy that making machine images needs, besides the other one"
+    )
+    return parser
 
 
 _PARSERS = {

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..backend.aws.policy import policy_text
+from ..backend.aws.policy import images_policy_text, policy_text
 from ..backend.errors import Cancelled, CloudrenderError, UsageError
 from ..backend.settings import Settings, load_settings
 from .arguments import parse
@@ -117,7 +117,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
         case "cancel":
             return jobs.cancel(arguments, settings, display)
         case "policy":
-            print(policy_text(), end="")
+            print(images_policy_text() if arguments.images else policy_text(), end="")
             return 0
         case "quota":
             return quota(arguments, settings, display)

@@ -25,6 +25,7 @@ _BY_ID = {
     "DeleteKeyPair": ("key-pair", "KeyName"),
     "DeleteLaunchTemplate": ("launch-template", "LaunchTemplate(?:Id|Name)"),
     "DeleteSecurityGroup": ("security-group", "GroupId"),
+    "DeleteSnapshot": ("snapshot", "SnapshotId"),
     "DeleteVolume": ("volume", "VolumeId"),
     "DeleteTags": ("image", "ResourceId"),
     "DeregisterImage": ("image", "ImageId"),
@@ -63,7 +64,7 @@ def _grants(statement: dict[str, Any], need: Need) -> bool:
 def _holds(operator: str, wanted: list[str], value: str | None) -> bool:
     if value is None:
         return False
-    return value in wanted if operator == "StringEquals" else any(fnmatchcase(value, like) for like in wanted)
+    return value in wanted if operator.endswith("StringEquals") else any(fnmatchcase(value, like) for like in wanted)
 
 
 def _needs(call: Call) -> Iterator[Need]:
@@ -78,12 +79,15 @@ def _needs(call: Call) -> Iterator[Need]:
         yield Need(action=action, resource="*")
     else:
         for kind, name, context in _touched(call):
-            owner = "" if kind in ("image", "snapshot") else ACCOUNT
-            resource = f"arn:aws:ec2:us-east-1:{owner}:{kind}/{name}"
-            yield Need(action=action, resource=resource, context=context)
+            yield Need(action=action, resource=_arn(kind, name), context=context)
         for kind in _request_tags(parameters):
             created = {"ec2:CreateAction": call.action}
-            yield Need(action="ec2:CreateTags", resource=f"arn:aws:ec2:us-east-1:{ACCOUNT}:{kind}/*", context=created)
+            yield Need(action="ec2:CreateTags", resource=_arn(kind, "*"), context=created)
+
+
+def _arn(kind: str, name: str) -> str:
+    owner = "" if kind in ("image", "snapshot") else ACCOUNT
+    return f"arn:aws:ec2:us-east-1:{owner}:{kind}/{name}"
 
 
 def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -118,7 +122,13 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
     else:
         kind, parameter = _BY_ID.get(call.action, ("unknown", ""))
         for name in _values(parameters, parameter) or ["*"]:
-            yield kind, name, _resource_tags(name)
+            yield kind, name, {**_resource_tags(name), **_tag_keys(parameters)}
+
+
+def _tag_keys(parameters: dict[str, Any]) -> dict[str, str]:
+    """Return what a condition may ask about the only tag that DeleteTags names; of several, all have to be allowed."""
+    keys = {value for name, value in parameters.items() if re.fullmatch(r"Tag\.\d+\.Key", name)}
+    return {"aws:TagKeys": keys.pop()} if len(keys) == 1 else {}
 
 
 def _touched_by_fleet(parameters: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..atonce import all_at_once
 from ..errors import CleanupError, CloudrenderError
-from . import instances, keypairs, network, templates, volumes
+from . import instances, keypairs, machine_images, network, templates, volumes
 from .tags import job_of, launch_of, ours
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Kind(enum.StrEnum):
     TEMPLATE = "launch template"
     KEY_PAIR = "key pair"
     GROUP = "security group"
+    IMAGE = "half-made image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,9 @@ def end(account: Account, resources: Iterable[Resource], *, seconds: float = END
     for group_id in by_kind[Kind.GROUP]:
         with failures.noted(group_id):
             network.delete_group(account, group_id, deadline=deadline)
+    for image_id in by_kind[Kind.IMAGE]:
+        with failures.noted(image_id):
+            machine_images.delete_image(account, image_id)
     failures.report()
 
 
@@ -240,6 +244,19 @@ def _groups(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                 )
 
 
+def _images(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    with account.calling("ec2:DescribeImages"):
+        for page in account.ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters):
+            for each in page["Images"]:
+                yield Resource(
+                    kind=Kind.IMAGE,
+                    id=each.get("ImageId", ""),
+                    job_id=_job(each.get("Tags")),
+                    state=each.get("State", ""),
+                    detail=each.get("Name", ""),
+                )
+
+
 _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]] = {
     Kind.INSTANCE: _instances,
     Kind.SPOT_REQUEST: _requests,
@@ -247,6 +264,7 @@ _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]]
     Kind.TEMPLATE: _templates,
     Kind.KEY_PAIR: _key_pairs,
     Kind.GROUP: _groups,
+    Kind.IMAGE: _images,
 }
 
 

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rights that Cloudrender needs, as a policy to attach to an AWS user: `iam-policy.json` beside this file."""
+"""The rights that Cloudrender needs, as policies to attach to an AWS user: the `iam-policy*.json` beside this file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+_HERE = Path(__file__).parent
+
 
 def policy_text() -> str:
-    """Return the policy as JSON, ready for the IAM console."""
-    return Path(__file__).with_name("iam-policy.json").read_text(encoding="utf-8")
+    """Return the policy for rendering as JSON, ready for the IAM console."""
+    return (_HERE / "iam-policy.json").read_text(encoding="utf-8")
+
+
+def images_policy_text() -> str:
+    """Return the policy that who makes machine images needs besides, likewise: a render needs none of it."""
+    return (_HERE / "iam-policy-images.json").read_text(encoding="utf-8")

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The account's own machine images: made, waited for, kept, copied, deleted, with no right beyond the two policies."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from cloudrender_addon.backend import errors as e
+from cloudrender_addon.backend.aws import instances, inventory, machine_images
+from cloudrender_addon.backend.aws.inventory import Kind
+from cloudrender_addon.backend.aws.machine_images import Contents
+from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
+from cloudrender_addon.backend.aws.session import Account
+from cloudrender_addon.backend.aws.tags import tagged
+from cloudrender_addon.backend.cancel import CancelToken
+from tests.localcloud.cloud import REGION, Cloud
+from tests.localcloud.renting import UBUNTU, wait_until
+
+JOB = "image-20261126-1"
+CONTENTS = Contents(kind="g", blender=("4.2.23", "4.5.15"), driver="580.95.05")
+BOTH = {
+    "Version": "2012-10-17",
+    "Statement": [
+        statement for text in (policy_text(), images_policy_text()) for statement in json.loads(text)["Statement"]
+    ],
+}
+
+
+@pytest.fixture
+def account(cloud: Cloud) -> Account:
+    cloud.rights.limit_to(BOTH)
+    return Account(profile=None, region=REGION)
+
+
+def builder(cloud: Cloud, account: Account) -> str:
+    """Return a stopped machine of ours."""
+    marks = [tagged(kind, job_id=JOB, token="t1") for kind in ("instance", "volume")]
+    launched = account.ec2.run_instances(
+        ImageId=UBUNTU,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=marks,  # type: ignore[arg-type]
+    )
+    machine = launched["Instances"][0]["InstanceId"]
+    wait_until(lambda: cloud.machines[-1].running_at, what="the machine")
+    instances.stop(account, machine, deadline=soon())
+    return machine
+
+
+def make(account: Account, machine: str, *, name: str = "cloudrender g") -> str:
+    return machine_images.make_image(account, instance_id=machine, job_id=JOB, name=name, contents=CONTENTS)
+
+
+def wait(account: Account, image: str, *, seconds: float = 10.0) -> machine_images.MachineImage:
+    cancel = CancelToken()
+    return machine_images.wait_until_available(account, image, deadline=time.monotonic() + seconds, sleep=cancel.sleep)
+
+
+def soon() -> float:
+    return time.monotonic() + 10.0
+
+
+def end(cloud: Cloud, account: Account) -> None:
+    inventory.end(account, inventory.list_ours(account))
+    wait_until(lambda: not cloud.leftovers(), what="an empty account")
+
+
+def test_an_image_is_half_made_until_it_is_kept(cloud: Cloud, account: Account) -> None:
+    cloud.images.seconds = 0.5
+    image = wait(account, make(account, builder(cloud, account)))
+    assert (image.state, image.job_id, image.contents, image.size_gb) == ("available", JOB, CONTENTS, 8)
+    assert image.monthly_usd == pytest.approx(0.4)
+    assert image.created is not None and abs(image.created - time.time()) < 100
+    ours = {each.kind: each for each in inventory.list_ours(account, job_id=JOB)}
+    assert ours[Kind.IMAGE].id == image.id
+    machine_images.keep_image(account, image)
+    assert Kind.IMAGE not in {each.kind for each in inventory.list_ours(account)}
+    inventory.end(account, inventory.list_ours(account))
+    wait_until(lambda: not cloud.leftovers(allowed=["image"]), what="an account with the image only")
+    [kept] = machine_images.list_images(account)
+    assert (kept.id, kept.job_id, kept.contents) == (image.id, "", CONTENTS)
+    machine_images.delete_image(account, kept.id)
+    machine_images.delete_image(account, kept.id)
+    assert cloud.leftovers() == []
+
+
+def test_a_half_made_image_goes_with_its_snapshots_when_all_of_a_job_goes(cloud: Cloud, account: Account) -> None:
+    cloud.images.seconds = 60.0
+    make(account, builder(cloud, account))
+    end(cloud, account)
+
+
+def test_an_image_that_fails_or_takes_too_long_or_is_not_waited_for(cloud: Cloud, account: Account) -> None:
+    machine = builder(cloud, account)
+    cloud.images.failing = True
+    with pytest.raises(e.ImageError, match="could not make the image"):
+        wait(account, make(account, machine))
+    cloud.images.failing, cloud.images.seconds = False, 60.0
+    slow = make(account, machine, name="slow")
+    with pytest.raises(e.ImageError, match="has not finished"):
+        wait(account, slow, seconds=0.3)
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(e.Cancelled):
+        machine_images.wait_until_available(account, slow, deadline=soon(), sleep=cancel.sleep)
+    end(cloud, account)
+
+
+def test_a_lost_answer_makes_no_second_image(cloud: Cloud, account: Account) -> None:
+    machine = builder(cloud, account)
+    first = make(account, machine)
+    assert make(account, machine) == first
+    with pytest.raises(e.CloudError, match="Duplicate"):  # of somebody else's job
+        machine_images.make_image(account, instance_id=machine, job_id="other", name="cloudrender g", contents=CONTENTS)
+    end(cloud, account)
+
+
+def test_a_deregistered_image_whose_snapshots_were_left(cloud: Cloud, account: Account) -> None:
+    image = make(account, builder(cloud, account))
+    original = account.ec2.deregister_image
+
+    def gone_before(**more: Any) -> Any:
+        original(ImageId=image)
+        return original(**more)
+
+    account.ec2.deregister_image = gone_before  # type: ignore[method-assign]
+    machine_images.delete_image(account, image)
+    end(cloud, account)
+
+
+def test_a_copy_in_another_region_is_kept_likewise(cloud: Cloud, account: Account) -> None:
+    image = wait(account, make(account, builder(cloud, account)))
+    there = account.at("eu-west-1")
+    copy = wait(there, machine_images.copy_image(there, image))
+    assert (copy.contents, copy.name, copy.region) == (CONTENTS, image.name, "eu-west-1")
+    machine_images.keep_image(there, copy)
+    assert machine_images.find_image(there, copy.id).job_id == ""
+    with pytest.raises(e.ImageError, match="no image"):
+        machine_images.find_image(account, copy.id)
+    machine_images.delete_image(there, copy.id)
+    end(cloud, account)
+
+
+@pytest.mark.parametrize("action", ["StopInstances", "CreateImage", "DeleteTags", "DeregisterImage", "CopyImage"])
+def test_a_missing_right_names_the_policy_that_gives_it(cloud: Cloud, account: Account, action: str) -> None:
+    machine = builder(cloud, account)
+    image = wait(account, make(account, machine))
+    cloud.rights.deny(f"ec2:{action}")
+    calls: dict[str, Any] = {
+        "StopInstances": lambda: instances.stop(account, machine, deadline=soon()),
+        "CreateImage": lambda: make(account, machine, name="second"),
+        "DeleteTags": lambda: machine_images.keep_image(account, image),
+        "DeregisterImage": lambda: machine_images.delete_image(account, image.id),
+        "CopyImage": lambda: machine_images.copy_image(account, image),
+    }
+    with pytest.raises(e.PermissionsError, match=f"ec2:{action}") as error:
+        calls[action]()
+    assert "cloudrender policy --images" in error.value.hint or action == "StopInstances"
+    cloud.expect_leftovers = True
+
+
+def test_no_image_is_made_or_deleted_without_our_tags(cloud: Cloud, account: Account) -> None:
+    machine = builder(cloud, account)
+    with pytest.raises(e.PermissionsError), account.calling("ec2:CreateImage"):
+        account.ec2.create_image(InstanceId=machine, Name="untagged")
+    cloud.rights.limit_to({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+    stranger = account.ec2.create_image(InstanceId=machine, Name="stranger")["ImageId"]
+    cloud.rights.limit_to(BOTH)
+    with pytest.raises(e.PermissionsError), account.calling("ec2:DeregisterImage"):
+        account.ec2.deregister_image(ImageId=stranger)
+    inventory.end(account, inventory.list_ours(account))
+    assert any(stranger in line for line in cloud.leftovers())
+    cloud.expect_leftovers = True
+
+
+def test_the_policies_together_allow_exactly_what_is_called(cloud: Cloud, account: Account) -> None:
+    image = wait(account, make(account, builder(cloud, account)))
+    machine_images.keep_image(account, image)
+    there = account.at("eu-west-1")
+    machine_images.delete_image(there, machine_images.copy_image(there, image))
+    account.ec2.deregister_image(ImageId=image.id)
+    machine_images._delete_snapshots(account, image.snapshots)
+    end(cloud, account)
+    actions = [each["Action"] for each in json.loads(images_policy_text())["Statement"]]
+    allowed = {action for each in actions for action in (each if isinstance(each, list) else [each])}
+    assert allowed - {"ec2:CreateTags"} == allowed & {f"{call.service}:{call.action}" for call in cloud.calls}
