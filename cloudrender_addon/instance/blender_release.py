@@ -16,6 +16,9 @@ from . import blender_libraries
 from .download import Mirror
 from .failure import Failure
 
+BAKED = "blender"
+"""Where the recipes of machine images put Blenders, below the user's home, each in a folder named by its version."""
+
 # Where people put Blender on their images. A glob costs nothing, a download about half a minute of rent.
 _PLACES = (
     "/opt/blender*/blender",
@@ -23,6 +26,7 @@ _PLACES = (
     "/usr/local/blender*/blender",
     "/usr/local/bin/blender*",
     "~/blender*/blender",
+    f"~/{BAKED}/[0-9]*/blender",
     "/snap/bin/blender",
 )
 _VERSION_SECONDS = 120.0  # the first run reads the binary from a disk that is itself still being filled

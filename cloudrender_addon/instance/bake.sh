@@ -1,0 +1,98 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What the recipes of machine images share; sourced by bake_g.sh, bake_p.sh and bake_cpu.sh, which are run by the SSH user
+# on a fresh Ubuntu. Every step may be run again. Settings: CR_MIRROR (Blender's release tree) and CR_BLENDERS (versions).
+# CR_PREFIX is the root of the system whose files are changed: empty is this machine's own.
+#
+# Lines that begin with "::" are for the client (step, fact, error, hint); empty ones say that this still runs; all others
+# are what the tools print.
+set -eu
+
+: "${CR_MIRROR:?}" "${CR_BLENDERS:?}" "${CR_PREFIX:=}"
+ROOT="${TMPDIR:-/var/tmp}/cloudrender"
+
+step() {
+    printf '::step %s\n' "$*"
+}
+
+fact() {
+    printf '::fact %s %s\n' "$1" "$2"
+}
+
+fail() {
+    printf '::error %s\n::hint %s\n' "$1" "$2"
+    exit 1
+}
+
+# Tools may be silent for minutes. When nobody listens any more (the client is gone), the recipe ends.
+keep_talking() {
+    (
+        trap '' PIPE
+        while echo 2>/dev/null; do sleep 2; done
+        kill "$$"
+    ) &
+    talker=$!
+    trap 'kill "$talker" 2>/dev/null || :' EXIT
+    trap 'exit 143' TERM
+}
+
+packages() {
+    sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
+
+# No driver but NVIDIA's may take the card: neither nouveau nor the VGA frame buffer.
+only_nvidia() {
+    file=$CR_PREFIX/etc/modprobe.d/cloudrender.conf
+    wanted='blacklist nouveau
+options nouveau modeset=0
+blacklist vga16fb'
+    [ "$(cat "$file" 2>/dev/null)" != "$wanted" ] || return 0
+    step "Switching nouveau and vga16fb off"
+    sudo -n mkdir -p "${file%/*}"
+    echo "$wanted" | sudo -n tee "$file" >/dev/null
+    sudo -n update-initramfs -u
+}
+
+# $@: the packages of the driver, for an image that has none. Most have one: it is looked at, and left as it is.
+nvidia_driver() {
+    step "Looking at the NVIDIA driver"
+    status=0
+    nvidia-smi >/dev/null 2>&1 || status=$?
+    if [ "$status" -eq 127 ]; then
+        step "Installing the NVIDIA driver ($*)"
+        sudo -n modprobe -r nouveau 2>/dev/null || :
+        packages update
+        packages install -y --no-install-recommends "linux-headers-$(uname -r)" "$@"
+    fi
+    [ "$status" -eq 0 ] || sudo -n modprobe nvidia || :
+    answer=$(nvidia-smi --query-gpu=driver_version,name --format=csv,noheader 2>&1) ||
+        fail "The NVIDIA driver does not work: $(echo "$answer" | head -n 1)" \
+            "Driver and kernel of the image to begin with do not fit: choose another one, or auto"
+    answer=$(echo "$answer" | head -n 1)
+    fact driver "${answer%%,*}"
+    fact gpu "${answer#*, }"
+}
+
+# $1: "gpu" or "cpu". Blender as the render agent would bring it, where the render agent looks for it; one frame of a tiny
+# scene, so that what Cycles builds for this GPU and driver, and what Linux reads from the disk, is on the image.
+blenders() {
+    cd "$ROOT"
+    # shellcheck disable=SC2086 # versions are words of their own
+    python3 -m agent.baking "$CR_MIRROR" "$1" $CR_BLENDERS
+}
+
+# Nothing of this machine's own goes into the image: keys, history, logs, what cloud-init and the render agent noted. The
+# dead-man switch lives on until the machine is stopped, so the files that it reads stay; the next machine writes its own.
+clean_up() {
+    step "Cleaning up"
+    packages clean
+    sudo -n cloud-init clean --logs
+    sudo -n find "$CR_PREFIX/etc/ssh" -name 'ssh_host_*' -delete 2>/dev/null || :
+    sudo -n rm -f "$CR_PREFIX/root/.ssh/authorized_keys" "$CR_PREFIX/root/.bash_history"
+    rm -f "$HOME/.ssh/authorized_keys" "$HOME/.bash_history"
+    find "$ROOT" -mindepth 1 -maxdepth 1 \
+        ! -name lease ! -name deadline ! -name lease_seconds -exec rm -rf {} +
+    sync
+    fact finished yes
+}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring Blenders for a machine image and render a first frame: `python3 -m agent.baking MIRROR gpu|cpu VERSION…`.
+
+Part of the recipes (bake.sh): says what it does in their lines.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import blender_release
+from .blender_release import Blender
+from .download import Mirror
+from .failure import Failure
+
+_WARM_UP = Path(__file__).resolve().parent / "warm_up.py"
+_WARM_UP_SECONDS = 1200.0
+"""The first OptiX or CUDA render on a machine compiles kernels: three minutes were seen, twenty are not plausible."""
+
+_LOG_LINES = 15
+
+
+def main(arguments: list[str]) -> int:
+    """Do it and return the exit code; what went wrong is said as a recipe says it."""
+    mirror, device, *versions = arguments
+    try:
+        for wanted in versions:
+            _say("step", f"Fetching Blender {wanted}")
+            # A place of its own in the user's home, which is on the image and where a job's agent looks.
+            blender = blender_release.bring(
+                wanted=wanted, mirror=Mirror(mirror), folder=Path.home() / blender_release.BAKED
+            )
+            _say("step", f"Rendering a first frame with Blender {blender.version}")
+            _say("fact", f"device {_warm_up(blender, gpu=device == 'gpu')}")
+            _say("fact", f"blender {blender.version}")
+    except Failure as failure:
+        for line in failure.log:
+            print(line)  # noqa: T201 - the client reads it
+        _say("error", failure.message)
+        _say("hint", failure.hint)
+        return 1
+    return 0
+
+
+def _say(kind: str, text: str) -> None:
+    print(f"::{kind} {text}", flush=True)  # noqa: T201 - the client reads it
+
+
+def _warm_up(blender: Blender, *, gpu: bool) -> str:
+    """Render a frame of Blender's own first scene; return what it was rendered on. Raises `Failure`."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(blender.executable), "-b", "--factory-startup", "-noaudio", "--python-exit-code", "3"]
+        command += ["-P", str(_WARM_UP), "--", folder, "gpu" if gpu else "cpu"]
+        try:
+            answer = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_WARM_UP_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failure(
+                kind="blender",
+                message=f"Blender {blender.version} does not render: {error}",
+                hint="Try another version.",
+            ) from error
+        text = answer.stdout.decode("utf-8", errors="replace")
+        said = re.findall(r"^cloudrender: (device|gpu) (.+)$", text, re.MULTILINE)
+        for kind, words in said:
+            if kind == "gpu":
+                raise Failure(
+                    kind="gpu",
+                    message=words,
+                    hint="Driver and GPU of the image do not fit this Blender: choose another machine type or version.",
+                    log=text.splitlines()[-_LOG_LINES:],
+                )
+        if answer.returncode != 0 or not said or not any(Path(folder).iterdir()):
+            raise Failure(
+                kind="blender",
+                message=f"Blender {blender.version} did not render its first frame (exit status {answer.returncode})",
+                hint="The lines above are its last ones; another version may do.",
+                log=text.splitlines()[-_LOG_LINES:],
+            )
+        return str(said[-1][1])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
