@@ -46,7 +46,8 @@ class Settings:
     """Everything a user can set once, with its default. Each field is also CLOUDRENDER_FIELD in the environment.
 
     `profile` and `region` default to what the AWS configuration says. `instance_type` and `region` may be several,
-    joined by commas: any of the types will do, the regions are tried in turn. `image` is "auto" or an AMI id.
+    joined by commas: any of the types will do, the regions are tried in turn. `image` is an AMI id, "auto"
+    (one made by `cloudrender image build`, else AWS's) or "public" (AWS's).
     `subnet` is a subnet id, or None for the default VPC; `security_group` is a group of that network, used as it is,
     or None for one made for each launch. `mirror` is the base URL of Blender's releases, `checkip_url` answers
     with the caller's public address. `home` holds the job records.

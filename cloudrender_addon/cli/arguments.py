@@ -20,6 +20,7 @@ COMMANDS = (
     "check-snapshot",
     "quota",
     "policy",
+    "image",
 )
 
 _LAST_FRAME = 1_048_574
@@ -27,7 +28,8 @@ _LAST_FRAME = 1_048_574
 
 _EPILOG = """\
 Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | check-snapshot
-| quota | policy (each with --help).  A file that is named like a command: cloudrender ./jobs
+| quota | policy | image build, list, test AMI, copy AMI, delete AMI (each with --help).
+A file that is named like a command: cloudrender ./jobs
 """
 
 
@@ -52,9 +54,16 @@ def _parser(name: str, description: str, *, epilog: str | None = None) -> argpar
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"cloudrender {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the log, and tracebacks of errors")
-    parser.add_argument("--json", action="store_true", help="write one JSON object a line, for programs")
+    _add_output(parser, default=False)
     return parser
+
+
+def _add_output(parser: argparse.ArgumentParser, *, default: object) -> None:
+    for names, text in (
+        (("-v", "--verbose"), "show the log, and tracebacks of errors"),
+        (("--json",), "write one JSON object a line, for programs"),
+    ):
+        parser.add_argument(*names, action="store_true", default=default, help=text)
 
 
 def _add_account(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +106,7 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
 
 def _add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     machine = _add_purchase(parser)
-    machine.add_argument("--image", metavar="AMI", help='machine image: "auto" or an AMI id')
+    machine.add_argument("--image", metavar="AMI", help='machine image: "auto", "public" or an AMI id')
     machine.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
     machine.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
     machine.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
@@ -255,7 +264,56 @@ def _policy() -> argparse.ArgumentParser:
     return parser
 
 
+def _image() -> argparse.ArgumentParser:
+    parser = _parser("image", "Make machine images of your own, so that a job boots straight into rendering.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build | list | test | copy | delete")
+
+    def action(name: str, description: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=description, description=description, allow_abbrev=False)
+        _add_output(sub, default=argparse.SUPPRESS)  # what stands before the action holds unless it is said again
+        return sub
+
+    build = action("build", "Rent a machine, put driver and Blender on it, make an image of it, end the machine.")
+    build.add_argument(
+        "--family", required=True, metavar="FAMILY", help="machines it is for: g4dn, g5, p4d, c7i …, or a whole type"
+    )
+    build.add_argument(
+        "--blender",
+        nargs="+",
+        metavar="VERSION",
+        help="Blenders to put on it: 4.2.23, or 4.2 (its newest patch)",
+    )
+    _add_account(build)
+    _add_place(build, image="image to begin with (default: AWS's newest)")
+    _add_account(action("list", "List the images made by cloudrender, with their monthly cost."))
+    test = action("test", "Render a frame on a machine of that image; tell devices, driver and times.")
+    test.add_argument("ami", metavar="AMI")
+    test.add_argument("--family", metavar="FAMILY", help="machine to try it on (default: the smallest of its kind)")
+    _add_account(test)
+    _add_place(test)
+    copy = action("copy", "Copy an image, encrypted, into another region.")
+    copy.add_argument("ami", metavar="AMI")
+    copy.add_argument("--region", dest="to", required=True, metavar="REGION", help="region to copy it to")
+    copy.add_argument("--from", dest="region", metavar="REGION", help="region it is in (default: yours)")
+    copy.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
+    delete = action("delete", "Delete images and their snapshots.")
+    delete.add_argument("ami", metavar="AMI", nargs="+")
+    delete.add_argument("-y", "--yes", action="store_true", help="delete them without asking")
+    _add_account(delete)
+    return parser
+
+
+def _add_place(parser: argparse.ArgumentParser, *, image: str | None = None) -> None:
+    if image:
+        parser.add_argument("--image", metavar="AMI", help=image)
+    parser.add_argument("--ssh-user", metavar="USER", help="user to log in as (default ubuntu)")
+    parser.add_argument("--ssh-port", metavar="PORT", help="SSH port of the machine (default 22)")
+    parser.add_argument("--subnet", metavar="ID", help="subnet to start in (default: the default VPC)")
+    parser.add_argument("--security-group", metavar="ID", help="security group to use as it is (default: a new one)")
+
+
 _PARSERS = {
+    "image": _image,
     "render": _render,
     "jobs": _jobs,
     "attach": _attach,

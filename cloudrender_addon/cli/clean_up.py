@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ..backend.aws.regions import enabled_regions
 from ..backend.aws.session import Account
+from ..backend.baking.tidying import driven_builds
 from ..backend.errors import RecordError
 from ..backend.farms.factory import open_account
 from ..backend.farms.leftovers import Leftover, Search, end_all, search
@@ -76,7 +77,7 @@ def _likely_regions(account: Account, settings: Settings, records: list[JobRecor
 
 def _undriven(store: JobStore, leftovers: Iterable[Leftover]) -> tuple[Leftover, ...]:
     """Return those that belong to no job that a client drives right now."""
-    driven = set()
+    driven = {*driven_builds(store.home)}
     for folder in store.folders():
         if folder.locked():
             with contextlib.suppress(RecordError):  # the folder's name is all that can be known

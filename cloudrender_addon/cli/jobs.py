@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
+from ..backend.baking.tidying import tidy_builds
 from ..backend.cancel import CancelToken
 from ..backend.errors import BrokenFrameError, ProjectError, RecordError, TransferError
 from ..backend.farms.base import Link
@@ -161,8 +162,10 @@ def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) 
 def tidy_open_jobs(store: JobStore, display: Display, *, ended: Set[str] = frozenset()) -> None:
     """Finish the clean-up of jobs whose client died while ending them, or of what is `ended`; tell of others.
 
-    `ended` are jobs by the tag of what was theirs.
+    `ended` are jobs by the tag of what was theirs. What builds of machine images have left is ended: nobody goes on
+    with those.
     """
+    tidy_builds(store.home, say=display.say)
     for folder in store.folders():
         try:
             with folder.lock():

@@ -100,6 +100,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     from .check import check  # noqa: PLC0415
     from .check_snapshot import check as check_snapshot  # noqa: PLC0415
     from .clean_up import clean_up  # noqa: PLC0415
+    from .image import image  # noqa: PLC0415
     from .quota import quota  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
 
@@ -121,6 +122,8 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
             return 0
         case "quota":
             return quota(arguments, settings, display)
+        case "image":
+            return image(arguments, settings, display)
         case "clean-up":
             return clean_up(arguments, settings, display)
     return render(arguments, settings, display)

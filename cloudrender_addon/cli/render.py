@@ -74,7 +74,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
         account = open_account(settings)
         _look_up_machine(account, settings)
         # An image of the user's own may have any Blender.
-        if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image == "auto":
+        if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image in ("auto", "public"):
             check_released(spec.blender, mirror=settings.mirror)
         spec, traced = sending.settle(ask=not arguments.yes)
     spec = replace(spec, settings=named(spec.settings))

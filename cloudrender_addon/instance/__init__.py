@@ -35,14 +35,12 @@ KINDS = ("g", "p", "cpu")
 """The kinds of machines that there are recipes of images for: bake_g.sh and so on."""
 
 
-def recipe_files(kind: str) -> dict[str, bytes]:
-    """Return the recipe of an image for that kind of machine, name → content, to be put beside the agent's files.
+def recipe_files() -> dict[str, bytes]:
+    """Return the recipes of machine images, name → content, to be put beside the agent's files.
 
-    `bake_KIND.sh` is the one to run, as the SSH user; bake.sh says with what settings.
+    `bake_KIND.sh` makes one, `bake_test.sh KIND` tries it; run as the SSH user, with the settings that bake.sh names.
     """
-    if kind not in KINDS:
-        raise ValueError(f"there is no recipe for {kind!r}")
-    return {name: (_HERE / name).read_bytes() for name in ("bake.sh", f"bake_{kind}.sh")}
+    return {path.name: path.read_bytes() for path in sorted(_HERE.glob("bake*.sh"))}
 
 
 def agent_files() -> dict[str, bytes]:

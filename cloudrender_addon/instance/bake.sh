@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the recipes of machine images share; sourced by bake_g.sh, bake_p.sh and bake_cpu.sh, which are run by the SSH user
-# on a fresh Ubuntu. Every step may be run again. Settings: CR_MIRROR (Blender's release tree) and CR_BLENDERS (versions).
+# What the recipes of machine images share; sourced by bake_g.sh, bake_p.sh, bake_cpu.sh and bake_test.sh, which are run
+# by the SSH user on a fresh Ubuntu. Every step may be run again. Settings: CR_MIRROR (Blender's release tree) and CR_BLENDERS (versions).
 # CR_PREFIX is the root of the system whose files are changed: empty is this machine's own.
 #
 # Lines that begin with "::" are for the client (step, fact, error, hint); empty ones say that this still runs; all others
@@ -54,12 +54,13 @@ blacklist vga16fb'
     sudo -n update-initramfs -u
 }
 
-# $@: the packages of the driver, for an image that has none. Most have one: it is looked at, and left as it is.
+# $@: the packages of the driver, for an image that has none; none: it has to have one. One that is there is left as it is.
 nvidia_driver() {
     step "Looking at the NVIDIA driver"
     status=0
     nvidia-smi >/dev/null 2>&1 || status=$?
     if [ "$status" -eq 127 ]; then
+        [ $# -gt 0 ] || fail "There is no NVIDIA driver on this image" "Build another one"
         step "Installing the NVIDIA driver ($*)"
         sudo -n modprobe -r nouveau 2>/dev/null || :
         packages update

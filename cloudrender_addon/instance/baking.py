@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
             blender = blender_release.bring(
                 wanted=wanted, mirror=Mirror(mirror), folder=Path.home() / blender_release.BAKED
             )
+            if blender.source == "download":
+                _say("fact", f"download {blender.version}")
             _say("step", f"Rendering a first frame with Blender {blender.version}")
             _say("fact", f"device {_warm_up(blender, gpu=device == 'gpu')}")
             _say("fact", f"blender {blender.version}")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend import errors as e
-from cloudrender_addon.backend.aws import instances, inventory, machine_images
+from cloudrender_addon.backend.aws import inventory, machine_images
+from cloudrender_addon.backend.aws.images import resolve_image
 from cloudrender_addon.backend.aws.inventory import Kind
 from cloudrender_addon.backend.aws.machine_images import Contents
 from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
@@ -48,7 +49,7 @@ def builder(cloud: Cloud, account: Account) -> str:
     )
     machine = launched["Instances"][0]["InstanceId"]
     wait_until(lambda: cloud.machines[-1].running_at, what="the machine")
-    instances.stop(account, machine, deadline=soon())
+    machine_images.stop_machine(account, machine, deadline=soon(), sleep=time.sleep)
     return machine
 
 
@@ -152,7 +153,7 @@ def test_a_missing_right_names_the_policy_that_gives_it(cloud: Cloud, account: A
     image = wait(account, make(account, machine))
     cloud.rights.deny(f"ec2:{action}")
     calls: dict[str, Any] = {
-        "StopInstances": lambda: instances.stop(account, machine, deadline=soon()),
+        "StopInstances": lambda: machine_images.stop_machine(account, machine, deadline=soon(), sleep=time.sleep),
         "CreateImage": lambda: make(account, machine, name="second"),
         "DeleteTags": lambda: machine_images.keep_image(account, image),
         "DeregisterImage": lambda: machine_images.delete_image(account, image.id),
@@ -160,7 +161,7 @@ def test_a_missing_right_names_the_policy_that_gives_it(cloud: Cloud, account: A
     }
     with pytest.raises(e.PermissionsError, match=f"ec2:{action}") as error:
         calls[action]()
-    assert "cloudrender policy --images" in error.value.hint or action == "StopInstances"
+    assert "cloudrender policy --images" in error.value.hint
     cloud.expect_leftovers = True
 
 
@@ -189,3 +190,23 @@ def test_the_policies_together_allow_exactly_what_is_called(cloud: Cloud, accoun
     actions = [each["Action"] for each in json.loads(images_policy_text())["Statement"]]
     allowed = {action for each in actions for action in (each if isinstance(each, list) else [each])}
     assert allowed - {"ec2:CreateTags"} == allowed & {f"{call.service}:{call.action}" for call in cloud.calls}
+
+
+def test_auto_is_the_newest_whole_image_of_ones_own_for_such_machines(cloud: Cloud, account: Account) -> None:
+    machine = builder(cloud, account)
+    public = resolve_image(account, image="auto", gpu="NVIDIA T4")
+    first = wait(account, make(account, machine, name="first"))
+    assert resolve_image(account, image="auto", gpu="NVIDIA T4") == public, "it is half-made"
+    machine_images.keep_image(account, first)
+    own = resolve_image(account, image="auto", gpu="NVIDIA T4")
+    assert (own.id, own.own, public.own) == (first.id, True, False)
+    second = wait(account, make(account, machine, name="second"))
+    machine_images.keep_image(account, second)
+    found = resolve_image(account, image="auto", gpu="NVIDIA T4").id
+    assert found == max(first, second, key=lambda each: (each.created, each.id)).id
+    assert resolve_image(account, image="public", gpu="NVIDIA T4") == public
+    assert not resolve_image(account, image="auto", gpu="NVIDIA V100").own, "that one is for graphics GPUs"
+    assert not resolve_image(account, image="auto", gpu=None).own
+    machine_images.delete_image(account, first.id)
+    machine_images.delete_image(account, second.id)
+    end(cloud, account)

@@ -58,13 +58,13 @@ class Builder:
         for name in (*KEYS, HOST_KEY, "tmp/cloudrender/lease", "tmp/cloudrender/deadline", "tmp/cloudrender/x"):
             (self.path / name).touch()
 
-    def run(self, kind: str) -> subprocess.CompletedProcess[str]:
+    def run(self, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         agent = self.path / "tmp/cloudrender/agent"
         agent.mkdir(exist_ok=True)
-        for name, content in {**agent_files(), **recipe_files(kind)}.items():
+        for name, content in {**agent_files(), **recipe_files()}.items():
             (agent / name).write_bytes(content)
         return subprocess.run(
-            ["/bin/sh", str(agent / f"bake_{kind}.sh")],
+            ["/bin/sh", str(agent / f"bake_{kind}.sh"), *arguments],
             env=self.environ(),
             cwd=self.path,
             capture_output=True,
@@ -105,7 +105,8 @@ def facts(ran: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     found = facts(builder.run("g"))
     assert found["driver"] == "580.95.05" and found["gpu"] == "T4" and found["blender"] == "4.2.23"
-    assert found["device"] == "OPTIX (NVIDIA T4 (stand-in))" and found["finished"] == "yes"
+    assert found["device"] == "OPTIX (NVIDIA T4 (stand-in))" and found["download"] == "4.2.23"
+    assert found["finished"] == "yes"
     assert "blacklist nouveau" in (builder.path / "disk/etc/modprobe.d/cloudrender.conf").read_text()
     assert not [name for name in (*KEYS, HOST_KEY) if (builder.path / name).exists()]
     left = sorted(path.name for path in (builder.path / "tmp/cloudrender").iterdir())
@@ -114,9 +115,11 @@ def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch:
     assert builder.calls.count("update-initramfs") == 1
     began = time.monotonic()
     again = builder.run("g")
-    assert facts(again) == found
+    assert found.pop("download") and facts(again) == found
     assert builder.calls.count("update-initramfs") == 1, "what is there already is not done again"
     assert time.monotonic() - began < 60
+    tried = facts(builder.run("test", "g"))
+    assert tried["device"] == found["device"] and "download" not in tried
     monkeypatch.setenv("HOME", str(builder.path / "home"))
     brought = bring(wanted="4.2", mirror=Releases("http://127.0.0.1:1"), folder=builder.path / "nowhere")
     assert (brought.source, brought.version) == ("image", "4.2.23"), "a job's agent finds it without a download"
@@ -128,6 +131,13 @@ def test_a_missing_driver_is_installed(builder: Builder) -> None:
     assert found["driver"] == "580.95.05"
     assert re.search(r"apt-get .*install .*linux-headers-\S+ nvidia-headless-580-server", builder.calls)
     assert "modprobe nvidia\n" in builder.calls
+
+
+def test_trying_an_image_without_a_driver_installs_none(builder: Builder) -> None:
+    builder.driver = "none"
+    ran = builder.run("test", "g")
+    assert ran.returncode == 1 and "::error There is no NVIDIA driver on this image" in ran.stdout
+    assert "install" not in builder.calls
 
 
 def test_without_gpu_no_driver_is_looked_at(builder: Builder) -> None:
@@ -168,7 +178,7 @@ def test_a_blender_that_there_is_not(builder: Builder) -> None:
 
 def test_it_ends_when_nobody_listens(builder: Builder) -> None:
     agent = builder.path / "tmp/cloudrender/agent"
-    for name, content in {**agent_files(), **recipe_files("cpu")}.items():
+    for name, content in {**agent_files(), **recipe_files()}.items():
         (agent / name).write_bytes(content)
     endless = builder.path / "bin"
     endless.mkdir()
@@ -183,6 +193,5 @@ def test_it_ends_when_nobody_listens(builder: Builder) -> None:
     assert process.wait(timeout=20) == 143  # a shell hears the signal when the tool in hand has ended
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_recipes_are_there_for_each_kind(kind: str) -> None:
-    assert set(recipe_files(kind)) == {"bake.sh", f"bake_{kind}.sh"}
+def test_recipes_are_there_for_each_kind() -> None:
+    assert set(recipe_files()) == {"bake.sh", "bake_test.sh", *(f"bake_{kind}.sh" for kind in KINDS)}

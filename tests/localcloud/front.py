@@ -160,7 +160,7 @@ def _identify(environ: Environ) -> Call | None:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         action = target.rpartition(".")[2]
         return Call(service=service, action=action, protocol="json", parameters=json.loads(body or b"{}"))
-    form = parse_qs(body.decode("utf-8", errors="replace"))
+    form = parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True)
     if "Action" in form:
         protocol = "ec2" if service == "ec2" else "query"
         parameters = {name: values[0] for name, values in form.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which machine image is started: a named one, or the newest public one that fits the machine."""
+"""Which machine image is started: a named one, the newest made by the user, or the newest public one that fits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, ConfigError, ImageError
+from .machine_images import list_images
 
 if TYPE_CHECKING:
     from .session import Account
 
-AUTO = "auto"
+AUTO, PUBLIC = "auto", "public"
+"""Settings in place of an id: the user's own for such machines if there is one, else AWS's; AWS's in any case."""
+
+_COMPUTE_GPUS = ("V100", "A100", "H100", "H200")
 
 NVIDIA_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 """AWS's Ubuntu with NVIDIA drivers: https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html"""
@@ -25,19 +29,40 @@ TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB = 75, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A machine image: its root device ("/dev/sda1") and the smallest disk it fits on, in GiB."""
+    """A machine image: its root device ("/dev/sda1") and the smallest disk it fits on, in GiB.
+
+    `own` says that "auto" found one that was made by cloudrender in this account.
+    """
 
     id: str
     root_device: str
     size_gb: int
+    own: bool = False
+
+
+def image_kind(gpu: str | None) -> str:
+    """Return the kind of images that fit a machine with that GPU: "g" (graphics), "p" (compute), "cpu" (none).
+
+    Raises `ConfigError` for a GPU that is not NVIDIA's.
+    """
+    if gpu is None:
+        return "cpu"
+    if not gpu.startswith("NVIDIA"):
+        raise ConfigError(
+            f"There is no ready-made image with drivers for {gpu}",
+            hint="Use a Type (-c) with an NVIDIA GPU (g4dn, g5, g6), or set Image (--image) to one with its drivers",
+        )
+    return "p" if any(name in gpu for name in _COMPUTE_GPUS) else "g"
 
 
 def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
-    """Find the image to start on a machine with that `gpu` (None: without one); `image` is "auto" or an id.
+    """Find the image to start on a machine with that `gpu` (None: without one); `image` is "auto", "public" or an id.
 
     Raises `ImageError` when it does not exist or does not fit, `ConfigError`, `CloudError`.
     """
-    image_id = _newest(account, gpu=gpu) if image == AUTO else image
+    kind = image_kind(gpu) if image in (AUTO, PUBLIC) else ""
+    own = _own(account, kind=kind) if image == AUTO else ""
+    image_id = own or (_newest(account, gpu=gpu) if kind else image)
     with account.calling("ec2:DescribeImages", image=image_id):
         found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
     if not found:  # an image that was deregistered, or is not shared with this account
@@ -62,15 +87,16 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
             f"The machine image {image_id} has no EBS root disk",
             hint="Set Image (--image) to an EBS-backed one, or to auto",
         )
-    return Image(id=image_id, root_device=root_device, size_gb=sizes[0])
+    return Image(id=image_id, root_device=root_device, size_gb=sizes[0], own=bool(own))
+
+
+def _own(account: Account, *, kind: str) -> str:
+    """Return the newest finished image of that kind that was made here, "" if there is none."""
+    made = [each for each in list_images(account) if each.contents.kind == kind]
+    return next((each.id for each in reversed(made) if each.state == "available" and not each.job_id), "")
 
 
 def _newest(account: Account, *, gpu: str | None) -> str:
-    if gpu is not None and not gpu.startswith("NVIDIA"):
-        raise ConfigError(
-            f"There is no ready-made image with drivers for {gpu}",
-            hint="Use a Type (-c) with an NVIDIA GPU (g4dn, g5, g6), or set Image (--image) to one with its drivers",
-        )
     name = NVIDIA_PARAMETER if gpu else PLAIN_PARAMETER
     try:
         with account.calling("ssm:GetParameter", image=AUTO):

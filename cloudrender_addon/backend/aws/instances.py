@@ -11,13 +11,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CleanupError, CloudError, MachineGoneError, PermissionsError
+from ..errors import CleanupError, CloudError, PermissionsError
 from .errors import code_of
 from .pace import paced
 from .tags import ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
 
@@ -27,7 +27,6 @@ APPEAR_SECONDS = 10.0
 """How long a machine that was just launched may stay unknown to EC2's other calls."""
 
 TERMINATED = "terminated"
-_STOPPED = "stopped"
 
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 _REASONS = {
@@ -100,23 +99,6 @@ def ask_to_end(account: Account, instance_id: str, *, deadline: float) -> None:
                 raise
         else:
             return
-
-
-def stop(account: Account, instance_id: str, *, deadline: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Shut the machine down, in order and without ending it, and return once it is stopped. Idempotent.
-
-    `deadline` is `time.monotonic()` seconds. Raises `MachineGoneError` if it ends instead, `CloudError`.
-    """
-    with account.calling("ec2:StopInstances"):
-        account.ec2.stop_instances(InstanceIds=[instance_id])
-    for _ in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
-        found = describe(account, instance_id)
-        if found is not None and found.state == _STOPPED:
-            return
-        if found is None or found.state in ("shutting-down", TERMINATED):
-            reason = explain(found.reason) if found else ""
-            raise MachineGoneError(f"The machine {instance_id} has ended: {reason or 'no reason was given'}")
-    raise CloudError(f"The machine {instance_id} did not shut down in time", hint="Try again")
 
 
 def wait_until_ended(account: Account, ids: Iterable[str], *, deadline: float) -> None:

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CloudError, ImageError, PermissionsError
+from ..errors import CloudError, ImageError, MachineGoneError, PermissionsError
+from . import instances
 from .errors import code_of
 from .pace import paced
 from .tags import JOB, job_of
@@ -69,6 +70,24 @@ class MachineImage:
     def monthly_usd(self) -> float:
         """What its snapshots cost a month, at most."""
         return self.size_gb * SNAPSHOT_USD_PER_GB_MONTH
+
+
+def stop_machine(account: Account, instance_id: str, *, deadline: float, sleep: Callable[[float], None]) -> None:
+    """Shut the machine down, in order and without ending it, and return once it is stopped. Idempotent.
+
+    `deadline` is `time.monotonic()` seconds; `sleep` is `CancelToken.sleep`. Raises `MachineGoneError` if it ends
+    instead, `CloudError`, and what `sleep` raises.
+    """
+    with _calling(account, "ec2:StopInstances"):
+        account.ec2.stop_instances(InstanceIds=[instance_id])
+    for _ in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
+        found = instances.describe(account, instance_id)
+        if found is not None and found.state == "stopped":
+            return
+        if found is None or found.state in ("shutting-down", instances.TERMINATED):
+            reason = instances.explain(found.reason) if found else ""
+            raise MachineGoneError(f"The machine {instance_id} has ended: {reason or 'no reason was given'}")
+    raise CloudError(f"The machine {instance_id} did not shut down in time", hint="Try again")
 
 
 def make_image(account: Account, *, instance_id: str, job_id: str, name: str, contents: Contents) -> str:

@@ -153,7 +153,8 @@ def image(setup: Setup, name: str) -> Remark:
     fitting = setup.images[name] = resolve_image(setup.account, image=chosen, gpu=gpu)
     text = f"{fitting.id}, {fitting.size_gb} GB"
     if chosen == AUTO:
-        text = f"Automatic: Ubuntu {'with NVIDIA drivers ' if gpu else ''}({text})"
+        what = "made by you" if fitting.own else "Ubuntu with NVIDIA drivers" if gpu else "Ubuntu"
+        text = f"Automatic: {what} ({text})"
     return Remark(text=text)
 
 

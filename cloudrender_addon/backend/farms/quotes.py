@@ -64,5 +64,5 @@ def _on_demand_if_told(account: Account, names: Collection[str]) -> dict[str, fl
 
 def _extras(settings: Settings, name: str) -> float:
     # The size of an image of the user's own is not known here: the larger one is assumed.
-    with_gpu = name.startswith(("g", "p")) or settings.image != "auto"
+    with_gpu = name.startswith(("g", "p")) or settings.image not in ("auto", "public")
     return ADDRESS_USD_PER_HOUR + disk_price(ROOM_GB + (TYPICAL_GPU_SIZE_GB if with_gpu else TYPICAL_SIZE_GB))

@@ -95,9 +95,7 @@ def to_json(record: JobRecord) -> dict[str, Any]:
     data["spec"]["project"] = str(record.spec.project)
     data["spec"]["output"] = str(record.spec.output)
     data["spec"]["snapshot"] = str(record.spec.snapshot) if record.spec.snapshot else None
-    settings = record.spec.settings
-    data["spec"]["settings"]["home"] = str(settings.home)
-    data["spec"]["settings"]["local_blender"] = str(settings.local_blender) if settings.local_blender else None
+    data["spec"]["settings"] = settings_to_json(record.spec.settings)
     data["spec"]["addons"] = [addons.to_json(addon) for addon in record.spec.addons]
     return data
 
@@ -112,13 +110,13 @@ def from_json(data: dict[str, Any]) -> JobRecord:
         "project": Path(spec["project"]),
         "output": Path(spec["output"]),
         "snapshot": Path(spec["snapshot"]) if spec.get("snapshot") else None,
-        "settings": _settings(spec["settings"]),
+        "settings": settings_from_json(spec["settings"]),
         "addons": tuple(addons.from_json(addon) for addon in spec.get("addons", ())),
         "frames": tuple(int(f) for f in spec["frames"]),
         "accept_missing": tuple(str(path) for path in spec.get("accept_missing", ())),
     }
     if machine is not None:
-        machine = _machine(machine)
+        machine = machine_from_json(machine)
     return JobRecord(
         **{
             **data,
@@ -133,14 +131,22 @@ def from_json(data: dict[str, Any]) -> JobRecord:
     )
 
 
-def _settings(data: dict[str, Any]) -> Settings:
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    """Return the settings as what JSON can hold."""
+    blender = settings.local_blender
+    return {**asdict(settings), "home": str(settings.home), "local_blender": str(blender) if blender else None}
+
+
+def settings_from_json(data: dict[str, Any]) -> Settings:
+    """Return the settings that `settings_to_json` gave. Raises as `from_json` does."""
     blender = data.get("local_blender")
     fresh = {"home": Path(data["home"]), "local_blender": Path(blender) if blender else None}
     # An older record's job began by sending the folder.
     return Settings(**{"send": "folder", **data, **fresh})
 
 
-def _machine(data: dict[str, Any]) -> Machine:
+def machine_from_json(data: dict[str, Any]) -> Machine:
+    """Return the machine of which JSON holds the fields. Raises as `from_json` does."""
     request = {**data["request"], "instance_types": tuple(data["request"]["instance_types"])}
     request["avoid"] = _pairs(request["avoid"])
     offers = tuple(Offer(**offer) for offer in data["offers"])

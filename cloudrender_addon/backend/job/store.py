@@ -14,6 +14,7 @@ class JobStore:
     """All jobs of this user on this computer."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self._jobs = home / "jobs"
 
     @classmethod

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a machine image: rent a machine, run the recipe on it, make the image of its disk, end the machine.
+
+All layers by which a job leaves no machine behind hold here too: the record is written before the launch, everything
+carries the build's tag, the machine has its lease and its lifetime. Only a machine that is stopped has no switch of its
+own (nothing runs on it): it costs its disk until the record or the tag leads to it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..aws import inventory, machine_images
+from ..aws.images import image_kind
+from ..aws.inventory import Kind
+from ..aws.machine_images import MachineImage
+from ..aws.session import Account
+from ..cancel import CancelToken
+from ..clock import now
+from ..errors import CloudError, ImageError, LinkError, MachineGoneError
+from ..farms.base import Farm, Machine, MachineRequest, MachineState
+from ..job.cost import machine_cost
+from ..job.spec import new_job_id
+from ..job.words import format_seconds
+from .recipe import Baked, run_recipe
+from .record import BuildFolder
+
+LIFETIME_SECONDS = 7200
+"""After which a builder ends itself. It is stopped long before: what takes longest is AWS making the image."""
+
+STOP_SECONDS = 600.0
+IMAGE_SECONDS = 5400.0
+_SAY_EVERY = 60.0
+_BLENDER_BYTES = 2 << 30
+
+
+def new_build_id() -> str:
+    """Make a name for a build, which its machine and image carry: "image-20261126-020300-3f9a"."""
+    return f"image-{new_job_id()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """An image that is there to stay, and what its making cost (USD)."""
+
+    image: MachineImage
+    baked: Baked
+    cost_usd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """How an image did. Seconds are from the launch: until the machine answered, and to the end of the first frame."""
+
+    baked: Baked
+    answered_seconds: float
+    first_frame_seconds: float
+    cost_usd: float
+
+
+class Builder:
+    """Makes or tries one image on a machine of its own. The caller holds the lock of `folder`.
+
+    `say` is told each step in a line. Every method ends the machine and sees it gone, whatever happens; they raise
+    `CloudError` and its kinds (`CleanupError` if something may be left: the next start tries again), `MachineError`,
+    `GpuError`, `Cancelled`.
+    """
+
+    def __init__(
+        self, folder: BuildFolder, *, account: Account, farm: Farm, say: Callable[[str], None], cancel: CancelToken
+    ) -> None:
+        self._folder = folder
+        self._account = account
+        self._farm = farm
+        self._say = say
+        self._cancel = cancel
+        self._record = folder.load()
+
+    def build(self) -> Built:
+        """Make the image."""
+        try:
+            machine = self._rent()
+            baked = self._run(machine, test=False)
+            image = self._make(machine, baked)
+        except BaseException as error:
+            self._say("Undoing what was done")
+            self._end(error)
+            raise
+        return Built(image=image, baked=baked, cost_usd=self._end())
+
+    def test(self) -> Tested:
+        """Try the image that the settings name."""
+        try:
+            began = time.monotonic()
+            machine = self._rent()
+            answered = time.monotonic() - began
+            baked = self._run(machine, test=True)
+        except BaseException as error:
+            self._end(error)
+            raise
+        return Tested(
+            baked=baked,
+            answered_seconds=answered,
+            first_frame_seconds=answered + baked.seconds,
+            cost_usd=self._end(),
+        )
+
+    def _rent(self) -> Machine:
+        """Return a machine that answers."""
+        record = self._record
+        settings = record.settings
+        request = MachineRequest(
+            job_id=record.build_id,
+            token=f"{record.build_id}-{secrets.token_hex(4)}",
+            instance_types=(record.instance_type,),
+            region=settings.regions[0],
+            disk_bytes=_BLENDER_BYTES * len(record.blender),
+            lifetime_seconds=LIFETIME_SECONDS,
+            lease_seconds=max(int(settings.lease_minutes * 60), 1),
+            on_demand=True,  # a spot machine cannot be stopped, and may be taken back in the middle
+        )
+        machine = self._farm.plan(request)
+        self._say(
+            f"{record.instance_type} on-demand in {machine.region}, ${machine.hourly_usd:.3f} an hour with disk and "
+            f"address, begins with {machine.offer.image_id}"
+        )
+        self._cancel.check()
+        # Written before the launch: whatever happens from here on, the next start knows what to look for.
+        self._save(machine=machine)
+        machine = self._farm.launch(machine)
+        self._save(machine=machine)
+        self._say(f"Machine {machine.instance_id} is starting")
+        deadline = time.monotonic() + settings.boot_minutes * 60
+        machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
+        link.close()
+        self._save(machine=machine)
+        return machine
+
+    def _run(self, machine: Machine, *, test: bool) -> Baked:
+        try:
+            return run_recipe(
+                machine,
+                key_file=self._folder.keys / "job_key",
+                kind=image_kind(machine.offer.gpu),
+                test=test,
+                mirror=self._record.settings.mirror,
+                blender=self._record.blender,
+                say=self._say,
+                cancel=self._cancel,
+            )
+        except LinkError as broken:
+            self._raise_if_gone(machine, broken)
+            raise
+
+    def _raise_if_gone(self, machine: Machine, broken: LinkError) -> None:
+        """Raise `MachineGoneError` if the connection broke because the machine is no more."""
+        try:
+            status = self._farm.status(machine)
+        except CloudError:
+            return
+        if status.state is MachineState.GONE:
+            reason = status.reason or "no reason was given"
+            raise MachineGoneError(f"The machine has ended: {reason}", hint="Build the image again") from broken
+
+    def _make(self, machine: Machine, baked: Baked) -> MachineImage:
+        account, build_id = self._account, self._record.build_id
+        assert machine.instance_id is not None  # noqa: S101 - for the type checker
+        self._say("Shutting the machine down")
+        machine_images.stop_machine(
+            account, machine.instance_id, deadline=time.monotonic() + STOP_SECONDS, sleep=self._cancel.sleep
+        )
+        image_id = machine_images.make_image(
+            account,
+            instance_id=machine.instance_id,
+            job_id=build_id,
+            name=f"cloudrender-{build_id}",
+            contents=baked.contents,
+        )
+        self._say(f"AWS makes the image {image_id}, which takes some minutes")
+        image = machine_images.wait_until_available(
+            account, image_id, deadline=time.monotonic() + IMAGE_SECONDS, sleep=self._telling(self._cancel.sleep)
+        )
+        # From here on the image is wanted: whoever finds the record finishes it instead of undoing it.
+        self._save(image_id=image.id)
+        machine_images.keep_image(account, image)
+        return image
+
+    def _telling(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        began = told = time.monotonic()
+
+        def wait(seconds: float) -> None:
+            nonlocal told
+            sleep(seconds)
+            if time.monotonic() - told >= _SAY_EVERY:
+                told = time.monotonic()
+                self._say(f"AWS still makes the image, since {format_seconds(told - began)}")
+
+        return wait
+
+    def _end(self, cause: BaseException | None = None) -> float:
+        """End all but a finished image; return what the machine cost. Raises `CleanupError`, from `cause`."""
+        machine = self._record.machine
+        try:
+            end_build(self._folder, account=self._account, farm=self._farm)
+        except CloudError as unclean:
+            raise unclean from cause
+        return machine_cost(machine, until=now()) if machine and machine.launched_at else 0.0
+
+    def _save(self, **changes: object) -> None:
+        self._record = replace(self._record, **changes)  # type: ignore[arg-type]
+        self._folder.save(self._record)
+
+
+def end_build(folder: BuildFolder, *, account: Account, farm: Farm) -> None:
+    """End what the record of a build names: its machine, and its image unless that is whole; then close the record.
+
+    Idempotent; also for a build whose client died. The caller holds the folder's lock. Not interrupted by cancellation.
+    Raises `CleanupError`, `CloudError`, `RecordError`: the record stays.
+    """
+    record = folder.load()
+    if record.image_id:
+        try:
+            image = machine_images.find_image(account, record.image_id)
+        except ImageError:
+            pass  # deleted meanwhile
+        else:
+            if image.job_id:
+                machine_images.keep_image(account, image)
+    if record.machine is not None:
+        farm.release(record.machine)
+        if not record.image_id:
+            half_made = inventory.list_ours(account, job_id=record.build_id, kinds={Kind.IMAGE})
+            inventory.end(account, half_made)
+    folder.forget()

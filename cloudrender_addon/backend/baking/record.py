@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must survive the process that makes a machine image: what is rented for it, and whether the image is finished.
+
+A folder for each build, as a job's (`job/folder.py`), with `record.json`, `keys/` and `lock`. It is deleted when all of
+the build has ended, so one that is there and locked by nobody has something to end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RecordError
+from ..farms.base import Machine
+from ..job.folder import JobFolder
+from ..job.record import machine_from_json, settings_from_json, settings_to_json
+from ..settings import Settings
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """One build. `machine` is set from just before the launch; `image_id` once the image is whole.
+
+    `settings` name profile and region, and the image to begin with. `blender` are versions or series.
+    """
+
+    build_id: str
+    instance_type: str
+    blender: tuple[str, ...]
+    settings: Settings
+    machine: Machine | None = None
+    image_id: str = ""
+
+
+class BuildFolder:
+    """One build's folder. Writing is for the holder of `lock()` alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder = JobFolder(path)
+
+    @property
+    def build_id(self) -> str:
+        return self.path.name
+
+    @property
+    def keys(self) -> Path:
+        return self._folder.keys
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Be the one client that drives this build. Raises `RecordError` while another one does."""
+        return self._folder.lock()
+
+    def locked(self) -> bool:
+        """Tell whether a client drives this build right now."""
+        return self._folder.locked()
+
+    def load(self) -> BuildRecord:
+        """Read the record. Raises `RecordError`."""
+        try:
+            return _from_json(json.loads((self.path / "record.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RecordError(
+                f"The record of the image build {self.build_id} cannot be read ({error})",
+                hint=f"`cloudrender clean-up` tells if a machine is left; then delete {self.path}",
+            ) from error
+
+    def save(self, record: BuildRecord) -> None:
+        """Replace the record, on disk before this returns. Raises `RecordError`."""
+        part = self.path / "record.json.part"
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                json.dump(_to_json(record), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path / "record.json")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def forget(self) -> None:
+        """Delete the record and the keys: nothing of the build is left. The lock's file goes with the next start."""
+        (self.path / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(self.keys, ignore_errors=True)
+
+
+class BuildStore:
+    """All builds of this user on this computer that have not ended."""
+
+    def __init__(self, home: Path) -> None:
+        self._builds = home / "builds"
+
+    @contextlib.contextmanager
+    def create(self, record: BuildRecord) -> Iterator[BuildFolder]:
+        """Make the folder of a new build, locked as long as the block runs. Raises `RecordError`."""
+        folder = BuildFolder(self._builds / record.build_id)
+        try:
+            folder.path.mkdir(parents=True, mode=0o700)
+            folder.keys.mkdir(mode=0o700)
+        except OSError as error:
+            raise _unwritable(folder.path, error) from error
+        try:
+            with folder.lock():
+                folder.save(record)
+                yield folder
+        finally:
+            if not (folder.path / "record.json").exists():
+                shutil.rmtree(folder.path, ignore_errors=True)
+
+    def folders(self) -> tuple[BuildFolder, ...]:
+        """Return the folder of every build that has not ended, oldest first."""
+        if not self._builds.is_dir():
+            return ()
+        return tuple(BuildFolder(path) for path in sorted(self._builds.iterdir()) if (path / "record.json").is_file())
+
+
+def _unwritable(path: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"The record of the image build cannot be written to {path} ({error.strerror})",
+        hint="Make room on that disk, or set another folder: CLOUDRENDER_HOME",
+    )
+
+
+def _to_json(record: BuildRecord) -> dict[str, Any]:
+    return {**asdict(record), "settings": settings_to_json(record.settings), "version": _VERSION}
+
+
+def _from_json(data: dict[str, Any]) -> BuildRecord:
+    if data.pop("version") != _VERSION:
+        raise ValueError("it was written by another version of cloudrender")
+    machine = data.pop("machine")
+    return BuildRecord(
+        **{
+            **data,
+            "blender": tuple(str(each) for each in data["blender"]),
+            "settings": settings_from_json(data["settings"]),
+            "machine": None if machine is None else machine_from_json(machine),
+        }
+    )

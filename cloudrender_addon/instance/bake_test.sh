@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Try an image that is made: bake_test.sh KIND. The driver answers, and each Blender that should be there renders a frame.
+here=$(dirname "$0")
+# shellcheck source=cloudrender_addon/instance/bake.sh
+. "$here/bake.sh"
+
+keep_talking
+if [ "$1" = cpu ]; then
+    blenders cpu
+else
+    # shellcheck disable=SC2119 # no package: the image has to have its driver
+    nvidia_driver
+    blenders gpu
+fi
+fact finished yes

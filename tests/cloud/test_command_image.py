@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloudrender image`: made, used, tried, listed, copied, deleted; and nothing is left when anything goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
+from cloudrender_addon.backend.baking.tidying import tidy_builds
+from tests.cloud.command import Project, Running, wait_for
+from tests.localcloud.cloud import Cloud
+from tests.localcloud.machine import Machine
+
+BUILD = ("image", "build", "--family", "c7i", "--blender", "4.2.23")
+
+# Renders its first frame like Blender, as far as a recipe can tell; `hold` in the machine's home keeps it at it.
+QUICK_BLENDER = """#!/bin/sh
+if [ "$1" = --version ]; then echo "Blender 4.2.23"; exit; fi
+while [ "$1" != -- ]; do shift; done
+: >"$HOME/rendering"
+while [ -e "$HOLD" ]; do sleep 0.1; done
+echo frame >"$2/frame.png"
+echo "cloudrender: device CPU"
+"""
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
+    """Give the test an account whose machines have a quick Blender; it holds while `tmp_path/hold` is there."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:
+        monkeypatch.delenv(name)
+    script = QUICK_BLENDER.replace("$HOLD", str(tmp_path / "hold"))
+    with Cloud(blenders={"4.2.23": script}) as cloud:
+        for name, value in cloud.env().items():
+            monkeypatch.setenv(name, value)
+        cloud.rights.limit_to(
+            {"Statement": [s for text in (policy_text(), images_policy_text()) for s in json.loads(text)["Statement"]]}
+        )
+        yield cloud
+
+
+def rendering(cloud: Cloud) -> bool:
+    return any((machine.folder / "home" / "rendering").exists() for machine in cloud.machines)
+
+
+def events(machine: Machine) -> list[dict[str, object]]:
+    return [json.loads(line) for line in machine.event_log.read_text().splitlines()]
+
+
+def brought(machine: Machine) -> dict[str, object]:
+    return next(event for event in events(machine) if event["event"] == "blender_ready")
+
+
+def only_images(cloud: Cloud) -> list[str]:
+    """Return the images that are left; fail if anything else is."""
+    assert cloud.leftovers(allowed=["image"]) == []
+    return re.findall(r"image (ami-\w+)", "\n".join(cloud.leftovers()))
+
+
+def records() -> list[str]:
+    builds = Path(os.environ["CLOUDRENDER_HOME"]) / "builds"
+    return [path.name for path in builds.iterdir()] if builds.is_dir() else []
+
+
+def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud, project: Project) -> None:
+    built = project.run("image", "build", "--family", "g4dn", "--blender", "4.2")
+    assert built.code == 0, built.err
+    [image] = only_images(cloud)
+    assert f"{image} in us-east-1 is ready: for graphics GPUs, Blender 4.2.23, NVIDIA 580.95.05" in built.err
+    assert records() == []
+    result = project.run("-f", 1)
+    assert result.code == 0, result.err
+    assert cloud.machines[1].order.values["meta-data/ami-id"] == image
+    assert brought(cloud.machines[1])["source"] == "image"
+    assert "Automatic: made by you" in project.run("check-setup").out
+    other = project.run("-f", 2, "--blender", "4.5")
+    assert other.code == 0 and brought(cloud.machines[2])["source"] == "download", other.err
+    listed = project.run("image", "list").out
+    assert image in listed and "at most $4.35 a month" in listed
+    tried = project.run("image", "test", image)
+    assert tried.code == 0 and "Driver: 580.95.05" in tried.err and "Device: OPTIX" in tried.err, tried.err
+    assert re.search(r"From launch: answered after \d+\.\d s, first frame after \d+\.\d s", tried.err)
+    assert "Nothing" in project.run("clean-up").err, "an image that is whole is not for the clean-up"
+    assert project.run("image", "delete", image).code == 1, "nobody said yes"
+    assert project.run("image", "delete", "-y", image).code == 0
+    assert cloud.leftovers() == []
+
+
+def test_a_copy_lives_in_another_region(quick: Cloud, project: Project) -> None:
+    assert project.run(*BUILD).code == 0
+    [image] = only_images(quick)
+    copied = project.run("image", "copy", image, "--region", "eu-west-1")
+    assert copied.code == 0 and "in eu-west-1 is ready: for machines without GPU, Blender 4.2.23" in copied.err
+    listed = json.loads(project.run("image", "list", "--json", "--region", "eu-west-1").out)
+    assert listed["contents"]["blender"] == ["4.2.23"] and listed["job_id"] == "" and listed["id"] != image
+    quick.images.failing = True
+    failed = project.run("image", "copy", image, "--region", "eu-central-1")
+    assert failed.code == 1 and "could not make the image" in failed.err
+    assert len(only_images(quick)) == 2
+    again = project.run("image", "copy", "ami-00000000000000000", "--region", "eu-west-1")
+    assert again.code == 1 and "There is no image" in again.err
+
+
+def test_a_driver_that_does_not_work(quick: Cloud, project: Project) -> None:
+    quick.driver = "mismatch"
+    result = project.run("image", "build", "--family", "g5", "--blender", "4.2.23")
+    assert result.code == 1
+    assert "The NVIDIA driver does not work: Failed to initialize NVML: Driver/library version mismatch" in result.err
+    assert quick.leftovers() == [] and records() == []
+
+
+def test_wrong_usage_costs_nothing(quick: Cloud, project: Project) -> None:
+    graviton = project.run("image", "build", "--family", "c7g")
+    assert graviton.code == 2 and "Graviton" in graviton.err and "c7i" in graviton.err
+    unknown = project.run("image", "build", "--family", "g5dn", "--blender", "4.2.23")
+    assert unknown.code == 2 and "no recipe" in unknown.err and "g4dn" in unknown.err
+    unreleased = project.run("image", "build", "--family", "c7i", "--blender", "9.9")
+    assert unreleased.code == 2 and "no Blender 9.9" in unreleased.err
+    assert quick.machines == []
+
+
+def test_an_image_that_aws_cannot_make(quick: Cloud, project: Project) -> None:
+    quick.images.failing = True
+    result = project.run(*BUILD)
+    assert result.code == 1 and "AWS could not make the image" in result.err
+    assert quick.leftovers() == [] and records() == []
+
+
+def test_a_call_that_is_refused(quick: Cloud, project: Project) -> None:
+    quick.rights.deny("ec2:StopInstances")
+    result = project.run(*BUILD)
+    assert result.code == 1 and "ec2:StopInstances" in result.err and "cloudrender policy --images" in result.err
+    assert quick.leftovers() == [] and records() == []
+
+
+def test_a_builder_that_is_lost(quick: Cloud, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "hold").touch()
+    running = project.start(*BUILD)
+    wait_for(lambda: rendering(quick), "the first frame")
+    quick.client("ec2").terminate_instances(InstanceIds=[quick.machines[0].id])
+    result = running.wait()
+    assert result.code == 1 and "The machine has ended: it was ended from outside" in result.err, result.err
+    assert quick.leftovers() == [] and records() == []
+
+
+def at_recipe(cloud: Cloud, tmp_path: Path, act: Callable[[], object]) -> None:
+    """Act while Blender renders its first frame."""
+    (tmp_path / "hold").touch()
+    wait_for(lambda: rendering(cloud), "the first frame")
+    act()
+    (tmp_path / "hold").unlink()
+
+
+def befalling(cloud: Cloud, project: Project, tmp_path: Path, stage: str, act: Callable[[Running], object]) -> Running:
+    """Start a build and do `act` to it at that stage: when the call has been done, and not answered yet."""
+    cloud.images.seconds = 0.5
+    started: list[Running] = []
+
+    def do() -> bool:
+        act(started[0])
+        return False
+
+    if stage == "recipe":
+        (tmp_path / "hold").touch()
+    else:
+        cloud.faults.at_call(stage, do, answered=True)
+    started.append(project.start(*BUILD))
+    if stage == "recipe":
+        at_recipe(cloud, tmp_path, do)
+    return started[0]
+
+
+@pytest.mark.parametrize("stage", ["CreateFleet", "recipe", "CreateImage", "DeleteTags"])
+def test_ctrl_c(quick: Cloud, project: Project, tmp_path: Path, stage: str) -> None:
+    result = befalling(quick, project, tmp_path, stage, Running.interrupt).wait()
+    # Once the image is whole there is nothing to undo any more.
+    images = only_images(quick)
+    assert (result.code, len(images)) == ((0, 1) if stage == "DeleteTags" else (130, 0)), result.err
+    assert records() == []
+
+
+@pytest.mark.parametrize("stage", ["recipe", "StopInstances", "DeleteTags"])
+def test_a_killed_client(quick: Cloud, project: Project, tmp_path: Path, stage: str) -> None:
+    running = befalling(quick, project, tmp_path, stage, lambda it: it.process.kill())
+    running.process.wait(timeout=60)
+    said: list[str] = []
+    tidy_builds(Path(os.environ["CLOUDRENDER_HOME"]), say=said.append)
+    assert len(only_images(quick)) == (1 if stage == "DeleteTags" else 0), said
+    assert len(said) == 1 and "Ending what the image build" in said[0]
+
+
+def test_clean_up_finds_a_half_made_image_without_any_record(quick: Cloud, project: Project, tmp_path: Path) -> None:
+    running = befalling(quick, project, tmp_path, "CreateImage", lambda it: it.process.kill())
+    running.process.wait(timeout=60)
+    shutil.rmtree(Path(os.environ["CLOUDRENDER_HOME"]) / "builds")
+    result = project.run("clean-up", "-y")
+    assert result.code == 0 and "half-made image  ami-" in result.err, result.err
+    assert quick.leftovers() == []

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What machine images are made for and of: families, the record of a build, what a recipe says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloudrender_addon.backend.aws.images import image_kind
+from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
+from cloudrender_addon.backend.baking.recipe import _Said
+from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
+from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
+from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer
+from cloudrender_addon.backend.settings import Settings
+
+
+def test_a_family_is_built_on_its_smallest_sensible_machine() -> None:
+    assert builder_type("g4dn") == "g4dn.xlarge"
+    assert builder_type("C7I") == "c7i.large"
+    assert builder_type("g5.4xlarge") == "g5.4xlarge"
+    for family in ("g5", "g6", "g6e", "g7e", "p3", "p5", "c6i", "m8a"):
+        assert family in FAMILIES
+
+
+@pytest.mark.parametrize("family", ["c7g", "m8gd", "g5g", "c6gn.large", "t4g"])
+def test_graviton_has_no_blender(family: str) -> None:
+    with pytest.raises(UsageError, match="Graviton"):
+        builder_type(family)
+
+
+def test_a_family_that_is_misspelt() -> None:
+    with pytest.raises(UsageError, match="g4d") as error:
+        builder_type("g4d")
+    assert "g4dn" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("gpu", "kind"),
+    [(None, "cpu"), ("NVIDIA T4", "g"), ("NVIDIA L40S", "g"), ("NVIDIA V100", "p"), ("NVIDIA H100", "p")],
+)
+def test_the_gpu_says_which_recipe(gpu: str | None, kind: str) -> None:
+    assert image_kind(gpu) == kind
+    with pytest.raises(ConfigError):
+        image_kind("AMD Radeon Pro V520")
+
+
+def a_machine() -> Machine:
+    request = MachineRequest(
+        job_id="image-1",
+        token="image-1-a",
+        instance_types=("g4dn.xlarge",),
+        region="us-east-1",
+        disk_bytes=1,
+        lifetime_seconds=60,
+        lease_seconds=60,
+        on_demand=True,
+    )
+    offer = Offer(
+        instance_type="g4dn.xlarge",
+        vcpus=4,
+        gpu="NVIDIA T4",
+        image_id="ami-1",
+        root_device="/dev/sda1",
+        volume_gb=87,
+        machine_usd=0.5,
+        disk_usd=0.01,
+        address_usd=0.005,
+        lifetime_seconds=60,
+    )
+    return Machine(request=request, region="us-east-1", offers=(offer,), ssh_user="u", ssh_port=22, host_key="k")
+
+
+def a_record(home: Path) -> BuildRecord:
+    settings = Settings(home=home, region="us-east-1", image="public")
+    return BuildRecord(build_id="image-1", instance_type="g4dn.xlarge", blender=("4.2", "4.5.15"), settings=settings)
+
+
+def test_a_record_comes_back_as_it_was_and_is_gone_when_nothing_is_left(tmp_path: Path) -> None:
+    store = BuildStore(tmp_path)
+    with store.create(a_record(tmp_path)) as folder:
+        assert folder.locked() and [each.build_id for each in store.folders()] == ["image-1"]
+        whole = replace(a_record(tmp_path), machine=a_machine(), image_id="ami-1")
+        folder.save(whole)
+        assert folder.load() == whole
+        folder.forget()
+        assert store.folders() == ()
+    assert not folder.path.exists()
+
+
+def test_a_record_of_a_build_that_failed_to_end_stays(tmp_path: Path) -> None:
+    store = BuildStore(tmp_path)
+    with pytest.raises(RuntimeError), store.create(a_record(tmp_path)):
+        raise RuntimeError
+    [left] = store.folders()
+    assert not left.locked() and left.load() == a_record(tmp_path)
+    (left.path / "record.json").write_text('{"version": 2}')
+    with pytest.raises(RecordError, match="another version"):
+        left.load()
+
+
+def said(*lines: str) -> _Said:
+    heard: list[str] = []
+    said = _Said(heard.append)
+    for line in lines:
+        said.hear(line)
+    return said
+
+
+FINISHED = ("::fact driver 580.95.05", "::fact device OPTIX (T4)", "::fact blender 4.2.23", "::fact finished yes")
+
+
+def test_what_a_recipe_says_it_did() -> None:
+    baked = said("apt: something", "", *FINISHED, "::fact blender 4.5.15", "::fact download 4.2.23").result("g")
+    assert baked.contents.blender == ("4.2.23", "4.5.15") and baked.contents.driver == "580.95.05"
+    assert baked.device == "OPTIX (T4)" and baked.downloaded == ("4.2.23",)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        FINISHED[:-1],
+        (*FINISHED[:2], FINISHED[3]),
+        FINISHED[1:],
+        ("::fact driver $(reboot)", *FINISHED[1:]),
+        ("::fact blender ../../x", *FINISHED),
+    ],
+)
+def test_what_makes_no_sense_is_not_believed(lines: tuple[str, ...]) -> None:
+    with pytest.raises(MachineError, match="did not say"):
+        said(*lines).result("g")
+
+
+def test_a_failure_is_told_in_the_recipe_s_words() -> None:
+    failed = MachineError("The recipe failed on the machine (exit status 1)")
+    error = said("the last line", "::error The NVIDIA driver does not work: x", "::hint Do y").failure(failed)
+    assert isinstance(error, GpuError) and (error.hint, error.details) == ("Do y", ("the last line",))
+    plain = said(*(f"line {n}" for n in range(50))).failure(failed)
+    assert plain.message == failed.message and len(plain.details) == 20
+    with pytest.raises(MachineError, match="more than makes sense"):
+        said(*[""] * 500_001)
