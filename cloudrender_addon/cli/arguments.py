@@ -168,7 +168,11 @@ def _render() -> argparse.ArgumentParser:
 
 
 def _jobs() -> argparse.ArgumentParser:
-    return _parser("jobs", "List the jobs started from this computer, newest last.")
+    parser = _parser("jobs", "List the jobs started from this computer, newest last.")
+    parser.add_argument(
+        "--timing", action="store_true", help="tell how long each machine took from its launch to its first frame"
+    )
+    return parser
 
 
 def _job_command(name: str, description: str) -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Set
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
@@ -26,6 +26,7 @@ from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
+from ..backend.job.timing import STEPS, MachineTiming, timings
 from ..backend.job.traced import is_traced, keep_traced, load_traced
 from ..backend.job.words import clock
 from ..backend.jobs import bundle_of, complete, farm_of, missing_files, reopen, unaccepted
@@ -53,8 +54,21 @@ def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
         print("No jobs yet")
     for folder in folders:
         row = _row(summarize(folder))
+        timed = timings(folder) if arguments.timing else ()
+        if arguments.timing:
+            row["timing"] = [asdict(timing) for timing in timed]
         print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row))
+        if not arguments.json:
+            for timing in timed:
+                print(f"    {_times(timing)}")
     return 0
+
+
+def _times(timing: MachineTiming) -> str:
+    """Say how long a machine took to its first frame."""
+    steps = [f"{words} {timing.seconds[step]:.1f} s" for step, words in STEPS.items() if step in timing.seconds]
+    machine = f"{timing.instance_id}, {timing.instance_type} from {timing.image_id}"
+    return f"{machine}, after its launch: {', '.join(steps) or 'nothing'}"
 
 
 def attach(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:

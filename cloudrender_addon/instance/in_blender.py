@@ -25,6 +25,7 @@ from .blend_file import check_renderable
 from .blend_output import FileOutputs, choose_format, frame_label
 from .cycles_devices import choose_device
 from .failure import Failure
+from .first_sample import FirstSample
 from .missing_files import missing_notes
 from .root import read_plan
 
@@ -76,8 +77,10 @@ def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
         say(reply="error", kind="agent", message=text, hint="Please report this, with the lines below.")
         return
     say(reply="scene", **scene)
+    sampling = FirstSample()
     for line in iter(commands.readline, ""):
-        say(**_render(int(line), work, outputs))
+        sampling.begin()
+        say(**_render(int(line), work, outputs), **sampling.take())
 
 
 def _prepare(plan_path: Path, work: Path) -> tuple[dict[str, Any], FileOutputs]:

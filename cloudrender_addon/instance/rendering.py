@@ -125,7 +125,8 @@ class Rendering:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise disk_full() from error
             raise
-        self._journal.append("frame", frame=frame, seconds=reply["seconds"], files=files)
+        first = {name: reply[name] for name in ("first_sample",) if name in reply}
+        self._journal.append("frame", frame=frame, seconds=reply["seconds"], files=files, **first)
         self._progress.finish(frame, reply["seconds"])
         shutil.rmtree(written)
 

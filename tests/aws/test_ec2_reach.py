@@ -30,7 +30,8 @@ def test_connect(aws: Stage, farm: Ec2Farm, door: Callable[..., Door], tmp_path:
     reached, link = farm.connect(machine, cancel=cancel, deadline=soon())
     [instance] = aws.backend.all_instances()
     assert link is LINK
-    assert reached == dataclasses.replace(machine, address=instance.public_ip)
+    assert reached == dataclasses.replace(machine, address=instance.public_ip, running_at=reached.running_at)
+    assert reached.running_at is not None and abs(reached.running_at - time.time()) < 60
     [knock] = opened.knocks
     assert knock.pop("timeout") == pytest.approx(10, abs=1)
     assert knock == {

@@ -118,6 +118,8 @@ def test_frames_are_named_as_blender_names_them_and_differ(machine: Machine) -> 
 def test_a_frame_can_be_rendered_again(machine: Machine) -> None:
     _, [first, second] = machine.render("PNG", 1, 1)
     assert first["files"] == second["files"] == ["0001.png"]
+    assert 0 < first["first_sample"] <= first["seconds"], "told of the first frame alone"
+    assert "first_sample" not in second
 
 
 def test_every_view_comes_back(machine: Machine) -> None:

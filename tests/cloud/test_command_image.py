@@ -82,6 +82,13 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     assert "Automatic: made by you" in project.run("check-setup").out
     other = project.run("-f", 2, "--blender", "4.5")
     assert other.code == 0 and brought(cloud.machines[2])["source"] == "download", other.err
+    timing = [json.loads(line)["timing"] for line in project.run("jobs", "--timing", "--json").out.splitlines()]
+    [[baked], [_]] = timing
+    assert baked["image_id"] == image and baked["instance_type"] == "g4dn.xlarge"
+    assert [*baked["seconds"]] == ["running", "answers", "agent", "blender", "first_sample", "first_frame"]
+    assert sorted(baked["seconds"].values()) == [*baked["seconds"].values()]
+    told = project.run("jobs", "--timing").out
+    assert re.search(rf"g4dn\.xlarge from {image}, after its launch: running \d+\.\d s, .*first sample \d+\.\d s", told)
     listed = project.run("image", "list").out
     assert image in listed and "at most $4.35 a month" in listed
     tried = project.run("image", "test", image)

@@ -60,11 +60,11 @@ def test_a_frame_that_was_rendered_again_was_paid_again(folder: JobFolder) -> No
 
 def test_the_list_of_jobs_says_both(folder: JobFolder, capsys: pytest.CaptureFixture[str]) -> None:
     settings = folder.load().spec.settings
-    list_jobs(SimpleNamespace(json=True), settings)  # type: ignore[arg-type]
+    list_jobs(SimpleNamespace(json=True, timing=False), settings)  # type: ignore[arg-type]
     assert json.loads(capsys.readouterr().out)["cost_per_frame_usd"] is None
     run(folder, FakeFarm([render_all]))
-    list_jobs(SimpleNamespace(json=True), settings)  # type: ignore[arg-type]
+    list_jobs(SimpleNamespace(json=True, timing=False), settings)  # type: ignore[arg-type]
     row = json.loads(capsys.readouterr().out)
     assert (row["cost_usd"], row["cost_per_frame_usd"]) == (pytest.approx(MINUTE), pytest.approx(MINUTE / 3))
-    list_jobs(SimpleNamespace(json=False), settings)  # type: ignore[arg-type]
+    list_jobs(SimpleNamespace(json=False, timing=False), settings)  # type: ignore[arg-type]
     assert "$0.0060 ($0.0020 a frame)" in capsys.readouterr().out

@@ -247,3 +247,21 @@ def test_a_machine_that_never_answered_any_client_is_not_replaced_by_others_like
 
     with pytest.raises(LinkError, match="it does not answer"):
         tend(ledger, Firewalled([]))
+
+
+def test_the_steps_to_the_first_frame_are_told_once_however_often_the_log_comes(tmp_path: Path) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "started", "version": 1}
+        yield {"event": "blender_ready", "version": "4.2.23", "source": "image"}
+        yield {"event": "frame_started", "frame": 1}
+        yield {**frame_event(1), "first_sample": 0.25}
+        yield LinkError("cut")
+        yield {"event": "frame_started", "frame": 2}
+        yield {**frame_event(2), "first_sample": "soon"}
+        yield MachineGoneError("cut off")
+
+    said: list[ev.Event] = []
+    tend(new_ledger(tmp_path, said.append), FakeFarm([script]))
+    steps = [event for event in said if isinstance(event, ev.StepTaken)]
+    assert [step.step for step in steps] == ["answers", "agent", "blender", "first_sample"]
+    assert all(abs(step.moment - time.time()) < 60 for step in steps)

@@ -74,8 +74,9 @@ class Machine:
 
     `offers` are the types asked for, in the user's order; once launched, only the one that was given. `host_key` is the
     public SSH host key the machine will show ("ssh-ed25519 AAAA…"). `group_id` is the security group made
-    for it, None if a given one is used. Times are epoch seconds: it was told to end itself at `ends_at`, if that is
-    sooner than the end of its lifetime; `paid_from` is since when a job that took it over from another pays for it.
+    for it, None if a given one is used. Times are epoch seconds: it had an address at `running_at`; it was told to end
+    itself at `ends_at`, if that is sooner than the end of its lifetime; `paid_from` is since when a job that took it
+    over from another pays for it.
     """
 
     request: MachineRequest
@@ -89,6 +90,7 @@ class Machine:
     zone: str | None = None
     address: str | None = None
     launched_at: float | None = None
+    running_at: float | None = None
     paid_from: float | None = None
     ends_at: float | None = None
 

@@ -112,8 +112,13 @@ def _wait_for_address(
         # Where no public address is paid for there is none: the machine is reached from inside the network.
         private = instance.private_address if instance and machine.offer.address_usd == 0.0 else None
         if instance and (address := instance.public_address or private):
-            known = dataclasses.replace(machine, instance_id=instance.id, zone=instance.zone, address=address)
-            return known, address
+            return dataclasses.replace(
+                machine,
+                instance_id=instance.id,
+                zone=instance.zone,
+                address=address,
+                running_at=machine.running_at or clock.now(),
+            ), address
     raise _silent(machine, since=started, why=why)
 
 

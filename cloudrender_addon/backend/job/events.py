@@ -70,6 +70,14 @@ class MachineReleased(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepTaken(Event):
+    """A new machine is on its way to a first frame: `step` is one of `timing.STEPS`, `moment` is by `clock.now`."""
+
+    step: str
+    moment: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class BytesSent(Event):
     sent: int
     total: int

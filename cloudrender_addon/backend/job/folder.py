@@ -2,10 +2,10 @@
 """A job's folder on disk: its record, which frames are safely here, who drives it, what others ask of that one.
 
 Private to the user: `record.json` (replaced atomically), `frames.jsonl` (one line for every frame verified on disk,
-append-only), `traced.json` and `traced/` (what it sends, see `traced.py`), `keys/` (this job's SSH keys, deleted with
-the machine), `lock` (held by the one client that drives the job; the system drops it when that client dies), `cancel`
-(exists: somebody wants the job ended), `keeper` (exists: the driver only keeps the job going until somebody else wants
-to) and `handover` (exists: somebody does).
+append-only), `traced.json` and `traced/` (what it sends, see `traced.py`), `timing.jsonl` (see `timing.py`), `keys/`
+(this job's SSH keys, deleted with the machine), `lock` (held by the one client that drives the job; the system drops it
+when that client dies), `cancel` (exists: somebody wants the job ended), `keeper` (exists: the driver only keeps the job
+going until somebody else wants to) and `handover` (exists: somebody does).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import (
     BrokenFrameError,
     CloudrenderError,
@@ -40,6 +41,10 @@ _FAILURES: dict[str, type[CloudrenderError]] = {"gpu": GpuError, "scene": SceneE
 """Kinds of a `failed` event that have an error class of their own; all others are `RenderError`."""
 
 
+_STEPS = {"started": "agent", "blender_ready": "blender"}
+"""What the agent says of itself, as steps to the first frame (see timing.py)."""
+
+
 class Follower:
     """Follows the agent of one machine to its end, over as many links as it takes.
 
@@ -54,6 +59,7 @@ class Follower:
         """What was said already: after a reconnect the agent's log comes again from its beginning."""
         self.reclaimed = False
         """Whether the agent was told that its machine will, or is likely to, be taken back."""
+        self._frame_begun: dict[int, float] = {}
         self.begun: set[int] = set()
         """Frames that the agent has begun and neither finished nor given up."""
         self.gone_by = math.inf
@@ -83,6 +89,7 @@ class Follower:
         """Act on one event; True when it was the last and all is well."""
         kind = event.get("event")
         self._note_begun(kind, _number(event, "frame"))
+        self._note_step(kind, event)
         if kind == "frame":
             self._collect(event, link, cancel=cancel)
         elif kind == "frame_failed":
@@ -109,6 +116,22 @@ class Follower:
             error = _FAILURES.get(_text(event, "kind"), RenderError)
             raise error(_text(event, "message"), hint=_text(event, "hint"), details=_last_lines(event))
         return kind == "finished"
+
+    def _note_step(self, kind: object, event: dict[str, Any]) -> None:
+        """Tell how far the machine has come on its way to the first frame."""
+        moment, sample = now(), event.get("first_sample")
+        if kind == "frame_started":
+            self._frame_begun.setdefault(_number(event, "frame"), moment)
+        if kind == "frame" and isinstance(sample, int | float):
+            # It was rendered, published and fetched since: the time is that of its beginning.
+            begun = self._frame_begun.get(_number(event, "frame"))
+            step, moment = "first_sample", min(moment, begun + sample) if begun is not None else moment
+        elif kind in _STEPS:
+            step = _STEPS[str(kind)]
+        else:
+            return
+        if self._once(f"step {step}"):
+            self._say(ev.StepTaken, step=step, moment=moment)
 
     def _note_begun(self, kind: object, frame: int) -> None:
         if kind == "frame_started" and self._collector.wants(frame):

@@ -37,6 +37,7 @@ from .renting import Renting
 from .status import Status
 from .taking_over import TakingOver
 from .tending import Tending
+from .timing import Timed
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class JobRunner:
         self._folder = folder
         self._farm = farm
         self._cancel = cancel
-        self._ledger = Ledger(folder, report)
+        self._ledger = Ledger(folder, Timed(folder, report))
         self._packing = Packing(bundle, cache=HashCache(self._ledger.spec.settings.home / "hashes.sqlite"))
         self._keeping = Keeping(self._ledger, farm=farm, cancel=cancel)
         read = self._packing.read

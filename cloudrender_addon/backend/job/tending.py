@@ -73,6 +73,10 @@ class Tending:
             link = self._reconnect(machine, silent, follower)
         _log.info("connected to %s", machine.address)
         ledger.save(machine=machine)
+        if not answered:
+            if machine.running_at is not None:
+                ledger.report(ev.StepTaken(at=time.time(), step="running", moment=machine.running_at))
+            ledger.report(ev.StepTaken(at=time.time(), step="answers", moment=now()))
         short_links = 0
         while True:
             began = time.monotonic()
