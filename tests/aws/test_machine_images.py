@@ -18,6 +18,7 @@ from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
 from cloudrender_addon.backend.aws.session import Account
 from cloudrender_addon.backend.aws.tags import tagged
 from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.farms.leftovers import search
 from tests.localcloud.cloud import REGION, Cloud
 from tests.localcloud.renting import UBUNTU, wait_until
 
@@ -92,7 +93,9 @@ def test_an_image_is_half_made_until_it_is_kept(cloud: Cloud, account: Account) 
 
 def test_a_half_made_image_goes_with_its_snapshots_when_all_of_a_job_goes(cloud: Cloud, account: Account) -> None:
     cloud.images.seconds = 60.0
-    make(account, builder(cloud, account))
+    image = make(account, builder(cloud, account))
+    [left] = [each for each in search(account, [REGION]).found if each.resource.kind is Kind.IMAGE]
+    assert left.resource.id == image and left.hourly_usd == pytest.approx(8 * 0.05 / 730)
     end(cloud, account)
 
 

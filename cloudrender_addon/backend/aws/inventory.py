@@ -45,7 +45,7 @@ class Resource:
     """One thing of ours, made for the launch `token` ("" if that is not known).
 
     `id` is what AWS calls it (a key pair or template: its name), `age_seconds` None where it does not say.
-    Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of a disk: its size in GiB.
+    Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of disk or image: its GiB.
     """
 
     kind: Kind
@@ -254,6 +254,7 @@ def _images(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                     job_id=_job(each.get("Tags")),
                     state=each.get("State", ""),
                     detail=each.get("Name", ""),
+                    size_gb=sum(m.get("Ebs", {}).get("VolumeSize", 0) for m in each.get("BlockDeviceMappings", [])),
                 )
 
 

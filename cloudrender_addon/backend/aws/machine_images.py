@@ -18,6 +18,7 @@ from ..errors import CloudError, ImageError, MachineGoneError, PermissionsError
 from . import instances
 from .errors import code_of
 from .pace import paced
+from .prices import SNAPSHOT_USD_PER_GB_MONTH
 from .tags import JOB, job_of
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ IMAGE = "cloudrender:image"
 """The tag of every image made here; its value is the kind of machine it is for."""
 
 _BLENDER, _DRIVER = "cloudrender:blender", "cloudrender:driver"
-
-SNAPSHOT_USD_PER_GB_MONTH = 0.05
-"""https://aws.amazon.com/ebs/pricing/ (us-east-1), of the blocks that are written: at most of the whole disk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 GP3_USD_PER_GB_MONTH = 0.08
 """https://aws.amazon.com/ebs/pricing/ (us-east-1; other regions up to twice that)."""
 
+SNAPSHOT_USD_PER_GB_MONTH = 0.05
+"""Likewise, of the blocks that are written: at most of the whole disk."""
+
 ADDRESS_USD_PER_HOUR = 0.005
 """A public IPv4 address in use: https://aws.amazon.com/vpc/pricing/ (all regions)."""
 
@@ -70,6 +73,11 @@ def not_for_sale(account: Account, name: str, *, on_demand: bool) -> NotOfferedE
         f"{name} is not for sale as {'an on-demand' if on_demand else 'a spot'} machine in {account.region}",
         hint="Use another Type (-c) or Region (--region)",
     )
+
+
+def snapshot_price(size_gb: int) -> float:
+    """Return what the snapshot of a disk of that size costs at most, USD per hour."""
+    return size_gb * SNAPSHOT_USD_PER_GB_MONTH / _HOURS_PER_MONTH
 
 
 def disk_price(size_gb: int) -> float:

@@ -9,7 +9,7 @@ from functools import partial
 
 from ..atonce import all_at_once
 from ..aws.inventory import END_SECONDS, Kind, Resource, end, list_ours
-from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price
+from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, machine_price, snapshot_price
 from ..aws.session import Account
 from ..errors import CloudError, CloudrenderError
 
@@ -80,6 +80,8 @@ def _look(account: Account, known_usd: Mapping[str, float]) -> tuple[Leftover, .
 def _hourly(account: Account, resource: Resource, known_usd: Mapping[str, float]) -> float | None:
     if resource.kind is Kind.VOLUME:
         return disk_price(resource.size_gb)
+    if resource.kind is Kind.IMAGE:
+        return snapshot_price(resource.size_gb)
     if resource.kind is not Kind.INSTANCE or resource.state in _UNBILLED:
         return 0.0
     if resource.id in known_usd:
