@@ -139,6 +139,7 @@ _IN_STUDIO = (
     shading.light_picture,
     shading.light_profiles,
     shading.osl,
+    shading.camera_script,
     editing.compositor,
     editing.image_strips,
     editing.movie_strip,

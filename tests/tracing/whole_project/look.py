@@ -2,17 +2,21 @@
 """Render scenes of a .blend and tell what their pixels are.
 
 `PYTHON_OF_BPY -m tests.tracing.whole_project.look REQUEST.json`. What is asked: {"blend": path, "pictures":
-[[scene, frame]…], "without": [[path, scene, frame]…], "result": path}. The result: {"pictures": {"scene@frame":
-[key of each cell…]…}, "without": {path: [key of each cell…]…}}, the latter rendered while that file was not there; a
-.blend that cannot be opened has no cells. Two pictures are pixel-identical if their keys are the same.
+[[scene, frame]…], "without": [[path, scene, frame]…], "result": path}. The result gets a line of JSON for each:
+["pictures", "scene@frame", [key of each cell…]], then ["without", path, [key of each cell…]], which is rendered while
+that file is not there; a .blend that cannot be rendered has no cells. Two pictures are pixel-identical if their keys
+are the same. While a file is not there its name ends in .away, and after a crash it still does.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import json
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +65,12 @@ def picture_without(blend: str, folder: Path, scene: str, frame: int) -> list[st
         return []
 
 
-def look(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+def look(request: dict[str, Any], folder: Path) -> Iterator[tuple[str, str, list[str]]]:
     blend = request["blend"]
-    pictures = {}
     if request["pictures"]:
         assert opened(blend), blend
-        pictures = {f"{scene}@{frame}": picture(folder, scene, frame) for scene, frame in request["pictures"]}
-    without = {}
+    for scene, frame in request["pictures"]:
+        yield "pictures", f"{scene}@{frame}", picture(folder, scene, frame)
     for name, scene, frame in request["without"]:
         path = Path(name)
         away = path.with_name(f"{path.name}.away")
@@ -75,12 +78,16 @@ def look(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         if path.suffix == ".osl":
             path.with_suffix(".oso").unlink(missing_ok=True)  # Cycles has put it there when it first rendered
         try:
-            without[name] = picture_without(blend, folder, scene, frame)
+            cells = picture_without(blend, folder, scene, frame)
         finally:
             away.rename(path)
-    return {"pictures": pictures, "without": without}
+        yield "without", name, cells
 
 
-with tempfile.TemporaryDirectory() as scratch:
-    asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Path(asked["result"]).write_text(json.dumps(look(asked, Path(scratch))), encoding="utf-8")
+faulthandler.enable()
+asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+with tempfile.TemporaryDirectory() as scratch, Path(asked["result"]).open("a", encoding="utf-8") as result:
+    for seen in look(asked, Path(scratch)):
+        result.write(json.dumps(seen) + "\n")
+        result.flush()
+os._exit(0)  # Blender 4.2 may crash on the way out

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import bpy
 from cycles import osl as cycles_osl
 
-from tests.tracing.whole_project.parts import glow, plane
-from tests.tracing.whole_project.stage import Stage
+from tests.tracing.whole_project.parts import flat, glow, plane
+from tests.tracing.whole_project.stage import CELLS, Stage
 
 SCENE = "Light"
 OSL = "OSL"
+LENS = "Lens"
 
 
 def world(stage: Stage) -> None:
@@ -128,4 +130,23 @@ def osl(stage: Stage) -> None:
             stage.need(path, scene=OSL)
 
 
-ALL = (world, light_picture, light_profiles, osl)
+def camera_script(stage: Stage) -> None:
+    """A camera that is a script, from 5.0 on."""
+    if bpy.app.version < (5, 0):
+        return
+    scene = stage.scene(LENS)
+    scene.cycles.shading_system = True
+    path = stage.place("osl/lens.osl")
+    path.write_text(
+        "shader lens(output point position = 0, output vector direction = vector(0, 0, 1), output color throughput = 1)"
+        f" {{ position = {CELLS} * (camera_shader_raster_position() - point(0.5)); }}\n"
+    )
+    camera = scene.camera.data
+    camera.type, camera.custom_mode = "CUSTOM", "EXTERNAL"
+    with warnings.catch_warnings(action="ignore"):  # Python says that "//" is not supported: Cycles knows it
+        camera.custom_filepath = stage.relative(path)
+    stage.show(plane("seen"), LENS, flat("seen", stage.color()))
+    stage.need(path, scene=LENS)
+
+
+ALL = (world, light_picture, light_profiles, osl, camera_script)
