@@ -28,9 +28,10 @@ from .journal import Journal
 from .manifest import Entry, objects_of, parse_manifest
 from .root import Root
 from .store import Part, Store, is_whole
-from .transfer import END, FRAME, LENGTH, RAW, block_bytes, blocks_of, runs
+from .transfer import BLOCK_BYTES, END, FRAME, LENGTH, RAW, block_bytes, blocks_of, runs
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 64 << 10
+"""For what is small; what is larger is read to where it stays."""
 _HEARTBEAT_SECONDS = 2.0
 _RENEW_SECONDS = 10.0
 _SMALL_BYTES = 256 << 10
@@ -130,6 +131,7 @@ class Intake:
     def take(self, source: BinaryIO) -> list[int]:
         """Receive up to END; return which objects were damaged, and thrown away. Raises `OSError`, `ValueError`."""
         self._damaged = []
+        buffers = _Buffers()
         with _Worker() as worker:
             while True:
                 kind, index, number, length = FRAME.unpack(_exactly(source, FRAME.size))
@@ -139,19 +141,22 @@ class Intake:
                 expected = block_bytes(size, number)
                 if number >= blocks_of(size) or length > expected or (kind == RAW and length != expected):
                     raise ValueError("a frame that does not fit its object")
-                payload = _exactly(source, length)
                 self._renew()
                 if length < _SMALL_BYTES:  # handing it over would take longer
-                    self._keep(kind, index, number, payload)
+                    self._keep(kind, index, number, _exactly(source, length))
                 else:
-                    worker.do(self._keep, kind, index, number, payload)
+                    payload = buffers.take(length)
+                    _fill(source, payload)
+                    worker.do(self._keep, kind, index, number, payload, buffers)
         if self._hashing:
             self._settle()
         return self._damaged
 
-    def _keep(self, kind: int, index: int, number: int, payload: bytearray) -> None:
+    def _keep(
+        self, kind: int, index: int, number: int, payload: bytearray | memoryview, buffers: _Buffers | None = None
+    ) -> None:
         sha256, size = self._objects[index]
-        data: bytes | bytearray = payload if kind == RAW else _inflate(payload, block_bytes(size, number))
+        data = payload if kind == RAW else _inflate(payload, block_bytes(size, number))
         if not is_whole(size):
             part = self._parts.get(index)
             if part is None:
@@ -161,6 +166,8 @@ class Intake:
                 part.hash_on()
         elif not self._store.put(sha256, data):
             self._damaged.append(index)
+        if buffers is not None and isinstance(payload, memoryview):
+            buffers.give_back(payload)
 
     def _settle(self) -> None:
         """Keep the large objects that are complete, whichever connections brought them."""
@@ -177,6 +184,29 @@ class Intake:
             self._renewed = time.monotonic()
             with contextlib.suppress(OSError, ValueError):  # the old one still runs
                 lease.renew(self._root)
+
+
+class _Buffers:
+    """Memory for blocks, used again and again: new memory costs the kernel more than what is put there."""
+
+    def __init__(self) -> None:
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+
+    def take(self, length: int) -> memoryview:
+        """Return so many bytes."""
+        if length > BLOCK_BYTES:
+            return memoryview(bytearray(length))
+        try:
+            buffer = self._free.get_nowait()
+        except queue.Empty:
+            buffer = bytearray(BLOCK_BYTES)
+        return memoryview(buffer)[:length]
+
+    def give_back(self, view: memoryview) -> None:
+        """Take back what `take` gave, which nobody uses any more."""
+        buffer = view.obj
+        if isinstance(buffer, bytearray) and len(buffer) == BLOCK_BYTES:
+            self._free.put(buffer)
 
 
 class _Worker:
@@ -252,16 +282,20 @@ class _Rest(io.RawIOBase):
 def _exactly(source: BinaryIO, length: int) -> bytearray:
     """Read so many bytes. Raises `EOFError`: a client whose line was cut."""
     data = bytearray(length)
-    view = memoryview(data)
+    _fill(source, memoryview(data))
+    return data
+
+
+def _fill(source: BinaryIO, view: memoryview) -> None:
+    """Read until it is full. Raises `EOFError` as `_exactly` does."""
     while view:
         count = source.readinto(view)  # type: ignore[attr-defined]
         if not count:
             raise EOFError("the project has not arrived whole")
         view = view[count:]
-    return data
 
 
-def _inflate(data: bytearray, length: int) -> bytes:
+def _inflate(data: bytearray | memoryview, length: int) -> bytes:
     inflater = zlib.decompressobj()
     found = inflater.decompress(data, length)
     if len(found) != length or not inflater.eof:
