@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -36,9 +37,7 @@ def main(path: Path) -> None:
         if result_path is not None:
             text = f"Blender {bpy.app.version_string} cannot look through the file: {error!r}"
             write_result(result_path, _error(text, "Please report this, with what Blender printed."))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    ctypes.CDLL(None).fflush(None)
+    _flush()
     os._exit(code)  # Blender 4.2 may crash or hang on the way out
 
 
@@ -56,6 +55,15 @@ def answer(request: Request) -> dict[str, Any]:
     rewrite(blends, staging=Path(request.staging), answer=found)
     tell(tracer, bpy.data, found, scratch=Path(request.staging))
     return found.as_json()
+
+
+def _flush() -> None:
+    """Write out what was printed, by Blender's own code too: it is no matter of the result if that cannot be done."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.suppress(OSError, AttributeError):
+        # What is in the process itself has no name, except on Windows, where every library must have one.
+        ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None).fflush(None)
 
 
 def _error(message: str, hint: str) -> dict[str, Any]:

@@ -18,8 +18,21 @@ pytestmark = [pytest.mark.blender, pytest.mark.timeout(300)]
 _TRACE = Path(cloudrender_addon.tracing.__file__).with_name("trace.py")
 _BLENDS = Path(__file__).parents[1] / "data"
 
+_AS_ON_WINDOWS = """
+import ctypes, runpy, sys
+import bpy
 
-def _trace(python: Path, folder: Path, **request: Any) -> tuple[int, dict[str, Any]]:
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, *others, **more):
+        assert "/" not in name  # as there: a TypeError if there is no name
+        super().__init__(name, *others, **more)
+
+ctypes.CDLL, sys.platform = CDLL, "win32"
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def _trace(python: Path, folder: Path, *, program: tuple[str, ...] = (), **request: Any) -> tuple[int, dict[str, Any]]:
     asked = {
         "blend": str(folder / "scene.blend"),
         "original": str(folder / "scene.blend"),
@@ -31,7 +44,7 @@ def _trace(python: Path, folder: Path, **request: Any) -> tuple[int, dict[str, A
     }
     (folder / "request.json").write_text(json.dumps(asked))
     done = subprocess.run(
-        [python, _TRACE, "--", folder / "request.json"], capture_output=True, timeout=120, check=False
+        [python, *program, _TRACE, "--", folder / "request.json"], capture_output=True, timeout=120, check=False
     )
     return done.returncode, json.loads((folder / "result.json").read_text())
 
@@ -52,3 +65,10 @@ def test_a_file_that_is_no_blend_is_a_clear_error(blender_python: Path, tmp_path
     assert code == 0
     assert "scene.blend" in result["error"]["message"]
     assert result["error"]["hint"]
+
+
+def test_it_ends_well_where_every_library_must_have_a_name(blender_python: Path, tmp_path: Path) -> None:
+    shutil.copy(_BLENDS / "tiny-4.2.blend", tmp_path / "scene.blend")
+    code, result = _trace(blender_python, tmp_path, program=("-c", _AS_ON_WINDOWS))
+    assert code == 0
+    assert "error" not in result
