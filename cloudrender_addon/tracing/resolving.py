@@ -88,12 +88,12 @@ class Resolver:
         return Found(path, name, {name: true})
 
     def _script(self, path: str) -> Found:
-        """Return a script, what it was compiled to, and the files that it includes."""
+        """Return a script, what it was compiled to unless that is out of date, and the files that it includes."""
         found = self._file(path)
         files = dict(found.files)
         for name, source in found.files.items():
             compiled = os.path.splitext(source)[0] + ".oso"
-            if self._disk.is_file(compiled):
+            if self._disk.is_file(compiled) and os.path.getmtime(compiled) >= os.path.getmtime(source):
                 files[os.path.splitext(name)[0] + ".oso"] = compiled
             for included in _included(source):
                 files[posixpath.join(posixpath.dirname(name), included)] = os.path.join(

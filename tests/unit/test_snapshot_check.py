@@ -139,16 +139,19 @@ def test_caches_of_simulations_are_copied_beside_the_copy(bundle: Bundle) -> Non
 
 
 def test_what_may_be_written_to_is_no_link(tmp_path: Path) -> None:
-    for name in ("wood.png", "a.bphys", "smoke.VDB"):
+    for name in ("wood.png", "a.bphys", "smoke.VDB", "glow.oso", "protected.png"):
         (tmp_path / name).write_bytes(name.encode())
+    os.utime(tmp_path / "glow.oso", (1000, 1000))
+    (tmp_path / "protected.png").chmod(0o400)  # Windows would make the user's writable to delete a link to it
     (tmp_path / "link.png").symlink_to(tmp_path / "wood.png")
-    names = ("wood.png", "a.bphys", "smoke.VDB", "link.png")
+    names = ("wood.png", "a.bphys", "smoke.VDB", "glow.oso", "protected.png", "link.png")
     files = tuple(BundleFile(source=tmp_path / name, name=f"deep/er/{name}", size=8) for name in names)
     place = tmp_path / "place"
     lay_out(Bundle(root=tmp_path, files=files), place, check=lambda: None)
     laid = {name: place / "deep" / "er" / name for name in names}
     linked = {name: path.samefile(tmp_path / name) for name, path in laid.items()}
-    assert linked == {"wood.png": True, "a.bphys": False, "smoke.VDB": False, "link.png": True}
+    assert [name for name, is_link in linked.items() if is_link] == ["wood.png", "link.png"]
+    assert laid["glow.oso"].stat().st_mtime == 1000  # it is compiled anew if it is out of date, as in its own place
     assert laid["a.bphys"].read_bytes() == b"a.bphys" and not laid["link.png"].is_symlink()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -12,15 +13,15 @@ from ..errors import ProjectError
 from .bundle import Bundle, BundleFile
 from .concerns import shown
 
-_CACHES = frozenset((".bphys", ".gz", ".uni", ".vdb"))
-"""What Blender may write anew while it renders, when a simulation was not baked."""
+_WRITTEN = frozenset((".bphys", ".gz", ".uni", ".vdb", ".oso"))
+"""What Blender may write anew while it renders: a simulation that was not baked, a shader older than its source."""
 
 
 def lay_out(bundle: Bundle, folder: Path, *, check: Callable[[], None]) -> None:
     """Put every file of the bundle into the folder, which is made; `check` is called before each and may raise.
 
     Files that are only ever read are hard links where the disk has them, so that this takes no room; what Blender may
-    write to is a copy. Raises `ProjectError`.
+    write to is a copy, and so is what is write-protected. Raises `ProjectError`.
     """
     made: set[Path] = set()
     for file in bundle.files:
@@ -40,10 +41,11 @@ def lay_out(bundle: Bundle, folder: Path, *, check: Callable[[], None]) -> None:
 
 def _put(file: BundleFile, place: Path) -> None:
     source = file.source.resolve()  # of a symbolic link, what it leads to
-    if source.suffix.lower() not in _CACHES:
+    # Deleting a link to a file that may only be read would make it writable first, on Windows: the user's as well.
+    if source.suffix.lower() not in _WRITTEN and source.stat().st_mode & stat.S_IWUSR:
         try:
             os.link(source, place)
             return
         except OSError:
             pass  # another disk, or one without links
-    shutil.copyfile(source, place)
+    shutil.copy2(source, place)  # with its time, by which Blender tells whether it is out of date

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a stored path to files, where that takes no Blender."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cloudrender_addon.tracing.disk import Disk
+from cloudrender_addon.tracing.reference import Kind
+from cloudrender_addon.tracing.resolving import Resolver
+
+
+def test_a_shader_goes_with_what_it_was_compiled_to_unless_it_was_edited_since(tmp_path: Path) -> None:
+    script, compiled = tmp_path / "glow.osl", tmp_path / "glow.oso"
+    for path in (script, compiled):
+        path.write_text("shader glow() {}")
+        os.utime(path, (1000, 1000))
+    found = Resolver(Disk(), str(tmp_path)).find(str(script), Kind.SCRIPT)
+    assert set(found.files) == {"glow.osl", "glow.oso"}
+    # Files are all as old on the machine, where the old one would be rendered with.
+    os.utime(script, (2000, 2000))
+    found = Resolver(Disk(), str(tmp_path)).find(str(script), Kind.SCRIPT)
+    assert set(found.files) == {"glow.osl"}
