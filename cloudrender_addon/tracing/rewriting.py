@@ -38,12 +38,13 @@ def _copied(blend: Blend, blends: Blends, staging: Path) -> Path:
     path = Path(blend.path)
     if not (blend.changes or blends.links_others(blend)):
         return path
+    before = path.stat()  # if it is saved anew while it is read, nobody finds the copy by what the file is then
     with blend_copy.opened(path, scratch=staging) as copy:
         if blends.links_others(blend):
             blends.note_libraries(blend, copy.library_paths())
         if not (blend.changes or blend.packed):
             return path
-        target = staging / f"{_key(blend)}.blend"
+        target = staging / f"{_key(blend, before)}.blend"
         if not target.exists():
             part = target.with_suffix(".part")
             with part.open("wb") as file:
@@ -52,10 +53,9 @@ def _copied(blend: Blend, blends: Blends, staging: Path) -> Path:
         return target
 
 
-def _key(blend: Blend) -> str:
-    """Return what a copy is known by: the file as it is now, and what is changed in it."""
-    now = Path(blend.path).stat()
-    file = [blend.path, now.st_size, now.st_mtime_ns, now.st_ino]
+def _key(blend: Blend, status: os.stat_result) -> str:
+    """Return what a copy is known by: the file as it was when it was opened, and what is changed in it."""
+    file = [blend.path, status.st_size, status.st_mtime_ns, status.st_ino]
     text = json.dumps(
         [_EDITION, file, blend.changes, blend.packed], sort_keys=True
     )  # ASCII: what is no text is escaped

@@ -31,6 +31,44 @@ ctypes.CDLL, sys.platform = CDLL, "win32"
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
+_SAVED_MEANWHILE = """
+import contextlib, json, os, sys
+import bpy
+
+sys.path.insert(0, sys.argv[1])
+from cloudrender_addon.tracing import blend_copy, session
+from cloudrender_addon.tracing.request import Request
+
+os.chdir(sys.argv[2])
+os.mkdir("project")
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.data.volumes.new("smoke").filepath = os.path.abspath("outside.vdb")
+bpy.data.volumes[0].use_fake_user = True
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("project/main.blend"), compress=False)
+bpy.data.objects.new("SavedLater", None).use_fake_user = True
+bpy.ops.wm.save_as_mainfile(filepath=os.path.abspath("later.blend"), copy=True, compress=False, relative_remap=False)
+
+@contextlib.contextmanager
+def opened(path, *, scratch):
+    with genuine(path, scratch=scratch) as copy:
+        if os.path.exists("later.blend"):
+            os.replace("later.blend", path)
+        yield copy
+
+genuine, blend_copy.opened = blend_copy.opened, opened
+main = os.path.abspath("project/main.blend")
+asked = Request(
+    blend=main, original=main, project=os.path.dirname(main), name="main.blend", staging=os.path.abspath("s"), result=""
+)
+found = []
+for _ in range(2):
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    found.append({file["name"]: file["source"] for file in session.answer(asked)["files"]}["main.blend"])
+with open("found.json", "w") as file:
+    json.dump(found, file)
+os._exit(0)
+"""
+
 
 def _trace(python: Path, folder: Path, *, program: tuple[str, ...] = (), **request: Any) -> tuple[int, dict[str, Any]]:
     asked = {
@@ -72,3 +110,15 @@ def test_it_ends_well_where_every_library_must_have_a_name(blender_python: Path,
     code, result = _trace(blender_python, tmp_path, program=("-c", _AS_ON_WINDOWS))
     assert code == 0
     assert "error" not in result
+
+
+def test_a_file_that_is_saved_while_it_is_read_is_not_taken_for_what_it_was(
+    blender_python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.vdb").write_bytes(b"smoke")
+    program = [blender_python, "-c", _SAVED_MEANWHILE, Path(__file__).parents[2], tmp_path]
+    done = subprocess.run(program, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = map(Path, json.loads((tmp_path / "found.json").read_text()))
+    assert first != second
+    assert b"OBSavedLater" not in first.read_bytes() and b"OBSavedLater" in second.read_bytes()
