@@ -280,3 +280,7 @@ def test_the_file_is_looked_at_when_its_content_arrives_damaged(tmp_path: Path, 
         packing.recheck(file)
     packing.read()
     assert hashes(packing.manifest(lambda: None)) == {"a": sha256(b"ONE")}
+    packing.stop()
+    (tmp_path / "p" / "a").unlink()
+    with pytest.raises(ProjectError, match="a cannot be read"):
+        packing.recheck(file)

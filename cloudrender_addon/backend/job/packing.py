@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..assets.bundle import Bundle, BundleFile
 from ..assets.hash_cache import HashCache
-from ..assets.hashing import Hashing, changed, file_hash
+from ..assets.hashing import Hashing, changed, file_hash, reading
 from ..assets.manifest import HashedFile, Manifest
 
 
@@ -36,7 +36,9 @@ class Packing:
     def recheck(self, file: HashedFile) -> None:
         """Read a file that arrived damaged. Raises `ProjectError` if it is not what was hashed, though it looks so."""
         again = BundleFile(source=file.source, name=file.name, size=file.size)
-        if file_hash(again, file.source.stat()) != file.sha256:
+        with reading(file.name):
+            status = file.source.stat()
+        if file_hash(again, status) != file.sha256:
             self._cache.forget(file.source)
             raise changed(file.name)
 
