@@ -27,7 +27,6 @@ class Root:
         self.project = path / "project"
         self.plan = path / "plan.json"
         self.blender = path / "blender"
-        self.store = path / "store"
         self.blender_log = path / "blender.log"
         self.work = path / "work"
         self.frames = path / "frames"

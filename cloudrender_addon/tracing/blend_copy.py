@@ -12,6 +12,7 @@ import gzip
 import mmap
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -202,7 +203,7 @@ def _unpack(file: IO[bytes], target: IO[bytes], *, is_gzip: bool) -> None:
         try:
             with gzip.open(file) as packed:
                 shutil.copyfileobj(packed, target, 1 << 20)
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise NotABlend("it cannot be unpacked") from error
         return
     import zstandard  # noqa: PLC0415 - Blender has it, from 3.0 on

@@ -34,13 +34,6 @@ class HashCache:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @classmethod
-    def of_user(cls) -> HashCache:
-        """Return the one that all of the user's jobs share."""
-        import platformdirs  # noqa: PLC0415 - it takes a while, and is not needed to start
-
-        return cls(platformdirs.user_cache_path("cloudrender", appauthor=False) / "hashes.sqlite")
-
     def known(self, files: Iterable[tuple[Path, os.stat_result]]) -> dict[Path, str]:
         """Return what is known of files that are as they were when it was noted."""
         found: dict[Path, str] = {}
