@@ -119,6 +119,17 @@ def test_a_file_of_the_same_name_size_and_time_is_another_one(
     assert other and hashes(hash_bundle(bundle(tmp_path / "p", "a"), cache=cache)) == {"a": sha256(b"ONE")}
 
 
+def test_a_path_that_is_no_text_is_hashed_and_remembered(tmp_path: Path, cache: HashCache, reads: list[str]) -> None:
+    name = os.fsdecode(b"na\xefve.png")
+    made = make(tmp_path / name, a=b"one")
+    for _ in range(2):
+        assert hashes(hash_bundle(made, cache=cache)) == {"a": sha256(b"one")}
+    assert reads == ["a"]
+    cache.forget(made.files[0].source)
+    hash_bundle(made, cache=cache)
+    assert reads == ["a", "a"]
+
+
 def test_a_file_that_was_just_changed_is_not_trusted(tmp_path: Path, cache: HashCache, reads: list[str]) -> None:
     """It may be changed again within the same tick of the file system's clock."""
     made = make(tmp_path / "p", old=False, a=b"one")

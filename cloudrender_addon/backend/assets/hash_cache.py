@@ -20,7 +20,7 @@ file systems count in two seconds."""
 _LOCK_SECONDS = 5.0
 
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode TEXT,"
+    "CREATE TABLE IF NOT EXISTS hashes (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode TEXT,"
     " sha256 TEXT, used REAL) WITHOUT ROWID"
 )
 
@@ -28,6 +28,7 @@ _TABLE = (
 class HashCache:
     """Remembers hashes by path, size, time and inode. It never fails: what it cannot do is done without it.
 
+    Paths are bytes in it: not every one is text.
     Several clients may use one file at the same time. A damaged one is begun anew.
     """
 
@@ -39,7 +40,7 @@ class HashCache:
         found: dict[Path, str] = {}
         with self._open() as database:
             for path, status in files:
-                key = (str(path), status.st_size, status.st_mtime_ns, str(status.st_ino))
+                key = (os.fsencode(path), status.st_size, status.st_mtime_ns, str(status.st_ino))
                 row = database.execute(
                     "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?", key
                 ).fetchone()
@@ -51,7 +52,7 @@ class HashCache:
         """Remember hashes of files that were so before and after they were read; not of those just changed."""
         now = time.time_ns() if now_ns is None else now_ns
         rows = [
-            (str(path), status.st_size, status.st_mtime_ns, str(status.st_ino), sha256, now / 1e9)
+            (os.fsencode(path), status.st_size, status.st_mtime_ns, str(status.st_ino), sha256, now / 1e9)
             for path, status, sha256 in hashes
             if now - status.st_mtime_ns > _FRESH_NS
         ]
@@ -67,7 +68,7 @@ class HashCache:
     def forget(self, path: Path) -> None:
         """Remember nothing of a file."""
         with self._open() as database, database:
-            database.execute("DELETE FROM hashes WHERE path = ?", (str(path),))
+            database.execute("DELETE FROM hashes WHERE path = ?", (os.fsencode(path),))
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
