@@ -235,6 +235,11 @@ def test_a_rewritten_copy_outlives_its_place(tmp_path: Path, root: Path, folder:
     keep_traced(folder, traced)
     [_, file] = bundle_of(folder, spec).files
     assert file.source == copy, "other jobs send it from there, too"
+    old = time.time() - 40 * 86_400
+    os.utime(copy.with_name("0123.blend.used"), (old, old))
+    bundle_of(folder, spec)
+    staging.prune(copy.parent)
+    assert copy.exists(), "it is about to be sent"
     copy.unlink()
     [_, file] = bundle_of(folder, spec).files
     assert file.source.read_bytes() == b"rewritten" and file.source.is_relative_to(folder.path)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..assets.bundle import Bundle, BundleFile
 from ..assets.concerns import listed
-from ..assets.staging import link
+from ..assets.staging import link, note_use
 from ..assets.trace_result import LeftOut, MissingFile
 from ..assets.traced import Traced
 from ..errors import ProjectError, RecordError
@@ -121,11 +121,17 @@ def _traced(data: dict[str, Any], links: Path) -> Traced:
 
 
 def _still_same(copy: Path, kept: Path) -> Path:
-    """Return the copy where other jobs send it from, too, if it is there still: its hash is known."""
+    """Return the copy where other jobs send it from, too, if it is there still: its hash is known.
+
+    It is in use then: nobody else's trace deletes it before it is sent.
+    """
     try:
-        return copy if copy.samefile(kept) else kept
+        if not copy.samefile(kept):
+            return kept
     except OSError:
         return kept
+    note_use(copy)
+    return copy
 
 
 def _raise_gone(gone: Sequence[str]) -> None:
