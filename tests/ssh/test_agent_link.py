@@ -434,6 +434,7 @@ def test_no_name_leads_out_of_the_project(rig: Rig, tmp_path: Path, name: str) -
         b'{"lacking": [[0, 1]], "begun": {"0": [[0, 100000000000]]}}',
         b'{"lacking": [[0, 1.0]], "begun": {}}',
         b'{"lacking": [[-1, 1]], "begun": {}}',
+        b'{"lacking": [[0, 1], [0, 1]], "begun": {}}',
     ],
 )
 def test_what_makes_no_sense_is_refused(rig: Rig, tmp_path: Path, answer: bytes) -> None:

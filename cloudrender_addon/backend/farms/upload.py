@@ -246,11 +246,13 @@ def _bytes_of(size: int, numbers: Sequence[int]) -> int:
 
 
 def _numbers(runs: list[list[int]], end: int) -> Iterator[int]:
-    """Spell out runs of numbers below `end`. Raises `ValueError`, `TypeError` for what is none."""
+    """Spell out ascending runs of numbers below `end`. Raises `ValueError`, `TypeError` for what is none."""
+    least = 0
     for first, count in runs:
-        if not 0 <= first < first + count <= end:
-            raise ValueError("a number that there is not")
-        yield from range(first, first + count)
+        if not least <= first < first + count <= end:
+            raise ValueError("a number that there is not, or that was there before")
+        least = first + count
+        yield from range(first, least)
 
 
 def _nonsense() -> MachineError:
