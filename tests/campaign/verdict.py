@@ -162,4 +162,4 @@ def _noted(path: Path) -> Counter[int]:
     if not path.exists():
         return Counter()
     lines = path.read_text(encoding="utf-8").splitlines()
-    return Counter(int(json.loads(line)["frame"]) for line in lines)
+    return Counter(int(fields["frame"]) for fields in map(json.loads, lines) if "frame" in fields)

@@ -173,6 +173,32 @@ def test_a_disk_that_loses_what_was_written_is_told(folder: JobFolder, monkeypat
     assert ended.status is Status.FAILED and ended.error and "Input/output error" in ended.error.message
 
 
+def test_a_power_cut_takes_no_frame_unnoticed(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = folder.load()
+    out = record.spec.output
+    for frames, is_killed in (((1,), False), ((2, 3), True)):
+        farm = FakeFarm([render_all], running={"i-0": None})
+        farm.logs["i-0"] = ([], iter([*map(frame_event, frames), MachineGoneError("cut off")]))
+        with monkeypatch.context() as patch:
+            if is_killed:
+                patch.setattr(Collector, "settle", lambda _: None)
+            with pytest.raises(MachineGoneError):
+                Follower(
+                    collector=Collector(folder, frames=record.spec.frames, output=out),
+                    report=lambda _: None,
+                    set_aside=lambda *_: None,
+                ).follow(FakeLink(farm, "i-0"), check=lambda: None, cancel=CancelToken())
+    assert folder.unsettled() == {2, 3}
+    for frame in (1, 2):  # the first one is the user's own doing
+        (out / f"{frame:04d}.png").write_bytes(bytes(len(content(frame))))
+    settled: list[str] = []
+    monkeypatch.setattr(collect, "_to_disk", lambda path: settled.append(path.name))
+    collector = Collector(folder, frames=record.spec.frames, output=out)
+    assert sorted(collector.saved) == [1, 3] and collector.wants(2)
+    collector.settle()
+    assert settled == ["0003.png"] and not folder.unsettled()
+
+
 def test_size_and_hash_are_kept(folder: JobFolder) -> None:
     run(folder, FakeFarm([render_all]))
     saved = folder.saved_frames(folder.load().spec.output)

@@ -43,10 +43,11 @@ class Collector:
         self._wanted = frozenset(frames)
         self.output = output
         self.saved = {n: s for n, s in folder.saved_frames(output).items() if n in self._wanted}
+        self._unsettled: list[Path] = []
+        self._look_at_unsettled()
         self._forget_unfinished()
         self._owners = {name.casefold(): s.frame for s in self.saved.values() for name in s.files}
         self._broken: set[int] = set()
-        self._unsettled: list[Path] = []
 
     def wants(self, frame: int) -> bool:
         """Tell whether a frame was asked for and is neither here nor given up."""
@@ -110,7 +111,7 @@ class Collector:
         """See through to the disk what has been collected: from then on no power cut of this computer takes it back.
 
         Not one by one as they come: a disk settles a hundred files that wait together about as soon as a single one.
-        A frame that is lost before is still on its machine, and noticed missing. Raises `CloudrenderError`.
+        One that is lost before is still on its machine, and the next client notices. Raises `CloudrenderError`.
         """
         unsettled, self._unsettled = self._unsettled, []
         if not unsettled:
@@ -122,6 +123,19 @@ class Collector:
                         f"{path.name} cannot be written to {self.output} ({error.strerror})",
                         hint="Check that disk and resume the job, or start one with another output folder",
                     ) from error
+        self._folder.add_settled()
+
+    def _look_at_unsettled(self) -> None:
+        """Take frames that a client before this one did not settle for what they are: a power cut may have been why.
+
+        After one, some disks have files of the right length that hold nothing.
+        """
+        for number in self._folder.unsettled() & self.saved.keys():
+            saved = self.saved[number]
+            if saved.sha256 and not saved.is_unchanged_in(self.output):
+                del self.saved[number]
+            else:
+                self._unsettled += (self.output / name for name in saved.files)
 
     def _forget_unfinished(self) -> None:
         """Delete what clients before this one had half here when they died."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -105,8 +106,25 @@ class JobFolder:
         )
 
     def add_saved(self, saved: SavedFrame) -> None:
-        """Note a frame that is verified on disk. Raises `RecordError`."""
-        line = json.dumps(asdict(saved)).encode() + b"\n"
+        """Note a frame whose files are here, verified. Raises `RecordError`."""
+        self._add_line(asdict(saved))
+
+    def add_settled(self) -> None:
+        """Note that all frames noted so far have been seen through to the disk. Raises `RecordError`."""
+        self._add_line({"settled": True})
+
+    def unsettled(self) -> frozenset[int]:
+        """Return the frames noted since then: after a power cut their files may hold anything."""
+        frames: set[int] = set()
+        for fields in self._lines():
+            if "settled" in fields:
+                frames.clear()
+            elif isinstance(number := fields.get("frame"), int):
+                frames.add(number)
+        return frozenset(frames)
+
+    def _add_line(self, fields: dict[str, Any]) -> None:
+        line = json.dumps(fields).encode() + b"\n"
         try:
             with (self.path / "frames.jsonl").open("ab+") as file:
                 if file.tell():
@@ -130,18 +148,25 @@ class JobFolder:
 
         One that was deleted, and rendered again, was paid twice and is in it twice.
         """
-        try:
-            lines = (self.path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return ()
         brought = []
-        for line in lines:
-            # A line cut short by a crash is a frame not noted: it is fetched again.
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                fields = json.loads(line)
-                lists = {name: tuple(fields[name]) for name in ("files", "sizes", "sha256") if name in fields}
+        for fields in self._lines():
+            with contextlib.suppress(TypeError):
+                lists: dict[str, Any] = {
+                    name: tuple(fields[name]) for name in ("files", "sizes", "sha256") if name in fields
+                }
                 brought.append(SavedFrame(**{**fields, **lists}))
         return tuple(brought)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        try:
+            lines = (self.path / "frames.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            # A line cut short by a crash is a frame not noted: it is fetched again.
+            with contextlib.suppress(ValueError):
+                if isinstance(fields := json.loads(line), dict):
+                    yield fields
 
     def forget_keys(self) -> None:
         """Delete this job's SSH keys: with its machines gone they open nothing."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -86,6 +87,18 @@ class SavedFrame:
         if not all(stat.S_ISREG(file.st_mode) for file in found):
             return False
         return not self.sizes or self.sizes == tuple(file.st_size for file in found)
+
+    def is_unchanged_in(self, output: Path) -> bool:
+        """Tell whether its files there hold what they held when they were saved; False if that is not known."""
+        return bool(self.sha256) and self.sha256 == tuple(_sha256(output / name) for name in self.files)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def to_json(record: JobRecord) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -55,18 +54,10 @@ def _is_there(source: Path, saved: SavedFrame, *, blend: Path, output: Path, ext
     if not any(name.startswith(frame_stem(saved.frame)) and name.endswith(tuple(extensions)) for name in saved.files):
         return False
     paths = [output / name for name in saved.files]
-    if saved.sha256 and saved.sha256 == tuple(map(_sha256, paths)):
+    if saved.is_unchanged_in(output):
         return source == blend
     # Somebody else has written there since, or a version of this program that kept no hashes.
     return all(map(_complete, paths)) and (source == blend or not saved.is_in(output))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _complete(path: Path) -> bool:
