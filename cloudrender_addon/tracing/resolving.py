@@ -157,6 +157,8 @@ class Resolver:
                 missing.append(os.path.join(path, name))
             elif not is_nameable(name):
                 left_out.append((source, "its name is not valid text"))
+            elif "/" in name or os.sep in name or name in (os.curdir, os.pardir):
+                left_out.append((source, "its name is a path"))
             else:
                 files[_under(where, name)] = source  # as the .blend spells it
         return Found(path, where, files, tuple(missing), tuple(left_out))

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from cloudrender_addon.tracing.disk import Disk
 from cloudrender_addon.tracing.reference import Kind
 from cloudrender_addon.tracing.resolving import Resolver
@@ -22,3 +24,14 @@ def test_a_shader_goes_with_what_it_was_compiled_to_unless_it_was_edited_since(t
     os.utime(script, (2000, 2000))
     found = Resolver(Disk(), str(tmp_path)).find(str(script), Kind.SCRIPT)
     assert set(found.files) == {"glow.osl"}
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "deep/er.png", ".."])
+def test_a_strip_names_files_and_no_paths(tmp_path: Path, name: str) -> None:
+    project = tmp_path / "project"
+    (project / "strip" / "deep").mkdir(parents=True)
+    for path in ("secret.png", "strip/deep/er.png", "strip/one.png"):
+        (project / path).write_bytes(b"")
+    found = Resolver(Disk(), str(project)).names(str(project / "strip"), ("one.png", name))
+    assert set(found.files) == {"strip/one.png"}
+    assert found.missing or found.left_out

@@ -129,7 +129,7 @@ def test_the_record_of_the_job_that_kept_it_is_closed(place: Place) -> None:
     first.forget()
 
 
-def test_how_it_had_ended_is_not_forgotten(place: Place) -> None:
+def test_the_machine_of_a_job_that_failed_stays_to_be_looked_at(place: Place) -> None:
     def fail(plan: RenderPlan) -> Iterator[Any]:
         yield frame_event(1)
         yield {"event": "failed", "kind": "blender", "message": "no way", "hint": "do this", "log": []}
@@ -137,9 +137,9 @@ def test_how_it_had_ended_is_not_forgotten(place: Place) -> None:
     place.farm.scripts = [fail]
     first = place.kept()
     place.farm.scripts = [render_all]
-    assert place.run(place.job("2"))[0].status is Status.SUCCEEDED
-    record = first.load()
-    assert (record.status, record.error, record.hint) == (Status.FAILED, "no way", "do this")
+    ended, events = place.run(place.job("2"))
+    assert ended.status is Status.SUCCEEDED and len(place.farm.launched) == 2 and taken(events) == []
+    assert (first.load().status, first.load().error) == (Status.KEPT, "no way")
 
 
 def test_each_pays_its_part_of_the_machine_and_none_twice(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

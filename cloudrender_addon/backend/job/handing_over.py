@@ -34,7 +34,7 @@ def as_it_stands(folder: JobFolder, record: JobRecord) -> JobRecord:
             if kept_by == folder.job_id:
                 return replace(
                     record,
-                    status=Status.FAILED if record.error else Status.SUCCEEDED,
+                    status=Status.SUCCEEDED,
                     machine=None,
                     spent_usd=record.spent_usd + machine_cost(machine, until=at),
                     ended=at,

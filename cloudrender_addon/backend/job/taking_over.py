@@ -99,6 +99,8 @@ class TakingOver:
         machine, settings, mine = kept.machine, self._ledger.spec.settings, self._ledger.record
         if machine is None or kept.kept_until is None or machine.request.token in mine.given:
             return False
+        if kept.error:  # somebody may be looking for what went wrong, and it would be emptied
+            return False
         how = "on-demand" if machine.request.on_demand else "spot"
         bought = settings.purchase in (how, "spot-then-on-demand")
         there = not settings.regions or machine.region in settings.regions

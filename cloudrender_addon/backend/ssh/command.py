@@ -19,7 +19,8 @@ _READ_BYTES = 1 << 20
 _COMPLAINT_BYTES = 16 << 10
 _CLOSE_SECONDS = 1.0
 
-_MAX_LINE_BYTES = 1 << 20
+_MAX_LINE_BYTES = 16 << 20
+"""The longest says which of a million files are lacking."""
 
 PACKET_BYTES = 32_704
 """What fits into one SSH packet; a longer write would be cut up, and its rest copied each time."""

@@ -146,7 +146,7 @@ class SshConnection:
 
         What follows the last end is dropped.
 
-        Raises `MachineError` for a line over 1 MB, and as `read_stream` does.
+        Raises `MachineError` for a line over 16 MB, and as `read_stream` does.
         """
         with self.command(command, silence_seconds=silence_seconds, cancel=cancel) as remote:
             yield from remote.batches()
