@@ -15,7 +15,7 @@ setup: ## install what is needed (the other targets do it by themselves)
 demo: setup ## render a small animation through the whole path on this computer; frames in out/
 	@scripts/demo.sh
 
-test: setup blenders ## run all tests
+test: setup blenders wheels ## run all tests
 	@$(BIN)/pytest -n 4 --dist worksteal
 
 test-unit: setup ## run the quick tests only
@@ -58,6 +58,10 @@ lock: setup ## renew requirements.lock and the wheels of the extension from pypr
 clean: ## remove what the targets made here (not the caches in ~/.cache)
 	@rm -rf .venv demo out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
+# What goes into the extension: a test has no time to wait for downloads.
+wheels: setup
+	@$(BIN)/python -m scripts.extension fetch
+
 # Blender's own tool that builds extensions lies in its wheel.
 blender:
 	@scripts/get-blender.sh 5.0.1
@@ -69,5 +73,5 @@ blenders: ## fetch the Blenders that tests and rehearsals render with: 4.2, 4.5 
 blender-gui:
 	@scripts/get-blender.sh 4.3.0 && scripts/get-blender-gui.sh
 
-.PHONY: help setup demo campaign test test-unit test-gui lint types bench bench-transfer build repo smoke-aws lock clean blender blenders blender-gui
+.PHONY: help setup demo campaign test test-unit test-gui lint types bench bench-transfer build repo smoke-aws lock clean wheels blender blenders blender-gui
 .DEFAULT_GOAL := help

@@ -30,6 +30,8 @@ _BLENDER_SAYS = re.compile(rb"^Blender (\d+)\.(\d+)(?:\.(\d+))?", re.MULTILINE)
 _PYTHON_SAYS = re.compile(rb"^Python 3\.")
 _MODULE_SAYS = "import bpy, os; print('\\nBlender', bpy.app.version_string, flush=True); os._exit(0)"
 
+_NAME = re.compile(r"blender[-_]?\d+\.\d+(\.\d+)?(\.exe)?")
+
 _FLAGS = ("-b", "--factory-startup", "--offline-mode", "-Y", "-noaudio", "--python-exit-code", "3", "-P")
 """Nothing of the user's preferences and add-ons, no network, no script of a .blend."""
 
@@ -119,18 +121,26 @@ def _check_explicit(program: Path, series: str) -> LocalBlender:
 
 
 def _inside(path: Path) -> Path:
-    """Return the program in what a Mac shows as an application."""
-    return path / "Contents" / "MacOS" / "Blender" if path.suffix == ".app" else path
+    """Return the program in the folder of a release, or in what a Mac shows as an application."""
+    if path.suffix == ".app":
+        return path / "Contents" / "MacOS" / "Blender"
+    return path / ("blender.exe" if sys.platform == "win32" else "blender") if path.is_dir() else path
 
 
 def _candidates(series: str) -> list[Path]:
     """Return what may be a Blender, each once, that of which the path names the series first."""
     found = [Path(there)] if (there := shutil.which("blender")) else []
-    found += [path for path in _usual_places() if path.is_file()]
+    found += [path for path in (*_named_in_path(), *_usual_places()) if path.is_file()]
     if importlib.util.find_spec("bpy") is not None and sys.executable:
         found.append(Path(sys.executable))
     named = re.compile(rf"(?<![\d.]){re.escape(series)}(?!\d)")
     return sorted(dict.fromkeys(found), key=lambda path: named.search(str(path)) is None)
+
+
+def _named_in_path() -> Iterator[Path]:
+    """Yield what a shell finds under names like `blender-4.2`, as whoever has several calls them."""
+    for folder in filter(None, os.get_exec_path()):
+        yield from (path for path in _newest_first(Path(folder), "blender[-_0-9]*") if _NAME.fullmatch(path.name))
 
 
 def _usual_places() -> Iterator[Path]:
@@ -145,7 +155,7 @@ def _usual_places() -> Iterator[Path]:
             yield from map(_inside, _newest_first(folder, "Blender*.app"))
         yield home / "Library/Application Support/Steam/steamapps/common/Blender/Blender.app/Contents/MacOS/Blender"
     else:
-        for folder in (home, home / "Applications", Path("/opt"), Path("/usr/local")):
+        for folder in (home, home / "Applications", home / "Downloads", Path("/opt"), Path("/usr/local")):
             yield from _newest_first(folder, "blender*/blender")
         yield Path("/snap/bin/blender")
         yield home / ".local/share/Steam/steamapps/common/Blender/blender"

@@ -51,7 +51,7 @@ def check(arguments: argparse.Namespace, settings: Settings, display: Display) -
     with stop_signals(cancel), scratch_folder(settings.home) as scratch:
         traced = _trace(spec, blender, display, cancel=cancel)
         bundle = traced.bundle
-        display.say(f"What is sent: {len(bundle.files):,} files, {in_words(bundle.total_bytes)}")
+        display.say(f"What is sent: {_counted(len(bundle.files))}, {in_words(bundle.total_bytes)}")
         result = check_snapshot(
             bundle,
             blend=spec.blend,
@@ -68,7 +68,7 @@ def check(arguments: argparse.Namespace, settings: Settings, display: Display) -
     else:
         for title, text in _lines(result, traced):
             print(printable(f"{title:<{_TITLE_WIDTH}} {text}" if title else text), flush=True)
-    return 0 if result.identical else 1
+    return 0 if result.identical and not traced.missing else 1
 
 
 def _trace(spec: JobSpec, blender: LocalBlender, display: Display, *, cancel: CancelToken) -> Traced:
@@ -80,7 +80,15 @@ def _trace(spec: JobSpec, blender: LocalBlender, display: Display, *, cancel: Ca
 
 def _lines(result: SnapshotCheck, traced: Traced) -> Iterator[tuple[str, str]]:
     """Yield the result, and what there is to look at, each with its title."""
-    yield "", result.verdict
+    if result.identical and traced.missing:
+        missing = _counted(len(traced.missing))
+        yield (
+            "",
+            f"Missing: {missing}, so as wrong here as there. Otherwise identical: {result.verdict.partition(': ')[2]}",
+        )
+        yield "", "  → Find them with File > External Data > Find Missing Files"
+    else:
+        yield "", result.verdict
     if result.hint:
         yield "", f"  → {result.hint}"
     pictures = {"Open file": result.open_file, "Bundle": result.bundle, "Difference": result.difference}
@@ -107,6 +115,10 @@ def _record(result: SnapshotCheck, traced: Traced) -> dict[str, Any]:
         "left_out": [vars(file) for file in traced.left_out],
         "warnings": [*traced.warnings, *traced.bundle.notes, *result.notes],
     }
+
+
+def _counted(files: int) -> str:
+    return f"{files:,} file{'s' * (files != 1)}"
 
 
 def _text(path: Path | None) -> str | None:

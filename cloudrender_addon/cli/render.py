@@ -34,6 +34,9 @@ from .forecast import Forecasting
 from .jobs import tidy_open_jobs
 from .sending import Sending
 
+_NEW_FORMAT, _READS_NEW_FORMAT = (5, 0), (4, 5)
+"""The series that first writes another .blend format, and the first that reads it: Blender's release notes of 5.0."""
+
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""
 
@@ -164,6 +167,12 @@ def _blender(version: str | None, scene: SceneInfo, display: Display) -> str:
             raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
         if (int(numbers[0]), int(numbers[1])) < OLDEST_BLENDER:
             raise UsageError(f"Blender {version} is too old for cloudrender", hint="Use 4.2 or newer")
+        if scene.saved_by >= _NEW_FORMAT and (int(numbers[0]), int(numbers[1])) < _READS_NEW_FORMAT:
+            saved_by = ".".join(map(str, scene.saved_by))
+            raise UsageError(
+                f"Blender {version} cannot open the file, which was saved by Blender {saved_by}",
+                hint=f"Leave --blender out, or use {saved_by}",
+            )
         return version
     if scene.saved_by < OLDEST_BLENDER:
         saved_by = ".".join(map(str, scene.saved_by))

@@ -180,5 +180,9 @@ def _keep_fluids_apart(folder: Path) -> None:
 def _compiled_scripts() -> dict[Path, bool]:
     """Return what Cycles compiles external scripts to, beside them, and whether that is there."""
     nodes = [node for _, _, tree in all_trees(bpy.data) for node in tree.nodes if node.type == "SCRIPT"]
-    scripts = {bpy.path.abspath(node.filepath, library=node.id_data.library) for node in nodes if node.filepath}
-    return {path: path.exists() for path in (Path(script).with_suffix(".oso") for script in scripts)}
+    scripts = {bpy.path.abspath(node.filepath, library=node.id_data.library) for node in nodes}
+    data: Any = bpy.data
+    for camera in data.cameras:  # since 5.0 they may be scripts
+        scripts.add(bpy.path.abspath(getattr(camera, "custom_filepath", ""), library=camera.library))
+    paths = [Path(script).with_suffix(".oso") for script in scripts if os.path.basename(script)]
+    return {path: path.exists() for path in paths}

@@ -91,12 +91,10 @@ class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         return {"FINISHED"}
 
 
-class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
-    """Go on with this job: fetch the frames that are finished and render those that are missing"""
+class _OnlineOnly:
+    """An operator that needs the network. Blender does not let go of an operator that another one is made of."""
 
-    bl_idname = "cloudrender.resume"
-    bl_label = "Resume Missing Frames"
-    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+    poll_message_set: Any
 
     @classmethod
     def poll(cls, _context: Context) -> bool:
@@ -105,6 +103,14 @@ class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
             cls.poll_message_set(lookups.OFFLINE.hint)
             return False
         return True
+
+
+class CLOUDRENDER_OT_resume(_OfJob, _OnlineOnly, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Go on with this job: fetch the frames that are finished and render those that are missing"""
+
+    bl_idname = "cloudrender.resume"
+    bl_label = "Resume Missing Frames"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
     def execute(self, _context: Context) -> Answer:
         if self.driven() is not None:
@@ -118,7 +124,7 @@ class CLOUDRENDER_OT_resume(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         return {"FINISHED"}
 
 
-class CLOUDRENDER_OT_render_anyway(CLOUDRENDER_OT_resume):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_render_anyway(_OfJob, _OnlineOnly, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Render without the files that are missing: what they show is pink or absent in the frames"""
 
     bl_idname = "cloudrender.render_anyway"

@@ -65,6 +65,6 @@ def test_what_arrives_damaged_is_fetched_or_rendered_again(
 @pytest.mark.parametrize("seconds", [-90_000, 7200])
 def test_a_clock_that_jumps_hurts_nothing(cloud: Cloud, project: Project, seconds: int) -> None:
     parse(f"clock-jump=2:{seconds}")(cloud)
-    cloud.on_frames(30, lambda machine: cloud.interrupt(machine, notice=8.0))
+    cloud.on_frames(30, lambda machine: cloud.interrupt(machine, notice=2.0))
     result = project.run("-a", "-e", 600)
     assert result.code == 0 and len(project.pictures()) == 600 and len(cloud.machines) == 2, result.err

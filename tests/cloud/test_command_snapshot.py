@@ -87,7 +87,8 @@ def test_a_file_that_is_missing_everywhere_is_named(project: Project, tmp_path: 
         result = project.run("check-snapshot", "film.blend", "-o", tmp_path / "pictures")
     finally:
         kept.rename(wood)
-    assert result.code == 0, "it looks the same there as it does here"
+    assert result.code == 1 and result.out.startswith("Missing: 1 file, "), result.out
+    assert "Otherwise identical: " in result.out
     assert any(line.startswith("Missing ") and "wood.png" in line for line in result.out.splitlines())
 
 
@@ -148,5 +149,6 @@ def test_a_project_with_every_kind_of_file_is_identical_and_stays_as_it_is(
     monkeypatch.setenv("CLOUDRENDER_LOCAL_BLENDER", str(python))
     blend = whole / "project" / "shots" / "Küche 01.blend"
     result = project.run("check-snapshot", blend, "-o", tmp_path / "pictures")
-    assert result.code == 0 and result.out.startswith("Identical: "), result.out
+    assert result.code == 1 and result.out.startswith("Missing: 1 file, "), result.out
+    assert "Otherwise identical: " in result.out
     assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before

@@ -76,7 +76,7 @@ def test_a_machine_from_an_image_has_the_disk_of_the_one_it_was_made_of(cloud: C
 
 def test_an_image_is_pending_first_and_may_fail(cloud: Cloud) -> None:
     machine = stopped(cloud)
-    cloud.images.seconds = 0.5
+    cloud.images.seconds = 3
     image = bake(cloud, machine)
     assert described(cloud, image)["State"] == "pending"
     assert refused(launch, cloud, image=image) == "InvalidAMIID.Unavailable"

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.localcloud import report, spec
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.mirror import installed_blenders, launcher_scripts
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +56,7 @@ def _run(cloud: Cloud, options: argparse.Namespace) -> int:
 def _run_one(cloud: Cloud, command: list[str], *, started: list[subprocess.Popen] | None = None) -> int:
     """Run a command to its end; what this process is told by signal, the command is told."""
     try:
-        child = subprocess.Popen(command, env=cloud.environ())
+        child = subprocess.Popen(command, env=_with_blenders(cloud))
     except OSError as error:
         _say(f"{command[0]} cannot be run: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126  # as a shell does
@@ -62,6 +65,18 @@ def _run_one(cloud: Cloud, command: list[str], *, started: list[subprocess.Popen
     with _passing_on(child):
         code = child.wait()
     return code if started is not None or code >= 0 else 128 - code
+
+
+def _with_blenders(cloud: Cloud) -> dict[str, str]:
+    """Return an environment with a Blender of each version that was fetched, as an artist's computer has them."""
+    folder = Path(cloud.folder) / "blenders"
+    folder.mkdir(exist_ok=True)
+    for version, script in launcher_scripts(installed_blenders()).items():
+        program = folder / f"blender-{version}"
+        program.write_text(script, encoding="utf-8")
+        program.chmod(0o755)
+    environ = cloud.environ()
+    return {**environ, "PATH": f"{environ.get('PATH', os.defpath)}{os.pathsep}{folder}"}
 
 
 @contextlib.contextmanager

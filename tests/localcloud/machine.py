@@ -141,9 +141,9 @@ class Machine:
         assert self.order.disk_mb, "the disk of this computer is not for filling"
         self._command("fill-disk")
 
-    def damage_transfers(self, files: int = 1) -> None:
-        """Let the next frame files that are fetched arrive with other bytes than they have."""
-        for number in range(files):
+    def damage_transfers(self, times: int = 1) -> None:
+        """Let the next frame file that is fetched arrive with other bytes than it has, so many times."""
+        for number in range(times):
             (self.folder / "damage" / str(number)).touch()
 
     def jump_clock(self, seconds: float) -> None:
@@ -204,6 +204,7 @@ class Machine:
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
             "PYTHONPATH": str(_HERE / "python"),
             "CLOUDRENDER_STANDIN_CLOCK": str(folder / "clock"),
+            "CLOUDRENDER_STANDIN_DAMAGE": str(folder / "damage"),
             "CLOUDRENDER_STANDIN_POWER": str(folder / "power"),
             _MARK: order.instance_id,
         }

@@ -171,8 +171,8 @@ def _full_disk(words: list[str]) -> Apply:
 
 def _corrupt(words: list[str]) -> Apply:
     frames, *more = (int(word) for word in words)
-    (files,) = more or [1]
-    return _after(frames, lambda _: lambda machine: machine.damage_transfers(files))
+    (times,) = more or [1]
+    return _after(frames, lambda _: lambda machine: machine.damage_transfers(times))
 
 
 def _clock_jump(words: list[str]) -> Apply:
@@ -230,8 +230,8 @@ _KINDS = {
         syntax="full-disk=FRAMES", effect="after that many frames its disk has no byte left", parse=_full_disk
     ),
     "corrupt": _Kind(
-        syntax="corrupt=FRAMES[:FILES]",
-        effect="after that many frames the next FILES (1) fetched arrive with other bytes",
+        syntax="corrupt=FRAMES[:TIMES]",
+        effect="after that many frames the next one fetched arrives with other bytes, TIMES (1) times",
         parse=_corrupt,
     ),
     "clock-jump": _Kind(

@@ -12,19 +12,8 @@ from pathlib import Path
 _PRIVILEGE_SEPARATION_FOLDER = Path("/run/sshd")
 
 # The session's folder would be the real home of the user; on the machine it has to be the machine's.
-# A file in `damage` spoils one file that is fetched: the output of a command that names the product's folder of frames.
 _LOGIN = """\
 #!/bin/sh
-case ${SSH_ORIGINAL_COMMAND:-} in
-    *'/frames/'*)
-        for token in '%(damage)s'/*; do
-            rm "$token" 2>/dev/null || continue
-            cd "$HOME" || exit 1
-            /bin/sh -c "$SSH_ORIGINAL_COMMAND" | tr '\\000' '\\001'
-            exit
-        done
-        ;;
-esac
 cd "$HOME" || exit 1
 case ${SSH_ORIGINAL_COMMAND:-} in
     "") exec /bin/sh -i ;;
@@ -49,7 +38,7 @@ def configure(
     _write(folder / "host_key", host_key.rstrip("\n") + "\n", 0o600)
     _write(folder / "authorized_keys", authorized_key.strip() + "\n", 0o600)
     sftp = "/usr/lib/openssh/sftp-server"
-    _write(folder / "login", _LOGIN % {"sftp": sftp, "damage": folder / "damage"}, 0o700)
+    _write(folder / "login", _LOGIN % {"sftp": sftp}, 0o700)
     settings = " ".join(f'"{name}={value}"' for name, value in env.items())
     lines = [
         f"ListenAddress {address}:{port}",

@@ -76,11 +76,25 @@ def test_an_explicit_one_is_taken_or_refused_but_no_other_is(computer: Path) -> 
         (fake_blender(computer / "other", "4.5.0"), r"Blender 4\.5, and the job is for 4\.2"),
         (computer / "nowhere", "does not exist"),
         (Path("/bin/true"), "not a Blender that runs"),
-        (computer, "not a Blender that runs"),
+        (computer, "does not exist"),
     ):
         with pytest.raises(ConfigError, match=words) as caught:
             find_blender("4.2", explicit=program)
         assert "--local-blender" in caught.value.hint and "--send folder" in caught.value.hint
+
+
+def test_one_of_several_that_a_shell_finds_under_names_of_their_own(computer: Path) -> None:
+    for version in ("4.2.7", "4.5.1"):
+        fake_blender(computer / "bin" / f"blender-{version}", version)
+    fake_blender(computer / "bin" / "blender-tool", "4.2.9")
+    found = find_blender("4.2")
+    assert found is not None and found.program == computer / "bin" / "blender-4.2.7"
+
+
+def test_the_folder_of_a_release_will_do(computer: Path) -> None:
+    program = fake_blender(computer / "blender-4.2.7-linux-x64" / "blender", "4.2.7")
+    found = find_blender("4.2", explicit=program.parent)
+    assert found is not None and found.program == program
 
 
 def test_what_a_mac_shows_as_an_application(computer: Path) -> None:
