@@ -10,9 +10,12 @@ from pathlib import Path
 from .manifest import Entry
 from .store import Store
 
+WRITTEN = (".bphys", ".gz", ".uni", ".vdb", ".oso")
+"""What Blender may write anew while it renders: a simulation that was not baked, a shader older than its source."""
+
 
 def assemble(entries: tuple[Entry, ...], *, store: Store, project: Path) -> None:
-    """Put every file in its place. The files share their bytes with the store, so they can be read only.
+    """Put every file in its place. What is only ever read shares its bytes with the store, and is write-protected.
 
     Raises `OSError`.
     """
@@ -27,15 +30,7 @@ def assemble(entries: tuple[Entry, ...], *, store: Store, project: Path) -> None
         if folder not in folders:
             os.makedirs(folder, exist_ok=True)
             folders.add(folder)
-        source = store.path(entry.sha256)
-        try:
-            os.link(source, path)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                raise
-            shutil.copy2(os.fsencode(source), path)
+        _put(os.fsencode(store.path(entry.sha256)), path)
         if entry.executable:
             os.chmod(path, 0o500)
     try:
@@ -44,6 +39,19 @@ def assemble(entries: tuple[Entry, ...], *, store: Store, project: Path) -> None
         if not project.is_dir():
             raise
         shutil.rmtree(making)  # somebody was quicker
+
+
+def _put(source: bytes, path: bytes) -> None:
+    if path.lower().endswith(tuple(suffix.encode() for suffix in WRITTEN)):
+        shutil.copy2(source, path)
+        os.chmod(path, 0o600)
+        return
+    try:
+        os.link(source, path)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError:
+        shutil.copy2(source, path)
 
 
 def _clear(project: Path) -> None:

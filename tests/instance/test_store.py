@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,19 @@ def test_the_project_is_made_of_copies_where_there_are_no_links(
     assemble(entries(store, a=b"1", b_c=b"2"), store=store, project=tmp_path / "project")
     assert tree(tmp_path / "project") == {"a": b"1", "b/c": b"2"}
     assert (tmp_path / "project" / "a").stat().st_nlink == 1
+
+
+def test_what_blender_may_write_anew_is_a_copy_of_its_own(store: Store, tmp_path: Path) -> None:
+    files = {"blendcache/cloth.bphys": b"1", "wood.png": b"2"}
+    made = tuple(Entry(name, 1, sha256(content), False) for name, content in files.items())
+    for content in files.values():
+        assert store.put(sha256(content), content)
+    assemble(made, store=store, project=tmp_path / "project")
+    cache = tmp_path / "project" / "blendcache" / "cloth.bphys"
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "project" / "wood.png").stat().st_mode) == 0o400
+    cache.write_bytes(b"simulated")
+    assert Path(store.path(sha256(b"1"))).read_bytes() == b"1"
 
 
 def test_who_comes_second_leaves_the_project_alone(store: Store, tmp_path: Path) -> None:

@@ -9,12 +9,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from ...instance.assemble import WRITTEN
 from ..errors import ProjectError
 from .bundle import Bundle, BundleFile
 from .concerns import shown
-
-_WRITTEN = frozenset((".bphys", ".gz", ".uni", ".vdb", ".oso"))
-"""What Blender may write anew while it renders: a simulation that was not baked, a shader older than its source."""
 
 
 def lay_out(bundle: Bundle, folder: Path, *, check: Callable[[], None]) -> None:
@@ -42,7 +40,7 @@ def lay_out(bundle: Bundle, folder: Path, *, check: Callable[[], None]) -> None:
 def _put(file: BundleFile, place: Path) -> None:
     source = file.source.resolve()  # of a symbolic link, what it leads to
     # Deleting a link to a file that may only be read would make it writable first, on Windows: the user's as well.
-    if source.suffix.lower() not in _WRITTEN and source.stat().st_mode & stat.S_IWUSR:
+    if source.suffix.lower() not in WRITTEN and source.stat().st_mode & stat.S_IWUSR:
         try:
             os.link(source, place)
             return
