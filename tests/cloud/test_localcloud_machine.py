@@ -336,13 +336,17 @@ def test_a_disk_of_its_own_can_be_filled(cloud: Cloud) -> None:
     assert rented.machine.frames == 1 and "standin" not in Path("/proc/self/mounts").read_text()
 
 
-def test_a_damaged_transfer_is_damaged_once(cloud: Cloud) -> None:
+def test_one_frame_is_damaged_on_its_way_so_many_times(cloud: Cloud) -> None:
+    """As the agent reads it to send it, and as `frame` 2 is read meanwhile, which stays as it is."""
     rented = rent(cloud)
-    fetch = 'mkdir -p "$TMPDIR/frames"; printf "a\\0b" >"$TMPDIR/frames/1"; cat "$TMPDIR/frames/1"'
+    read = "import os, sys; os.write(1, os.pread(os.open(sys.argv[1], os.O_RDONLY), 3, 0))"
+
+    def fetch(frame: int) -> str:
+        name = f'"$TMPDIR/{frame}.png"'
+        return rented.run(f"printf 'a\\0b' >{name}; python3 -c '{read}' {name}")
+
     rented.machine.damage_transfers(2)
-    assert [rented.run(fetch), rented.run("printf 'a\\0b'"), rented.run(fetch), rented.run(fetch)] == [
-        "a\1b", "a\0b", "a\1b", "a\0b",
-    ]  # fmt: skip
+    assert [fetch(1), fetch(2), fetch(1), fetch(1)] == ["a\1b", "a\0b", "a\1b", "a\0b"]
     end(rented)
 
 
