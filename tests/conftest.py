@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests may use: a stand-in cloud of their own."""
+"""What all tests may use: a stand-in cloud of their own, real Blenders."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.mirror import installed_blenders
 
 # A loaded computer is slow now and then: that is no finding of a property test.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -36,3 +38,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         left = fresh.leftovers()
         if left and not fresh.expect_leftovers:
             pytest.fail("left in the account:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def blender_python(version: str) -> Path:
+    """The Python in which this version of Blender can be imported. One that is missing fails the test."""
+    environment = installed_blenders().get(version)
+    if environment is None:
+        pytest.fail(f"Blender {version} is not here: make blenders", pytrace=False)
+    return environment / "bin" / "python"

@@ -36,7 +36,7 @@ def test_files_from_anywhere_render_as_they_do_here(
 ) -> None:
     tmp_path = project.path.parent
     absolute = tmp_path / "textures elsewhere" / "wood ü.png"
-    textured(DATA / "tiny-4.2.blend", blend, str(absolute), "//../shared/stone.png", "//maps/inside.png")
+    textured(DATA / "tiny-4.2.blend", blend, str(absolute), "//../elsewhere/stone.png", "//maps/inside.png")
     (project.path / "unused.bin").write_bytes(bytes(100_000))
     expected = render_here(blender, blend, tmp_path)
     before = blend.read_bytes()
@@ -54,7 +54,7 @@ def test_files_from_anywhere_render_as_they_do_here(
 
 
 def test_a_replacement_machine_gets_the_same(cloud: Cloud, project: Project, blender: Path, blend: Path) -> None:
-    textured(DATA / "tiny-4.2.blend", blend, "//../shared/stone.png")
+    textured(DATA / "tiny-4.2.blend", blend, "//../elsewhere/stone.png")
 
     def lose(machine: Machine) -> None:
         # What other jobs share of the copies may go at any time.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,11 @@ from typing import Any
 import pytest
 
 _HERE = Path(__file__).parent
-_WHEELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev"
 
 
 @pytest.fixture(scope="session", params=["4.2.23", "4.5.15", "5.0.1"])
 def version(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-@pytest.fixture(scope="session")
-def blender_python(version: str) -> Path:
-    """The Python in which this version of Blender can be imported."""
-    python = _WHEELS / f"bpy-{version}" / "bin" / "python"
-    if not python.exists():
-        pytest.fail(f"Blender {version} is not here: make blenders", pytrace=False)
-    return python
 
 
 @pytest.fixture(scope="session")

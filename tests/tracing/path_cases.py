@@ -16,7 +16,7 @@ def images(project: Path) -> None:
     for path in ("tex/plain.png", "tex/Wood Grain.png", "tex/über/Ñandú 木.png", "tex/back.png", "up.png", "abs.png"):
         png(project / path)
     png(outside / "outside.png")
-    png(project.parent / "shared.png")
+    png(project.parent / "outer.png")
     (project / "linked.png").symlink_to(outside / "outside.png")
     (project / "linked folder").symlink_to(outside)
     for number in (1, 2, 10, 12345):
@@ -35,7 +35,7 @@ def images(project: Path) -> None:
     image("dots", "//tex/../tex/./../up.png")
     image("absolute", str(project / "abs.png"))
     image("outside", str(outside / "outside.png"))
-    image("outside again", "//../shared.png")
+    image("outside again", "//../outer.png")
     image("link", "//linked.png")
     image("in linked folder", "//linked folder/outside.png")
     image("through linked folder", "//linked folder/../textures/outside.png")
