@@ -25,6 +25,9 @@ _BUILDERS = {
 
 FAMILIES = tuple(_BUILDERS)
 
+TRIED_ON = {"g": "g4dn", "p": "p3", "cpu": "c7i"}
+"""The family on which an image of that kind is tried: the cheapest."""
+
 _ARM = re.compile(r"[a-z]+\d+g[a-z]*")
 """Graviton, as AWS names it: a g behind the number (c7g, m8gd, g5g)."""
 
