@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
-from ..backend.settings import PURCHASES
+from ..backend.setting_values import PURCHASES
 
 _LAST_FRAME = 1_048_574
 """Blender knows no frames beyond it, nor below its negative (MAXFRAME, MINAFRAME in its DNA_scene_types.h)."""

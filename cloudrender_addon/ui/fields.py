@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bpy.types import Context
 
-    from ..backend.settings import Purchase, Send
+    from ..backend.setting_values import Purchase, Send
 
 PURCHASES: dict[str, Purchase] = {
     "SPOT": "spot",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bpy.types import Context
 
-    from ..backend.settings import Purchase, Send
+    from ..backend.setting_values import Purchase, Send
 
 _UNSET = -1.0
 _PURCHASES = tuple(fields.PURCHASES)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..backend.job import events as ev
     from ..backend.job.estimate import Estimate
     from ..backend.job.progress import Progress
-    from ..backend.settings import Purchase
+    from ..backend.setting_values import Purchase
 
 _PHASES = {
     Status.PENDING: "Starting",

@@ -17,7 +17,8 @@ from cloudrender_addon.backend.aws.regions import enabled_regions
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.check import CheckResult, CheckState, check_setup
-from cloudrender_addon.backend.settings import Purchase, Settings
+from cloudrender_addon.backend.setting_values import Purchase
+from cloudrender_addon.backend.settings import Settings
 from tests.aws.aws_stage import EMPTY, REGION, Stage
 from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, rent, request, soon
 from tests.aws.test_aws_inventory import CANCELLED, OPEN_REQUEST

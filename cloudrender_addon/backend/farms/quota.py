@@ -14,7 +14,8 @@ from ..aws.limits import QuotaRequest, open_request, quota_value, request_increa
 from ..aws.quotas import Quota, on_demand_quota, spot_quota
 from ..aws.session import Account
 from ..errors import CapacityError, CloudError
-from ..settings import Purchase, Settings
+from ..setting_values import Purchase
+from ..settings import Settings
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from ..aws.price_list import on_demand_prices
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_prices
 from ..aws.session import Account
 from ..errors import CloudError
-from ..settings import Purchase, Settings
+from ..setting_values import Purchase
+from ..settings import Settings
 from .ec2_offers import ROOM_GB
 
 _log = logging.getLogger(__name__)
