@@ -22,7 +22,7 @@ from cloudrender_addon.backend.assets.manifest import Manifest
 from cloudrender_addon.backend.assets.project import scan_project
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
-from cloudrender_addon.backend.farms import agent_commands, agent_link, download, upload
+from cloudrender_addon.backend.farms import agent_commands, agent_events, agent_link, download, upload_round
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
 from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
 from cloudrender_addon.backend.job.packing import Packing
@@ -118,7 +118,7 @@ class Rig:
 
 def far(monkeypatch: pytest.MonkeyPatch, distant: bool = True) -> None:
     """Make every machine one that is far away, or near, however long it takes when this computer is busy."""
-    monkeypatch.setattr(upload, "FAR_SECONDS", 0.0 if distant else math.inf)
+    monkeypatch.setattr(upload_round, "FAR_SECONDS", 0.0 if distant else math.inf)
     monkeypatch.setattr(download, "FAR_SECONDS", 0.0 if distant else math.inf)
 
 
@@ -605,8 +605,8 @@ def test_agent_that_cannot_report_says_why(rig: Rig) -> None:
 
 
 def test_missing_heartbeat_is_noticed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert agent_link._HEARTBEAT_SILENCE <= 10
-    monkeypatch.setattr(agent_link, "_HEARTBEAT_SILENCE", 0.5)
+    assert agent_events._HEARTBEAT_SILENCE <= 10
+    monkeypatch.setattr(agent_events, "_HEARTBEAT_SILENCE", 0.5)
     events = rig.with_agent(follow=lines(STARTED, None), end=b"hang").events(cancel=CancelToken())
     assert [next(events), next(events)] == [STARTED, None]
     started = time.monotonic()
@@ -631,7 +631,7 @@ def test_snapshot_leaves_out_what_is_being_written(rig: Rig) -> None:
 
 
 def test_snapshot_has_a_limit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_link, "_MAX_LOG_BYTES", 1000)
+    monkeypatch.setattr(agent_events, "_MAX_LOG_BYTES", 1000)
     with pytest.raises(MachineError, match="longer"):
         rig.with_agent(dump=lines(STARTED) * 50).snapshot()
 

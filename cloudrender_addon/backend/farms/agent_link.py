@@ -18,18 +18,15 @@ from ..assets.manifest import HashedFile, Manifest
 from ..cancel import CancelToken
 from ..errors import LinkError, MachineError
 from . import agent_commands as commands
+from .agent_answers import next_answer, nonsense
+from .agent_events import follow_events, read_events
 from .base import Link, RemoteFile, RenderPlan
 from .download import Download
-from .upload import Upload, next_answer
+from .upload import Upload
 
 if TYPE_CHECKING:
     from ..ssh.command import RemoteCommand
     from ..ssh.connection import Answer, SshConnection
-
-TERMINAL = frozenset(("finished", "failed", "stopped"))
-
-_HEARTBEAT_SILENCE = 10.0
-"""Five heartbeats missed, in seconds."""
 
 _ANSWER_SILENCE = 14.0
 """For everything else, in seconds. A program's first start on a new machine reads a disk that is still being filled."""
@@ -37,7 +34,6 @@ _ANSWER_SILENCE = 14.0
 _RENEW_SECONDS = 30.0
 
 _SETUP_SECONDS = 120
-_MAX_LOG_BYTES = 64 << 20
 
 
 def open_link(
@@ -113,7 +109,7 @@ class AgentLink:
                     )
                     upload.run(talk, answers)
                 elif state not in ("present", "ended"):
-                    raise MachineError("The machine answers what makes no sense", hint="Render again.")
+                    raise nonsense()
             except (InputClosed, EOFError):
                 self._why_not(talk, answers)
 
@@ -137,45 +133,12 @@ class AgentLink:
     def events(
         self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None
     ) -> Generator[dict[str, Any] | None, None, None]:
-        """Yield the agent's events from the first on, then live, `None` at heartbeats; ends after a terminal event.
-
-        What has come at once is told to `ahead` first.
-
-        Raises `LinkError` after 10 s without a heartbeat, `MachineError` for what is no event, `Cancelled`.
-        """
-        batches = self._connection.stream_batches(
-            commands.remote(commands.AGENT, "follow", "0"),
-            task="Following the render",
-            silence_seconds=_HEARTBEAT_SILENCE,
-            cancel=cancel,
-        )
-        with contextlib.closing(batches):
-            for batch in batches:
-                events = list(map(_event, batch))
-                ahead([event for event in events if event])
-                for event in events:
-                    yield event
-                    if event and event["event"] in TERMINAL:
-                        return
-        raise LinkError("The machine stopped reporting")
+        """See `Link.events`. Raises `LinkError` after 10 s without a heartbeat, `MachineError`, `Cancelled`."""
+        return follow_events(self._connection, cancel=cancel, ahead=ahead)
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return the events there are now. Raises `MachineError`, `LinkError`, `Cancelled`."""
-        lines = self._connection.stream_lines(
-            commands.remote(commands.AGENT, "dump"),
-            task="Reading the log",
-            silence_seconds=_ANSWER_SILENCE,
-            cancel=self._cancel,
-        )
-        events, size = [], 0
-        with contextlib.closing(lines):
-            for line in lines:
-                size += len(line)
-                if size > _MAX_LOG_BYTES:
-                    raise MachineError("The machine's log is longer than makes sense")
-                if event := _event(line):
-                    events.append(event)
-        return events
+        return read_events(self._connection, silence_seconds=_ANSWER_SILENCE, cancel=self._cancel)
 
     def expect(self, files: Iterable[RemoteFile]) -> None:
         """See `Link.expect`."""
@@ -265,16 +228,3 @@ class AgentLink:
             silence_seconds=_ANSWER_SILENCE,
             cancel=cancel or self._cancel,
         ).check(task)
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says, None for a heartbeat. The machine is not trusted: anything may come."""
-    if not line.strip():
-        return None
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise MachineError("The machine sends what is no event") from error
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        raise MachineError("The machine sends what is no event")
-    return event

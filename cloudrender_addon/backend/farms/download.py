@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING
 from ..cancel import CancelToken
 from ..errors import LinkError, MachineError, TransferError
 from .base import RemoteFile
+from .connections import CONNECT_SECONDS, FAR_SECONDS, MOST_CONNECTIONS
 from .incoming import Incoming, Lane
 from .parts import Parts
-from .upload import FAR_SECONDS, MOST_CONNECTIONS
 
 if TYPE_CHECKING:
     from ..ssh.connection import SshConnection
@@ -23,7 +23,6 @@ _AHEAD_BYTES = 8 << 20
 
 _AHEAD_FILES = 1000
 _LARGE_BYTES = 8 << 20
-_CONNECT_SECONDS = 15.0
 
 
 class Download:
@@ -62,7 +61,7 @@ class Download:
         self._others.clear()
 
     def _another(self, cancel: CancelToken) -> SshConnection:
-        return self._connection.another(cancel=cancel, timeout=_CONNECT_SECONDS)
+        return self._connection.another(cancel=cancel, timeout=CONNECT_SECONDS)
 
     def _stream(self, file: RemoteFile, out: IO[bytes], *, cancel: CancelToken) -> str:
         incoming = self._lane.incoming(cancel)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the agent answers while a project is sent, line by line. The machine is not trusted: anything may come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import MachineError
+from . import agent_commands as commands
+
+
+def next_answer(lines: Iterator[bytes]) -> dict[str, Any]:
+    """Return what it says next. Raises `EOFError` when it says no more, `MachineError` for what makes no sense."""
+    for line in lines:
+        if not line.strip() or line == commands.WAITING:
+            continue
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise nonsense() from error
+        if not isinstance(answer, dict):
+            raise nonsense()
+        return answer
+    raise EOFError
+
+
+def nonsense() -> MachineError:
+    """Return the error for an answer that no agent gives."""
+    return MachineError("The machine answers what makes no sense", hint="Render again.")
