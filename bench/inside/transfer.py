@@ -20,7 +20,7 @@ from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
 from cloudrender_addon.backend.assets.hash_cache import HashCache
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms.agent_link import open_link
-from cloudrender_addon.backend.farms.base import Link, RemoteFile
+from cloudrender_addon.backend.farms.link import Link, RemoteFile
 from cloudrender_addon.backend.job.packing import Packing
 
 

@@ -16,7 +16,7 @@ from ..backend.aws.inventory import END_SECONDS
 from ..backend.baking.tidying import tidy_builds
 from ..backend.cancel import CancelToken
 from ..backend.errors import BrokenFrameError, ProjectError, RecordError, TransferError
-from ..backend.farms.base import Link
+from ..backend.farms.link import Link
 from ..backend.job import events as ev
 from ..backend.job.collect import Collector
 from ..backend.job.folder import JobFolder

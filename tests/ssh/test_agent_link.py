@@ -24,7 +24,7 @@ from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LinkError, MachineError, ProjectError, TransferError
 from cloudrender_addon.backend.farms import agent_commands, agent_events, agent_link, download, upload_round
 from cloudrender_addon.backend.farms.agent_link import AgentLink, open_link
-from cloudrender_addon.backend.farms.base import Link, RemoteFile, RenderPlan
+from cloudrender_addon.backend.farms.link import Link, RemoteFile, RenderPlan
 from cloudrender_addon.backend.job.packing import Packing
 from cloudrender_addon.backend.ssh.connection import SshConnection
 from cloudrender_addon.instance import agent_files

@@ -12,15 +12,8 @@ from typing import Any
 from cloudrender_addon.backend.assets.manifest import HashedFile, Manifest
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import CleanupError, CloudrenderError, MachineGoneError, TransferError
-from cloudrender_addon.backend.farms.base import (
-    Machine,
-    MachineRequest,
-    MachineState,
-    MachineStatus,
-    Offer,
-    RemoteFile,
-    RenderPlan,
-)
+from cloudrender_addon.backend.farms.base import Machine, MachineRequest, MachineState, MachineStatus, Offer
+from cloudrender_addon.backend.farms.link import RemoteFile, RenderPlan
 from tests.unit.small_png import png
 
 Script = Callable[[RenderPlan], Iterator[dict[str, Any] | CloudrenderError | None]]

@@ -17,7 +17,8 @@ import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import MachineError, MachineGoneError, RecordError, RenderError, TransferError
-from cloudrender_addon.backend.farms.base import MachineRequest, RemoteFile, RenderPlan
+from cloudrender_addon.backend.farms.base import MachineRequest
+from cloudrender_addon.backend.farms.link import RemoteFile, RenderPlan
 from cloudrender_addon.backend.job import collect
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.collect import Collector

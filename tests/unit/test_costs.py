@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.errors import MachineGoneError
-from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job.cost import cost_per_frame, data_out_usd
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.assets.bundle import Bundle
-from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.progress import Progress

@@ -11,7 +11,7 @@ import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken, Wish
 from cloudrender_addon.backend.errors import Cancelled, CloudrenderError, Detached
-from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.jobs import reopen

@@ -13,7 +13,7 @@ import pytest
 
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import MachineError, RenderError
-from cloudrender_addon.backend.farms.base import RenderPlan
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status

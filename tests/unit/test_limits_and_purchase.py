@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.errors import CapacityError, CloudrenderError, MachineGoneError, RenderError
-from cloudrender_addon.backend.farms.base import Machine, RenderPlan
+from cloudrender_addon.backend.farms.base import Machine
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status

@@ -21,7 +21,8 @@ from cloudrender_addon.backend.errors import (
     QuotaError,
     UnreachableError,
 )
-from cloudrender_addon.backend.farms.base import Machine, MachineRequest, RenderPlan
+from cloudrender_addon.backend.farms.base import Machine, MachineRequest
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job import renting
 from cloudrender_addon.backend.job.folder import JobFolder

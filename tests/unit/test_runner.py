@@ -22,7 +22,8 @@ from cloudrender_addon.backend.errors import (
     RenderError,
     UnreachableError,
 )
-from cloudrender_addon.backend.farms.base import Machine, MachineStatus, RenderPlan
+from cloudrender_addon.backend.farms.base import Machine, MachineStatus
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord

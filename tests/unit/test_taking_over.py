@@ -23,7 +23,8 @@ from cloudrender_addon.backend.errors import (
     ProjectError,
     RecordError,
 )
-from cloudrender_addon.backend.farms.base import Machine, RenderPlan
+from cloudrender_addon.backend.farms.base import Machine
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job import handing_over
 from cloudrender_addon.backend.job.folder import JobFolder

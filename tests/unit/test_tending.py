@@ -15,7 +15,8 @@ from cloudrender_addon.backend.assets.bundle import Bundle
 from cloudrender_addon.backend.assets.hash_cache import HashCache
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import LinkError, MachineGoneError, UnreachableError
-from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus, RenderPlan
+from cloudrender_addon.backend.farms.base import Machine, MachineState, MachineStatus
+from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job import follow
 from cloudrender_addon.backend.job.ledger import Ledger

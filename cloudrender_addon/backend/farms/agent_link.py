@@ -20,8 +20,8 @@ from ..errors import LinkError, MachineError
 from . import agent_commands as commands
 from .agent_answers import next_answer, nonsense
 from .agent_events import follow_events, read_events
-from .base import Link, RemoteFile, RenderPlan
 from .download import Download
+from .link import Link, RemoteFile, RenderPlan
 from .upload import Upload
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING
 
 from ..cancel import CancelToken
 from ..errors import LinkError, MachineError, TransferError
-from .base import RemoteFile
 from .connections import CONNECT_SECONDS, FAR_SECONDS, MOST_CONNECTIONS
 from .incoming import Incoming, Lane
+from .link import RemoteFile
 from .parts import Parts
 
 if TYPE_CHECKING:

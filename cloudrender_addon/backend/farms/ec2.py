@@ -27,11 +27,12 @@ from ..cancel import CancelToken
 from ..clock import now
 from ..errors import CloudError, ConfigError
 from ..ssh.keys import create_key, load_key
-from .base import Link, Machine, MachineRequest, MachineStatus, Offer
+from .base import Machine, MachineRequest, MachineStatus, Offer
 from .ec2_keys import JobKeys
 from .ec2_login import login_command
 from .ec2_offers import find_offers
 from .ec2_reach import look, reach, status_of
+from .link import Link
 
 
 @dataclass(frozen=True, kw_only=True)

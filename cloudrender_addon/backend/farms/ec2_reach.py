@@ -18,7 +18,8 @@ from ..aws.session import Account
 from ..cancel import CancelToken
 from ..errors import CloudError, LinkError, MachineGoneError
 from .agent_link import open_link
-from .base import Link, Machine, MachineState, MachineStatus
+from .base import Machine, MachineState, MachineStatus
+from .link import Link
 
 _OPEN_SECONDS = 10.0  # for one try to connect
 _LOOK_EVERY = 3.0  # while the machine does not answer: is it still there?

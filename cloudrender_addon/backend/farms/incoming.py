@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...instance.transfer import ANSWER, SERVED
 from ..errors import LinkError, MachineError, TransferError
 from . import agent_commands as commands
-from .base import RemoteFile
+from .link import RemoteFile
 
 if TYPE_CHECKING:
     from ..cancel import CancelToken

@@ -11,8 +11,8 @@ from typing import IO
 
 from ..cancel import CancelToken
 from ..errors import MachineError, TransferError
-from .base import RemoteFile
 from .incoming import Lane
+from .link import RemoteFile
 
 _PART_BYTES = 1 << 20
 _AHEAD = 3

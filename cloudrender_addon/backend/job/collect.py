@@ -16,7 +16,7 @@ from ...instance.image_reader import IncompleteImage
 from ...instance.images import check_image
 from ..cancel import CancelToken
 from ..errors import BrokenFrameError, CloudrenderError, MachineError, TransferError
-from ..farms.base import Link, RemoteFile
+from ..farms.link import Link, RemoteFile
 from .folder import JobFolder
 from .frames import belongs_to_frame
 from .record import SavedFrame

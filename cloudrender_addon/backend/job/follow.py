@@ -20,7 +20,7 @@ from ..errors import (
     SceneError,
     TransferError,
 )
-from ..farms.base import Link
+from ..farms.link import Link
 from . import events as ev
 from .collect import Collector
 from .words import clock

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from ..cancel import CancelToken
 from ..clock import now
 from ..errors import CloudError, LinkError, MachineError, MachineGoneError, UnreachableError
-from ..farms.base import Farm, Link, Machine, MachineState, RenderPlan
+from ..farms.base import Farm, Machine, MachineState
+from ..farms.link import Link, RenderPlan
 from . import events as ev
 from .follow import Follower
 from .ledger import Ledger
