@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from cloudrender_addon.backend.aws import instances
-from cloudrender_addon.backend.farms import agent_events, agent_link, ec2, ec2_reach
+from cloudrender_addon.backend.farms import agent_events, agent_link, ec2, ec2_order, ec2_reach
 from cloudrender_addon.backend.job import renting, taking_over, tending
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord
@@ -50,8 +50,8 @@ def hurry() -> None:
             _set(module, name, value)
     ec2.Ec2Settings.__init__.__kwdefaults__["search_seconds"] = _SEARCH_SECONDS
 
-    script = ec2.user_data_script
-    ec2.user_data_script = lambda **settings: _replaced(script(**settings), *_AT_BOOT)
+    script = ec2_order.user_data_script
+    ec2_order.user_data_script = lambda **settings: _replaced(script(**settings), *_AT_BOOT)
     files = agent_link.agent_files
 
     def agent_files() -> dict[str, bytes]:

@@ -6,14 +6,13 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..atonce import all_at_once
-from ..errors import CleanupError, CloudrenderError
 from . import instances, keypairs, machine_images, network, templates, volumes
+from .failures import Failures
 from .tags import job_of, launch_of, ours
 
 if TYPE_CHECKING:
@@ -119,36 +118,6 @@ def end(account: Account, resources: Iterable[Resource], *, seconds: float = END
         with failures.noted(image_id):
             machine_images.delete_image(account, image_id)
     failures.report()
-
-
-class Failures:
-    """Collects what went wrong in parts of a clean-up, so that every part is attempted."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, None] = {}  # ordered, each once
-        self._errors: list[CloudrenderError] = []
-
-    @contextmanager
-    def noted(self, *ids: str) -> Iterator[None]:
-        """Note an error of the block as concerning these ids, and go on."""
-        try:
-            yield
-        except CloudrenderError as error:
-            self._errors.append(error)
-            self._ids.update(dict.fromkeys(error.resources if isinstance(error, CleanupError) else ids))
-
-    def report(self) -> None:
-        """Raise `CleanupError` if anything was noted."""
-        if not self._errors:
-            return
-        first = self._errors[0]
-        if len(self._errors) == 1 and isinstance(first, CleanupError):
-            raise first
-        raise CleanupError(
-            f"Not everything could be ended ({', '.join(self._ids)}): {first.message}",
-            resources=tuple(self._ids),
-            hint=f"{first.hint}; then run `cloudrender clean-up`" if first.hint else "Run `cloudrender clean-up`",
-        ) from first
 
 
 def _instances(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:

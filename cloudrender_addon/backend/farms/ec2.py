@@ -11,26 +11,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ...instance import user_data_script
 from ..atonce import Answer, all_at_once
 from ..aws import fleet, instances, inventory, keypairs, network
 from ..aws.errors import certainly_refused
+from ..aws.failures import Failures
 from ..aws.images import AUTO
-from ..aws.inventory import Failures, Kind, Resource
+from ..aws.inventory import Kind, Resource
 from ..aws.network import Site
 from ..aws.pace import paced
 from ..aws.session import Account
 from ..aws.tags import launch_name
-from ..aws.templates import Build
-from ..aws.user_data import user_data
 from ..cancel import CancelToken
 from ..clock import now
-from ..errors import CloudError, ConfigError
+from ..errors import CloudError
 from ..ssh.keys import create_key, load_key
-from .base import Machine, MachineRequest, MachineStatus, Offer
+from .base import Machine, MachineRequest, MachineStatus
 from .ec2_keys import JobKeys
 from .ec2_login import login_command
 from .ec2_offers import find_offers
+from .ec2_order import boot_scripts, make_order
 from .ec2_reach import look, reach, status_of
 from .link import Link
 
@@ -94,8 +93,7 @@ class Ec2Farm:
             ssh_port=settings.ssh_port,
             host_key=host_key,
         )
-        for offer in offers:
-            self._user_data(machine, offer)  # whatever is wrong with it must show before anything is rented
+        boot_scripts(machine, host_key=self._keys.host(request.token))  # a fault must show before anything is rented
         return machine
 
     def launch(self, machine: Machine) -> Machine:
@@ -107,21 +105,13 @@ class Ec2Farm:
             site = self._find_site(machine.region)
             caller = self._caller_at(site, machine.region)
             attempt = self._attempts[token] = _Attempt(site=site, caller=caller, maybe_running=True)
-        boot = {offer.instance_type: self._user_data(machine, offer) for offer in machine.offers}
+        boot = boot_scripts(machine, host_key=self._keys.host(token))
         job_key = load_key(self._keys.job)
         attempt.made.append(Resource(kind=Kind.KEY_PAIR, id=launch_name(token), job_id=job_id))
         keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
         given_group = self._settings.security_group
         group_id = given_group or self._make_group(machine, attempt)
-        order = fleet.Order(
-            builds=tuple(
-                _build(machine, offer, group_id=group_id, user_data=boot[offer.instance_type])
-                for offer in machine.offers
-            ),
-            subnets=attempt.site.subnets,
-            vcpus={offer.instance_type: offer.vcpus for offer in machine.offers},
-            avoid=frozenset(request.avoid),
-        )
+        order = make_order(machine, subnets=attempt.site.subnets, group_id=group_id, boot=boot)
         attempt.made += [Resource(kind=Kind.TEMPLATE, id=each.template_name, job_id=job_id) for each in order.builds]
         unasked, attempt.maybe_running = not attempt.maybe_running, True
         try:
@@ -232,22 +222,6 @@ class Ec2Farm:
             network.let_in(account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
         return group_id
 
-    def _user_data(self, machine: Machine, offer: Offer) -> str:
-        request = machine.request
-        host_key = load_key(self._keys.host(request.token))
-        try:
-            script = user_data_script(
-                owner=machine.ssh_user,
-                lease_seconds=request.lease_seconds,
-                lifetime_seconds=offer.lifetime_seconds,
-            )
-        except ValueError as error:
-            raise ConfigError(
-                f"A machine cannot be started with these settings: {error}",
-                hint="Check ssh_user (ubuntu on Ubuntu images) and the time limits",
-            ) from error
-        return user_data(host_private=host_key.private_text(), host_public=host_key.public, script=script)
-
     def _rented(self, machine: Machine) -> Iterator[Resource]:
         """Find the machine of a launch; where the answer may have been lost, look until it can be believed."""
         request, attempt = machine.request, self._attempts.get(machine.request.token)
@@ -262,18 +236,3 @@ class Ec2Farm:
                     for each in found:
                         yield Resource(kind=Kind.INSTANCE, id=each.id, job_id=request.job_id)
                     return
-
-
-def _build(machine: Machine, offer: Offer, *, group_id: str, user_data: str) -> Build:
-    return Build(
-        token=machine.request.token,
-        job_id=machine.request.job_id,
-        instance_type=offer.instance_type,
-        on_demand=machine.request.on_demand,
-        image_id=offer.image_id,
-        root_device=offer.root_device,
-        volume_gb=offer.volume_gb,
-        key_name=launch_name(machine.request.token),
-        group_id=group_id,
-        user_data=user_data,
-    )
