@@ -9,7 +9,7 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from . import check_images, snapshot_check
-from .answers import Answer
+from .answers import Answer, refuse
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class CLOUDRENDER_OT_check_snapshot(bpy.types.Operator):  # noqa: N801 - Blender
         try:
             begun = snapshot_check.begin(context)
         except CloudrenderError as error:
-            self.report({"ERROR"}, f"{error.message}. {error.hint}" if error.hint else error.message)
-            return {"CANCELLED"}
+            return refuse(self, error)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 

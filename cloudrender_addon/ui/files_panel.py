@@ -11,7 +11,7 @@ from .session import SESSION
 if TYPE_CHECKING:
     from bpy.types import Context
 
-    from .snapshot_check import Checked
+    from .session import Checked
 
 _TITLES = {"OPEN_FILE": "Open File", "BUNDLE": "Bundle", "DIFFERENCE": "Difference"}
 

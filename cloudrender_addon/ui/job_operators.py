@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.errors import CloudrenderError, MissingFilesError, RecordError
+from ..backend.errors import CloudrenderError, MissingFilesError
 from . import jobs, lookups, results
-from .answers import Answer
-from .background import in_background
+from .answers import Answer, refuse
+from .online import Online
 from .preferences import jobs_home
 from .sending import accept
 from .session import SESSION, DrivenJob
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from bpy.types import Context, Event
 
     from ..backend.job.folder import JobFolder
-    from ..backend.job.record import JobRecord
 
 
 class _OfJob:
@@ -41,10 +39,6 @@ class _OfJob:
     def driven(self) -> DrivenJob | None:
         job = SESSION.driven.get(self.target)
         return job if job and job.ended is None else None
-
-    def refuse(self, error: CloudrenderError) -> Answer:
-        self.report({"ERROR"}, f"{error.message}. {error.hint}" if error.hint else error.message)
-        return {"CANCELLED"}
 
 
 class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -80,32 +74,18 @@ class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
             folder = self.folder()
             record = folder.load()
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         if not record.open:
             self.report({"INFO"}, "This job has ended already; nothing of it is left running")
             return {"CANCELLED"}
         # Whoever drives it hears this; if nobody does, the job is taken up here, to be ended.
         folder.request_cancel()
         if not folder.locked():
-            _take_up(folder, record).cancel.cancel()
+            jobs.take_up(folder, record).cancel.cancel()
         return {"FINISHED"}
 
 
-class _OnlineOnly:
-    """An operator that needs the network. Blender does not let go of an operator that another one is made of."""
-
-    poll_message_set: Any
-
-    @classmethod
-    def poll(cls, _context: Context) -> bool:
-        """Tell whether a job can be gone on with."""
-        if not bpy.app.online_access:
-            cls.poll_message_set(lookups.OFFLINE.hint)
-            return False
-        return True
-
-
-class CLOUDRENDER_OT_resume(_OfJob, _OnlineOnly, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_resume(_OfJob, Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Go on with this job: fetch the frames that are finished and render those that are missing"""
 
     bl_idname = "cloudrender.resume"
@@ -118,13 +98,13 @@ class CLOUDRENDER_OT_resume(_OfJob, _OnlineOnly, bpy.types.Operator):  # noqa: N
             return {"CANCELLED"}
         try:
             folder = self.folder()
-            _take_up(folder, folder.load())
+            jobs.take_up(folder, folder.load())
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         return {"FINISHED"}
 
 
-class CLOUDRENDER_OT_render_anyway(_OfJob, _OnlineOnly, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_render_anyway(_OfJob, Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Render without the files that are missing: what they show is pink or absent in the frames"""
 
     bl_idname = "cloudrender.render_anyway"
@@ -139,44 +119,10 @@ class CLOUDRENDER_OT_render_anyway(_OfJob, _OnlineOnly, bpy.types.Operator):  # 
             folder = self.folder()
             with folder.lock():
                 record = accept(folder, ended.error.paths)
-            _take_up(folder, record)
+            jobs.take_up(folder, record)
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         return {"FINISHED"}
-
-
-def _take_up(folder: JobFolder, record: JobRecord, *, shown: bool = True) -> DrivenJob:
-    return jobs.drive(folder, record, saved=len(folder.saved_frames(record.spec.output)), shown=shown)
-
-
-def pick_up_open_jobs() -> None:
-    """Go on with the jobs that an earlier Blender left half-way. For the start of Blender."""
-    home = jobs_home()
-
-    def find() -> list[tuple[JobFolder, JobRecord]]:
-        from ..backend.job.store import JobStore  # noqa: PLC0415
-
-        found = []
-        for folder in JobStore(home).folders():
-            try:
-                record = folder.load()
-            except RecordError:
-                continue  # it is in the list of jobs, with what is wrong with it
-            # One that another Blender or the command drives is theirs; a background process hands over.
-            # A machine that is kept is to be looked at, and ends itself; later its record is closed.
-            if record.kept_until is not None and time.time() < record.kept_until:
-                continue
-            if record.open and (folder.has_keeper() or not folder.locked()):
-                found.append((folder, record))
-        return found
-
-    def take(found: list[tuple[JobFolder, JobRecord]]) -> None:
-        for folder, record in found:
-            if folder.job_id not in SESSION.driven:
-                _take_up(folder, record, shown=False)
-        lookups.refresh_summaries()
-
-    in_background("pick up", find, then=take, failed=lambda _error: None)
 
 
 class CLOUDRENDER_OT_forget(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -198,7 +144,7 @@ class CLOUDRENDER_OT_forget(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
             folder = self.folder()
             folder.forget()
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         SESSION.driven.pop(folder.job_id, None)
         lookups.refresh_summaries()
         return {"FINISHED"}
@@ -215,7 +161,7 @@ class CLOUDRENDER_OT_show_result(_OfJob, bpy.types.Operator):  # noqa: N801 - Bl
         try:
             problem = results.show_result(self.folder(), context)
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         if problem:
             self.report({"WARNING"}, problem)
             return {"CANCELLED"}
@@ -233,7 +179,7 @@ class CLOUDRENDER_OT_open_folder(_OfJob, bpy.types.Operator):  # noqa: N801 - Bl
         try:
             output = self.folder().load().spec.output
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         bpy.ops.wm.path_open(filepath=str(output))
         return {"FINISHED"}
 
@@ -249,7 +195,7 @@ class CLOUDRENDER_OT_open_log(_OfJob, bpy.types.Operator):  # noqa: N801 - Blend
         try:
             log = self.folder().log
         except CloudrenderError as error:
-            return self.refuse(error)
+            return refuse(self, error)
         if not log.is_file():
             self.report({"INFO"}, "This job has no log")
             return {"CANCELLED"}

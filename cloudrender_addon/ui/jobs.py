@@ -64,6 +64,11 @@ def drive(folder: JobFolder, record: JobRecord, *, saved: int = 0, shown: bool =
     return job
 
 
+def take_up(folder: JobFolder, record: JobRecord, *, shown: bool = True) -> DrivenJob:
+    """Drive a job that was begun before, of whose frames some may be here. For the main thread."""
+    return drive(folder, record, saved=len(folder.saved_frames(record.spec.output)), shown=shown)
+
+
 def leave_all() -> tuple[DrivenJob, ...]:
     """Let go of every job that runs, within seconds; return them. Their machines go on."""
     running = SESSION.running

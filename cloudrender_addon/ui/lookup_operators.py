@@ -10,26 +10,15 @@ import bpy
 from ..backend.aws.policy import policy_text
 from ..backend.errors import CloudrenderError
 from . import lookups
-from .answers import Answer
+from .answers import Answer, refuse
+from .online import Online
 from .session import SESSION
 
 if TYPE_CHECKING:
     from bpy.types import Context, Event
 
 
-class _Online:
-    """An operator that asks Amazon."""
-
-    @classmethod
-    def poll(cls, _context: Context) -> bool:
-        """Tell whether Blender may go online."""
-        if not bpy.app.online_access:
-            cls.poll_message_set(lookups.OFFLINE.hint)  # type: ignore[attr-defined]
-            return False
-        return True
-
-
-class CLOUDRENDER_OT_refresh_prices(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_refresh_prices(Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Ask Amazon for the prices of today"""
 
     bl_idname = "cloudrender.refresh_prices"
@@ -41,7 +30,7 @@ class CLOUDRENDER_OT_refresh_prices(_Online, bpy.types.Operator):  # noqa: N801 
         return {"FINISHED"}
 
 
-class CLOUDRENDER_OT_check_setup(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_check_setup(Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Look whether everything a render needs is there, without changing anything in your account"""
 
     bl_idname = "cloudrender.check_setup"
@@ -52,12 +41,11 @@ class CLOUDRENDER_OT_check_setup(_Online, bpy.types.Operator):  # noqa: N801 - B
         try:
             begun = lookups.check_setup(context)
         except CloudrenderError as error:
-            self.report({"ERROR"}, f"{error.message}. {error.hint}")
-            return {"CANCELLED"}
+            return refuse(self, error)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 
-class CLOUDRENDER_OT_request_quota(_Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_request_quota(Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Ask Amazon to let your account rent more machines of this kind. That costs nothing and takes hours to days"""
 
     bl_idname = "cloudrender.request_quota"
@@ -80,8 +68,7 @@ class CLOUDRENDER_OT_request_quota(_Online, bpy.types.Operator):  # noqa: N801 -
         try:
             begun = lookups.request_quota(context)
         except CloudrenderError as error:
-            self.report({"ERROR"}, f"{error.message}. {error.hint}")
-            return {"CANCELLED"}
+            return refuse(self, error)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 

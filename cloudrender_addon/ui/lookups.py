@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ..backend.errors import CloudrenderError, ConfigError
+from ..backend.errors import CloudrenderError
 from . import announce, jobs_panel
 from .background import each_in_background, in_background
+from .online import OFFLINE
 from .preferences import jobs_home, preferences, settings_for
 from .properties import machine_types
 from .pump import redraw
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from ..backend.farms.quotes import Quote
     from ..backend.job.summary import JobSummary
     from ..backend.settings import Settings
-
-OFFLINE = ConfigError(
-    "Blender is offline",
-    hint="Turn on Allow Online Access in the System tab of the preferences, or start with --online-mode",
-)
 
 
 def refresh_quotes(context: Context) -> None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import bpy
 
 from ..backend.errors import CloudrenderError
-from . import compat, lookups, properties, texts
+from . import compat, properties, texts
+from .online import OFFLINE
 from .preflight_files import Fault, Findings, examine, unsaved_images
 from .session import SESSION
 
@@ -110,7 +111,7 @@ def _scene_problems(context: Context, *, animation: bool) -> Iterator[Problem]:
     scene: Any = context.scene
     if not bpy.app.online_access:
         operator = "" if bpy.app.online_access_override else "extensions.userpref_allow_online"
-        yield _error(lookups.OFFLINE.message, lookups.OFFLINE.hint, operator)
+        yield _error(OFFLINE.message, OFFLINE.hint, operator)
     if not has_picture(scene):
         yield _error("The scene has no camera", "Add one with Add > Camera, and make it active with View > Cameras")
     yield from _machine_problems(properties.machine_types(context))

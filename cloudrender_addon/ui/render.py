@@ -9,7 +9,8 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from . import jobs, lookups
-from .answers import Answer
+from .answers import Answer, refuse
+from .online import OFFLINE
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
             cls.poll_message_set("A cloud render is running: wait for its end, or cancel it first")
             return False
         if not bpy.app.online_access:
-            cls.poll_message_set(lookups.OFFLINE.hint)
+            cls.poll_message_set(OFFLINE.hint)
             return False
         return True
 
@@ -110,9 +111,7 @@ class CLOUDRENDER_OT_render(bpy.types.Operator):  # noqa: N801 - Blender's namin
 
     def _say(self, error: CloudrenderError) -> Answer:
         # An error report is an exception for a script, which then never sees the answer CANCELLED.
-        text = f"{error.message}. {error.hint}" if error.hint else error.message
-        self.report({"WARNING"} if bpy.app.background else {"ERROR"}, text)
-        return {"CANCELLED"}
+        return refuse(self, error, level="WARNING" if bpy.app.background else "ERROR")
 
     def _see_through(self, folder: JobFolder) -> Answer:
         """Drive the job as the command does: without a window, Blender is a program of the terminal."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..backend.cancel import Wish
+from ..backend.cancel import CancelToken, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..backend.cancel import CancelToken
+    from ..backend.errors import CloudrenderError
     from ..backend.farms.check import CheckResult
     from ..backend.farms.quotes import Quote
     from ..backend.job import events as ev
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..backend.job.progress import Progress
     from ..backend.job.spec import JobSpec
     from ..backend.job.summary import JobSummary
-    from .snapshot_check import Checked, Checking
+    from ..backend.snapshot_check import SnapshotCheck
 
 
 @dataclass(kw_only=True)
@@ -55,6 +55,26 @@ class DrivenJob:
     def cancelling(self) -> bool:
         """Whether its end was asked for and has not come yet."""
         return self.ended is None and self.cancel.noted is Wish.CANCEL
+
+
+@dataclass(kw_only=True)
+class Checking:
+    """A check under way. `doing` is what it is at; `over` is set when nothing of it runs any more."""
+
+    cancel: CancelToken = field(default_factory=CancelToken)
+    over: threading.Event = field(default_factory=threading.Event)
+    doing: str = "Saving a copy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What came of the last check: the `result` and what else the panel tells, or the `error` that ended it."""
+
+    blend: str
+    result: SnapshotCheck | None = None
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: CloudrenderError | None = None
 
 
 @dataclass

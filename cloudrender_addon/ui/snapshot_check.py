@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from . import announce, check_images
 from .background import in_background
 from .own_blender import blender_of, own_blender
 from .pump import apart
-from .session import SESSION
+from .session import SESSION, Checked, Checking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,32 +26,11 @@ if TYPE_CHECKING:
     from ..backend.assets.traced import Traced
     from ..backend.job.spec import JobSpec
     from ..backend.local_blender import LocalBlender
-    from ..backend.snapshot_check import SnapshotCheck
 
 KEY = "snapshot"
 """In `SESSION.busy` while a check is under way."""
 
 _LEAVE_SECONDS = 2.0
-
-
-@dataclass(kw_only=True)
-class Checking:
-    """A check under way. `doing` is what it is at; `over` is set when nothing of it runs any more."""
-
-    cancel: CancelToken = field(default_factory=CancelToken)
-    over: threading.Event = field(default_factory=threading.Event)
-    doing: str = "Saving a copy"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """What came of the last check: the `result` and what else the panel tells, or the `error` that ended it."""
-
-    blend: str
-    result: SnapshotCheck | None = None
-    missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: CloudrenderError | None = None
 
 
 def begin(context: Context) -> bool:

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
+from typing import TYPE_CHECKING
 
 import bpy
 
-from . import job_operators, jobs, lookups, snapshot_check
-from .preferences import preferences
+from ..backend.errors import RecordError
+from . import jobs, lookups, snapshot_check
+from .background import in_background
+from .preferences import jobs_home, preferences
 from .session import SESSION, Session
+
+if TYPE_CHECKING:
+    from ..backend.job.folder import JobFolder
+    from ..backend.job.record import JobRecord
 
 _FIRST_LOOK_SECONDS = 1.0
 
@@ -39,6 +47,36 @@ def unregister() -> None:
     vars(SESSION).update(vars(Session()))
 
 
+def pick_up_open_jobs() -> None:
+    """Go on with the jobs that an earlier Blender left half-way. For the start of Blender."""
+    home = jobs_home()
+
+    def find() -> list[tuple[JobFolder, JobRecord]]:
+        from ..backend.job.store import JobStore  # noqa: PLC0415
+
+        found = []
+        for folder in JobStore(home).folders():
+            try:
+                record = folder.load()
+            except RecordError:
+                continue  # it is in the list of jobs, with what is wrong with it
+            # One that another Blender or the command drives is theirs; a background process hands over.
+            # A machine that is kept is to be looked at, and ends itself; later its record is closed.
+            if record.kept_until is not None and time.time() < record.kept_until:
+                continue
+            if record.open and (folder.has_keeper() or not folder.locked()):
+                found.append((folder, record))
+        return found
+
+    def take(found: list[tuple[JobFolder, JobRecord]]) -> None:
+        for folder, record in found:
+            if folder.job_id not in SESSION.driven:
+                jobs.take_up(folder, record, shown=False)
+        lookups.refresh_summaries()
+
+    in_background("pick up", find, then=take, failed=lambda _error: None)
+
+
 def _ignore_broken_pipes() -> None:
     """Let a connection that breaks be an error in Python.
 
@@ -53,7 +91,7 @@ def _ignore_broken_pipes() -> None:
 def _first_look() -> None:
     lookups.refresh_profiles()
     if bpy.app.online_access:
-        job_operators.pick_up_open_jobs()
+        pick_up_open_jobs()
         if preferences().setup_done:
             lookups.refresh_quotes(bpy.context)
     else:

@@ -18,7 +18,7 @@ Progress, Status = part("backend.job.progress").Progress, part("backend.job.stat
 JobSummary, Pace = part("backend.job.summary").JobSummary, part("backend.job.estimate").Pace
 Quote = part("backend.farms.quotes").Quote
 check, base = part("backend.farms.check"), part("backend.farms.base")
-snapshot_check, ui_check = part("backend.snapshot_check"), part("ui.snapshot_check")
+snapshot_check = part("backend.snapshot_check")
 CancelToken = part("backend.cancel").CancelToken
 session = part("ui.session")
 SESSION = session.SESSION
@@ -169,7 +169,7 @@ def checked(**fields: Any) -> Callable[[], None]:
     """Be in the state after a check that came to this result."""
     result = snapshot_check.SnapshotCheck(frame=7, open_file=Path("/t/open-file.png"), bundle=Path("/t/bundle.png"))
     return set_session(
-        checked=ui_check.Checked(
+        checked=session.Checked(
             blend="robot.blend",
             result=replace(result, **fields),
             missing=("image Wood (/p/wood.png)",),
@@ -209,12 +209,12 @@ STATES: dict[str, Callable[[], Any]] = {
     "looking for files": lambda: drive(
         replace(PROGRESS, status=Status.PACKING, machine=None), notices=("Looking for the files it uses",)
     ),
-    "checking the snapshot": set_session(checking=ui_check.Checking(doing="Rendering a small frame of the open file")),
+    "checking the snapshot": set_session(checking=session.Checking(doing="Rendering a small frame of the open file")),
     "snapshot identical": checked(differing=0.0),
     "snapshot different": checked(differing=0.12, difference=Path("/t/difference.png")),
     "snapshot reaches out": checked(differing=0.0, reached=("/tex/wood.png",)),
     "snapshot without picture": checked(reason="The scene has no camera", hint="Set the scene's camera", bundle=None),
-    "snapshot not checked": set_session(checked=ui_check.Checked(blend="robot.blend", error=STILL)),
+    "snapshot not checked": set_session(checked=session.Checked(blend="robot.blend", error=STILL)),
     "handed over": ended(Status.RENDERING, errors.Detached(), frames=3),
     **{f"job {name} chosen": (lambda name=name: choose(name)) for name in ("j1", "j2", "j3", "j4", "j5", "j6")},
 }  # fmt: skip

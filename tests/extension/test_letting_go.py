@@ -46,7 +46,7 @@ answer = str(job.folder.path)
 
 PICK_UP = """
 session = part("ui.session").SESSION
-part("ui.job_operators").pick_up_open_jobs()
+part("ui.startup").pick_up_open_jobs()
 pump_until(lambda: session.job is not None)
 job = session.job
 done = job.progress.done
@@ -156,9 +156,9 @@ def test_two_blenders_do_not_drive_one_job(cloud: Cloud, scripting: Callable[...
     wait_for(lambda: len(blender.pictures()) >= 2, "two frames")
     answer = blender.run(
         """
-        operators, session, store = part("ui.job_operators"), part("ui.session").SESSION, part("backend.job.store")
+        startup, session, store = part("ui.startup"), part("ui.session").SESSION, part("backend.job.store")
         [folder] = store.JobStore(part("ui.preferences").jobs_home()).folders()
-        operators.pick_up_open_jobs()
+        startup.pick_up_open_jobs()
         pump_until(lambda: not session.busy)
         answer = [sorted(session.driven)]
         answer.append(bpy.ops.cloudrender.resume(job_id=folder.job_id))
