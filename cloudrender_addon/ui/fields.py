@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import texts
+from . import machine_texts, texts
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _machine_types(owner: Any, _context: Context, _typed: str) -> Iterator[str]:
 
     purchase = PURCHASES[getattr(owner, "purchase", None) or owner.default_purchase]
     for choice in CHOICES:
-        yield texts.suggestion(choice.name, texts.in_list(choice, SESSION.quotes.get(choice.name), purchase))
+        yield texts.suggestion(choice.name, machine_texts.in_list(choice, SESSION.quotes.get(choice.name), purchase))
 
 
 def _more_types(owner: Any, context: Context, typed: str) -> Iterator[str]:

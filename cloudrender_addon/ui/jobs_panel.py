@@ -13,7 +13,7 @@ import bpy
 from bpy.app.handlers import persistent
 from bpy.props import CollectionProperty, IntProperty, PointerProperty
 
-from . import job_texts
+from . import job_list_texts
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class CLOUDRENDER_UL_jobs(bpy.types.UIList):  # noqa: N801 - Blender's naming ru
         if job is None:  # forgotten a moment ago
             layout.label(text=item.name)
             return
-        row = job_texts.job_row(job, _live(job), now=time.time())
+        row = job_list_texts.job_row(job, _live(job), now=time.time())
         split = layout.split(factor=0.4)
         split.label(text=row.name, icon=row.icon)
         figures = split.row(align=True)
@@ -66,12 +66,12 @@ def draw(layout: Any, context: Context) -> None:
     side = row.column(align=True)
     job = chosen_job(context)
     live = _live(job) if job else None
-    can = job_texts.possible(job, live)
+    can = job_list_texts.possible(job, live)
     side.operator("cloudrender.refresh_jobs", text="", icon="FILE_REFRESH")
     _button(side, "open_log", job, icon="TEXT", enabled=can.log)
     _button(side, "forget", job, icon="TRASH", enabled=can.forget)
     about = layout.column(align=True)
-    lines = job_texts.job_lines(job, live, now=time.time()) if job else ("No jobs yet", "")
+    lines = job_list_texts.job_lines(job, live, now=time.time()) if job else ("No jobs yet", "")
     for line in lines:
         about.label(text=line)
     buttons = layout.column(align=True)
@@ -111,12 +111,12 @@ def _summary(job_id: str) -> JobSummary | None:
     return next((job for job in SESSION.summaries if job.job_id == job_id), None)
 
 
-def _live(job: JobSummary) -> job_texts.Live | None:
+def _live(job: JobSummary) -> job_list_texts.Live | None:
     """Return what this Blender knows of a job it drives: newer than what was read from disk."""
     driven = SESSION.driven.get(job.job_id)
     if driven is None or driven.ended is not None:
         return None
-    return job_texts.Live(progress=driven.progress, cancelling=driven.cancelling)
+    return job_list_texts.Live(progress=driven.progress, cancelling=driven.cancelling)
 
 
 @persistent  # type: ignore[untyped-decorator]

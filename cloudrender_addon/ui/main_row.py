@@ -11,7 +11,7 @@ import bpy
 from ..backend.errors import MissingFilesError, UsageError
 from ..backend.job.frames import counted
 from ..backend.job.words import format_seconds
-from . import drawing, panel_parts, properties, texts
+from . import drawing, machine_texts, panel_parts, progress_texts, properties, texts
 from .package import PACKAGE
 from .preferences import preferences
 from .session import SESSION, DrivenJob
@@ -61,7 +61,7 @@ def _summary(rows: Any, context: Context) -> None:
         rows.label(text=error.message, icon="ERROR")
         rows.label(text=error.hint, icon="BLANK1")
         return
-    rows.label(text=f"{counted(frames)} on {texts.any_of(properties.machine_types(context))}")
+    rows.label(text=f"{counted(frames)} on {machine_texts.any_of(properties.machine_types(context))}")
     rows.label(text=panel_parts.estimate_text(context, frames=frames))
 
 
@@ -69,7 +69,7 @@ def _running(layout: Any, context: Context, job: DrivenJob) -> None:
     now, progress = time.time(), job.progress
     rows = _tall(layout)
     row = rows.row(align=True)
-    bar = texts.bar(progress, cancelling=job.cancelling)
+    bar = progress_texts.bar(progress, cancelling=job.cancelling)
     row.progress(factor=bar.factor, text=bar.text, type="BAR")
     button = row.row(align=True)
     button.enabled = not job.cancelling
@@ -79,13 +79,13 @@ def _running(layout: Any, context: Context, job: DrivenJob) -> None:
     else:
         rows.label(text=_machine(job))
     pairs = layout.column(align=True)
-    _pair(pairs, f"Elapsed {format_seconds(now - progress.started)}", f"Left {texts.time_left(progress, now)}")
-    _pair(pairs, f"Cost {texts.money(progress.cost_usd(now))}", f"In all {texts.in_all(projected(job, now))}")
+    _pair(pairs, f"Elapsed {format_seconds(now - progress.started)}", f"Left {progress_texts.time_left(progress, now)}")
+    _pair(pairs, f"Cost {texts.money(progress.cost_usd(now))}", f"In all {progress_texts.in_all(projected(job, now))}")
 
 
 def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) -> None:
     job_id = job.spec.job_id
-    ending = texts.ending(ended, total=len(job.spec.frames))
+    ending = progress_texts.ending(ended, total=len(job.spec.frames))
     rows = _tall(layout)
     row = rows.row(align=True)
     title = row.row()
@@ -143,7 +143,7 @@ def _tall(layout: Any) -> Any:
 def _machine(job: DrivenJob) -> str:
     machine = job.progress.machine
     if machine is None:
-        return texts.any_of(job.spec.settings.instance_types)
+        return machine_texts.any_of(job.spec.settings.instance_types)
     return f"{machine.offer.instance_type} in {machine.zone or machine.region}"
 
 

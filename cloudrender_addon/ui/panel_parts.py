@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import UsageError
-from . import properties, texts
+from . import machine_texts, properties, texts
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def machine_text(context: Context) -> str:
     """Write what will be rented: "g6.xlarge, spot, $0.214/h"."""
     names, how = properties.machine_types(context), properties.purchase(context)
     bought = how.replace("-", " ").replace("on demand", "on-demand")
-    price = texts.prices(map(SESSION.quotes.get, names), how)
-    return ", ".join(filter(None, [texts.any_of(names), bought, price]))
+    price = machine_texts.prices(map(SESSION.quotes.get, names), how)
+    return ", ".join(filter(None, [machine_texts.any_of(names), bought, price]))
 
 
 def estimate_text(context: Context, *, frames: int) -> str:

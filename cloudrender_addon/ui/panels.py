@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import UsageError
 from ..backend.job.frames import counted
-from . import drawing, files_panel, jobs_panel, main_row, panel_parts, properties, texts
+from . import drawing, files_panel, jobs_panel, machine_texts, main_row, panel_parts, progress_texts, properties, texts
 from .preferences import preferences
 from .session import SESSION
 
@@ -57,8 +57,8 @@ class _Machine(_Part):
         name = properties.machine_types(context)[0]
         choice = _choice(name)
         about = layout.column(align=True)
-        drawing.fact(about, "GPU", texts.gpu(choice) if choice else "Not in the list")
-        drawing.fact(about, "Processor", texts.processor(choice) if choice else "Not in the list")
+        drawing.fact(about, "GPU", machine_texts.gpu(choice) if choice else "Not in the list")
+        drawing.fact(about, "Processor", machine_texts.processor(choice) if choice else "Not in the list")
         layout.prop(scene.cloudrender, "more_types", placeholder="Other Types")
         layout.prop(scene.cloudrender, "purchase")
         prices = layout.column(align=True)
@@ -66,11 +66,11 @@ class _Machine(_Part):
         if "quotes" in SESSION.busy:
             drawing.fact(prices, "Spot", "Asking…")
         elif quote:
-            row = drawing.fact(prices, "Spot", texts.price(quote, "spot") or "Not known")
+            row = drawing.fact(prices, "Spot", machine_texts.price(quote, "spot") or "Not known")
             row.operator("cloudrender.refresh_prices", text="", icon="FILE_REFRESH", emboss=False)
         else:
             drawing.value(prices, "Spot").operator("cloudrender.refresh_prices", text="Get Prices", icon="FILE_REFRESH")
-        drawing.fact(prices, "On-Demand", texts.price(quote, "on-demand") or "–")
+        drawing.fact(prices, "On-Demand", machine_texts.price(quote, "on-demand") or "–")
         if SESSION.quotes_error:
             drawing.paragraph(layout, context, SESSION.quotes_error, icon="ERROR")
 
@@ -137,10 +137,10 @@ class _Cost(_Part):
             now = time.time()
             drawing.fact(rows, "So Far", texts.money(job.progress.cost_usd(now)))
             usd, data = main_row.projected(job, now), main_row.projected_data_out(job)
-            drawing.fact(rows, "In All", texts.in_all(usd, data_out_usd=data))
+            drawing.fact(rows, "In All", progress_texts.in_all(usd, data_out_usd=data))
         else:
             drawing.fact(rows, "In All", texts.money(job.ended.cost_usd))
-            drawing.fact(rows, "A Frame", texts.in_all(job.ended.cost_per_frame_usd))
+            drawing.fact(rows, "A Frame", progress_texts.in_all(job.ended.cost_per_frame_usd))
         drawing.fact(rows, "Limit", texts.short_limits(properties.max_cost(context), properties.max_hours(context)))
 
 

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.errors import CloudrenderError
 from ..backend.job.status import Status
-from . import announce, results, statusbar, texts
+from . import announce, progress_texts, results, statusbar
 from .preferences import preferences
 from .session import SESSION
 
@@ -67,7 +67,7 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
         case ev.MachineTakenOver():
             job.notices = [*job.notices, "On the machine that was kept: no launch, no boot"][-_KEPT_NOTICES:]
         case ev.FilesTraced():
-            job.notices = [*job.notices, *texts.of_files(event)][-_KEPT_NOTICES:]
+            job.notices = [*job.notices, *progress_texts.of_files(event)][-_KEPT_NOTICES:]
         case ev.Interrupted(reason=reason, missing=missing):
             job.notices = [*job.notices, f"{reason}: {missing} frames go on elsewhere"][-_KEPT_NOTICES:]
         case ev.JobEnded():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import texts
+from . import progress_texts
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ def _draw(header: Any, _context: Context) -> None:
     if job is None or job.ended is not None:
         return
     row = header.layout.row(align=True)
-    row.label(text=texts.status_line(job.progress, time.time(), cancelling=job.cancelling), icon="RENDER_ANIMATION")
+    row.label(
+        text=progress_texts.status_line(job.progress, time.time(), cancelling=job.cancelling), icon="RENDER_ANIMATION"
+    )
     button = row.row(align=True)
     button.enabled = not job.cancelling
     button.separator()

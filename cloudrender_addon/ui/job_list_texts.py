@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..backend.job.status import Status
 from ..backend.job.words import clock
-from . import texts
+from . import machine_texts, progress_texts, texts
 
 if TYPE_CHECKING:
     from ..backend.job.progress import Progress
@@ -89,21 +89,21 @@ def job_lines(job: JobSummary, live: Live | None, *, now: float) -> tuple[str, s
     started = "just now" if when == "now" else f"{when} ago"
     a_frame = job.cost_per_frame_usd
     cost = [] if a_frame is None else [f"{texts.money(a_frame)} a frame"]
-    types = texts.any_of(texts.names(job.instance_type))
+    types = machine_texts.any_of(texts.names(job.instance_type))
     return _standing(job, live, now=now), ", ".join([types, started, *cost])
 
 
 def _standing(job: JobSummary, live: Live | None, *, now: float) -> str:
     if job.status is None or live:
-        return texts.bar(live.progress, cancelling=live.cancelling).text if live else "Damaged"
+        return progress_texts.bar(live.progress, cancelling=live.cancelling).text if live else "Damaged"
     if job.kept_until is not None and not job.driven:
         over = job.kept_until <= now
         return f"Machine was kept until {clock(job.kept_until)}" if over else f"Kept until {clock(job.kept_until)}"
     if job.left_half_way:
         return "Left half-way: resume or cancel it"
     if job.open:
-        return f"{texts.phase(job.status)}, by another program"
-    word = texts.phase(job.status)
+        return f"{progress_texts.phase(job.status)}, by another program"
+    word = progress_texts.phase(job.status)
     if job.machine_went_to and job.status is Status.SUCCEEDED and job.complete:
         return f"{word}; its machine went on with another job"
     if job.status is Status.SUCCEEDED and not job.complete:
