@@ -7,7 +7,7 @@ import argparse
 import contextlib
 from collections.abc import Iterable
 
-from ..backend.aws.regions import enabled_regions
+from ..backend.aws.enabled_regions import enabled_regions
 from ..backend.aws.session import Account
 from ..backend.baking.tidying import driven_builds
 from ..backend.errors import RecordError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend.errors import CloudrenderError
 from ..backend.job.frames import counted, format_frames
 from . import properties
-from .preflight import Problem
+from .problem import Problem
 
 if TYPE_CHECKING:
     from bpy.types import Context

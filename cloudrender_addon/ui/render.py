@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bpy.types import Context, Event
 
     from ..backend.job.folder import JobFolder
-    from .preflight import Problem
+    from .problem import Problem
 
 _DIALOG_WIDTH = 440
 

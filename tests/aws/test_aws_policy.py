@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.aws import inventory
+from cloudrender_addon.backend.aws.enabled_regions import enabled_regions
 from cloudrender_addon.backend.aws.policy import policy_text
-from cloudrender_addon.backend.aws.regions import enabled_regions
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.check import CheckResult, CheckState, check_setup

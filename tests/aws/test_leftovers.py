@@ -9,8 +9,9 @@ import pytest
 
 from cloudrender_addon.backend import errors as e
 from cloudrender_addon.backend.aws import fleet
+from cloudrender_addon.backend.aws.enabled_regions import enabled_regions
 from cloudrender_addon.backend.aws.inventory import Kind, Resource
-from cloudrender_addon.backend.aws.regions import REGIONS, enabled_regions
+from cloudrender_addon.backend.aws.regions import REGIONS
 from cloudrender_addon.backend.farms.leftovers import Leftover, end_all, search
 from tests.aws.aws_stage import EMPTY, REGION, Stage
 from tests.aws.launches import order, run

@@ -11,6 +11,7 @@ from tests.blender_ui.host import VERSIONS, run_in_blender
 pytestmark = pytest.mark.blender
 
 _SCRIPT = "preflight_in_blender.py"
+_CASES = [*cases_of("preflight_scene_cases.py"), *cases_of("preflight_places_cases.py")]
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -18,6 +19,6 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return dict(run_in_blender(request.param, tmp_path_factory.mktemp("home"), _SCRIPT))
 
 
-@pytest.mark.parametrize("case", cases_of(_SCRIPT))
+@pytest.mark.parametrize("case", _CASES)
 def test_preflight(outcome: dict[str, str], case: str) -> None:
     assert outcome[case] == "", f"\n{outcome[case]}"

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The regions every account may use without asking, by code, with where they are; and those one account may use.
+"""The regions every account may use without asking, by code, with where they are.
 
 Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html, "not required" to opt in.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .session import Account
 
 REGIONS: dict[str, str] = {
     "us-east-1": "North Virginia",
@@ -30,10 +25,3 @@ REGIONS: dict[str, str] = {
     "ap-southeast-1": "Singapore",
     "ap-southeast-2": "Sydney",
 }
-
-
-def enabled_regions(account: Account) -> tuple[str, ...]:
-    """Ask AWS for the regions that are switched on for the account. Raises `CloudError`."""
-    with account.calling("ec2:DescribeRegions"):
-        answer = account.ec2.describe_regions(AllRegions=False)
-    return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
