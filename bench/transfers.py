@@ -134,7 +134,10 @@ class Transfers:
         far = server.cpu_seconds()
         began = time.monotonic()
         process = subprocess.Popen(
-            [*self._on_client, *command], stdout=subprocess.PIPE, cwd=_ROOT, env={**os.environ, "PYTHONPATH": str(_ROOT)}
+            [*self._on_client, *command],
+            stdout=subprocess.PIPE,
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
         )
         assert process.stdout  # noqa: S101
         output = process.stdout.read()
