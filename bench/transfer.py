@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import table
 from bench.net_delay import hosts, missing
 from bench.ssh_server import ssh_server
-from bench.transfers import Figure, Load, Transfers
+from bench.transfer_ways import Figure, Load, Transfers
 
 
 def main(arguments: list[str]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One transfer of files between two computers, and what it took: by the product, or by scp, rsync or tar."""
+"""The ways of sending files to another computer and back, each measured: the product's own, scp, rsync and tar."""
 
 from __future__ import annotations
 
