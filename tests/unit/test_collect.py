@@ -31,9 +31,7 @@ from cloudrender_addon.backend.jobs import reopen
 from cloudrender_addon.cli import jobs
 from cloudrender_addon.cli.display import LineDisplay
 from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all
-from tests.unit.test_runner import folder, run
-
-__all__ = ["folder"]
+from tests.unit.one_job import run
 
 BROKEN = content(2)[:-3]
 

@@ -19,9 +19,7 @@ from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
 from cloudrender_addon.cli.jobs import list_jobs
 from tests.unit.fakes import FakeFarm, frame_event, render_all
-from tests.unit.test_runner import folder, run
-
-__all__ = ["folder"]
+from tests.unit.one_job import run
 
 MINUTE = 0.36 / 60  # of a machine in memory; the least that is billed
 

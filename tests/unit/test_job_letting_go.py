@@ -16,9 +16,7 @@ from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.jobs import reopen
 from tests.unit.fakes import FakeFarm, frame_event
-from tests.unit.test_runner import FRAMES, folder, run
-
-__all__ = ["folder"]
+from tests.unit.one_job import FRAMES, run
 
 
 def test_a_driver_that_lets_go_leaves_the_machine_and_the_record(folder: JobFolder) -> None:

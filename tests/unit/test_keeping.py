@@ -22,9 +22,7 @@ from cloudrender_addon.backend.job.words import clock
 from cloudrender_addon.cli import jobs
 from cloudrender_addon.cli.display import LineDisplay
 from tests.unit.fakes import FakeFarm, frame_event, render_all, unclean
-from tests.unit.test_runner import FRAMES, folder, run
-
-__all__ = ["folder"]
+from tests.unit.one_job import FRAMES, run
 
 
 @pytest.fixture

@@ -13,9 +13,6 @@ from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.cli.display import LineDisplay
 from cloudrender_addon.cli.jobs import tidy_open_jobs
 from tests.unit.fakes import FakeFarm
-from tests.unit.test_runner import folder
-
-__all__ = ["folder"]
 
 REQUEST = MachineRequest(
     job_id="j", token="t", instance_types=("g4dn.xlarge",), disk_bytes=1, lifetime_seconds=7200, lease_seconds=60

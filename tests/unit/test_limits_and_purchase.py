@@ -16,9 +16,7 @@ from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from tests.unit.fakes import FakeFarm, frame_event, render_all
-from tests.unit.test_runner import folder, run
-
-__all__ = ["folder"]
+from tests.unit.one_job import run
 
 HOURLY = 0.36  # of the farm in memory
 

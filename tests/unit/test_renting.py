@@ -28,10 +28,8 @@ from cloudrender_addon.backend.job import renting
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from tests.unit.fakes import FakeFarm, frame_event, render_all
+from tests.unit.one_job import run
 from tests.unit.test_limits_and_purchase import having
-from tests.unit.test_runner import folder, run
-
-__all__ = ["folder"]
 
 NONE_FREE = CapacityError("None is free", hint="try another type")
 NO_QUOTA = QuotaError("The quota is 0", hint="ask for more")

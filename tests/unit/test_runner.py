@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,48 +25,10 @@ from cloudrender_addon.backend.farms.base import Machine, MachineStatus
 from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
-from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.runner import JobRunner
-from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.backend.job.store import JobStore
-from cloudrender_addon.backend.settings import Settings
 from tests.unit.fakes import FakeFarm, FakeLink, content, frame_event, render_all, unclean
-
-FRAMES = (1, 2, 3)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> JobFolder:
-    spec = JobSpec(
-        job_id="20260101-000000-abcd",
-        project=tmp_path / "project",
-        blend="robot.blend",
-        frames=FRAMES,
-        output=tmp_path / "out",
-        blender="4.2",
-        autoexec=False,
-        settings=Settings(home=tmp_path / "home", wait_minutes=0),
-    )
-    return JobStore(tmp_path / "home").create(JobRecord(spec=spec, started=time.time()))
-
-
-def run(folder: JobFolder, farm: FakeFarm, cancel: CancelToken | None = None) -> tuple[ev.JobEnded, list[ev.Event]]:
-    events: list[ev.Event] = []
-    runner = JobRunner(
-        folder,
-        farm=farm,
-        bundle=lambda: Bundle(root=Path(), files=()),
-        report=events.append,
-        cancel=cancel or CancelToken(),
-    )
-    ended = runner.run()
-    assert [e for e in events if isinstance(e, ev.JobEnded)] == [ended] == events[-1:]
-    return ended, events
-
-
-def statuses(events: list[ev.Event]) -> list[Status]:
-    return [e.status for e in events if isinstance(e, ev.StatusChanged)]
+from tests.unit.one_job import FRAMES, Killed, run, statuses
 
 
 def test_the_whole_way(folder: JobFolder) -> None:
@@ -221,10 +182,6 @@ def test_a_failed_clean_up_is_not_called_an_end(folder: JobFolder) -> None:
 def test_any_error_while_releasing_is_a_failed_clean_up(folder: JobFolder) -> None:
     ended, _ = run(folder, FakeFarm([render_all], release_error=CapacityError("odd")))
     assert ended.status is Status.CLEANING_UP and "odd" in (ended.error.message if ended.error else "")
-
-
-class Killed(BaseException):
-    """What SIGKILL looks like from inside: nothing after it runs."""
 
 
 def test_a_second_client_takes_over_without_losing_or_repeating(folder: JobFolder) -> None:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job that takes over the machine another one kept: when it may, what each pays, and a crash at every step."""
+"""A job that takes over the machine another one kept: when it may, and what each pays."""
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,87 +21,16 @@ from cloudrender_addon.backend.errors import (
     ProjectError,
     RecordError,
 )
-from cloudrender_addon.backend.farms.base import Machine
 from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
-from cloudrender_addon.backend.job import handing_over
-from cloudrender_addon.backend.job.folder import JobFolder
-from cloudrender_addon.backend.job.handing_over import as_it_stands, load_settled
+from cloudrender_addon.backend.job.handing_over import as_it_stands
 from cloudrender_addon.backend.job.record import JobRecord
-from cloudrender_addon.backend.job.runner import JobRunner
 from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.job.summary import summarize
-from cloudrender_addon.backend.settings import Settings
-from cloudrender_addon.cli import jobs
-from cloudrender_addon.cli.display import LineDisplay
 from tests.unit.fakes import FakeFarm, frame_event, render_all
-from tests.unit.test_runner import Killed, statuses
-
-FRAMES = (1, 2)
-MINUTE = 0.36 / 60
-"""What a minute of the fake machine costs, USD."""
-
-
-class Place:
-    """One user's jobs over one farm."""
-
-    def __init__(self, home: Path) -> None:
-        self.store = JobStore(home / "home")
-        self.home = home
-        self.farm = FakeFarm([render_all])
-        self.bundle: Callable[[], Bundle] = lambda: Bundle(root=Path(), files=())
-
-    def job(self, name: str, **settings: Any) -> JobFolder:
-        spec = JobSpec(
-            job_id=f"20260101-00000{name}-abcd",
-            project=self.home / "project",
-            blend="robot.blend",
-            frames=FRAMES,
-            output=self.home / f"out-{name}",
-            blender="4.2",
-            autoexec=False,
-            settings=Settings(home=self.home / "home", wait_minutes=0, **settings),
-        )
-        folder = self.store.create(JobRecord(spec=spec, started=time.time()))
-        (folder.keys / "job_key").write_text(name)
-        return folder
-
-    def run(self, folder: JobFolder, cancel: CancelToken | None = None) -> tuple[ev.JobEnded, list[ev.Event]]:
-        """Drive a job as a client does: under its lock."""
-        events: list[ev.Event] = []
-        with folder.lock():
-            runner = JobRunner(
-                folder,
-                farm=self.farm,
-                bundle=self.bundle,
-                report=events.append,
-                cancel=cancel or CancelToken(probe=folder.wish),
-            )
-            return runner.run(), events
-
-    def kept(self, name: str = "1", **settings: Any) -> JobFolder:
-        """Run a job whose machine is kept, launched ten minutes ago."""
-        launch = self.farm.launch
-        self.farm.launch = lambda machine: replace(launch(machine), launched_at=time.time() - 600)  # type: ignore[method-assign]
-        folder = self.job(name, **{"keep_minutes": 30, **settings})
-        assert self.run(folder)[0].kept
-        self.farm.launch = launch  # type: ignore[method-assign]
-        return folder
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
-
-
-def taken(events: list[ev.Event]) -> list[str]:
-    return [event.kept_by for event in events if isinstance(event, ev.MachineTakenOver)]
-
-
-def notices(events: list[ev.Event]) -> str:
-    return "\n".join(event.text for event in events if isinstance(event, ev.Notice))
+from tests.unit.kept_machines import FRAMES, MINUTE, Place, notices, taken
+from tests.unit.one_job import statuses
 
 
 def test_the_next_job_renders_on_the_machine_that_was_kept(place: Place) -> None:
@@ -363,185 +290,10 @@ def test_a_record_that_cannot_be_written_leaves_it_kept(place: Place) -> None:
     assert first.load().status is Status.KEPT and list(place.farm.running) == ["i-0"] and not place.farm.adopted
 
 
-# -- a client that is killed in the middle ---------------------------------------------------------------
-
-
-def die_at_begin(place: Place, _monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(name: str) -> None:
-        if name == "begin":
-            raise Killed
-
-    place.farm.on_call = dies
-
-
-def die_before_the_record(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    save = JobFolder.save
-
-    def dies(folder: JobFolder, record: JobRecord) -> None:
-        if record.taken:
-            raise Killed
-        save(folder, record)
-
-    monkeypatch.setattr(JobFolder, "save", dies)
-
-
-def die_after_the_record(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    save = JobFolder.save
-
-    def dies(folder: JobFolder, record: JobRecord) -> None:
-        save(folder, record)
-        if record.taken:
-            raise Killed
-
-    monkeypatch.setattr(JobFolder, "save", dies)
-
-
-def die_before_the_keys_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(_folder: JobFolder) -> None:
-        raise Killed
-
-    monkeypatch.setattr(JobFolder, "forget_keys", dies)
-
-
-def die_at_extend(place: Place, _monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(name: str) -> None:
-        if name == "extend":
-            raise Killed
-
-    place.farm.on_call = dies
-
-
-DEATHS = [
-    die_at_begin,
-    die_before_the_record,
-    die_after_the_record,
-    die_before_the_keys_are_forgotten,
-    die_at_extend,
-]
-BEFORE = DEATHS[:2]
-
-
-@pytest.fixture(params=DEATHS, ids=lambda death: death.__name__)
-def death(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture
-def crashed(place: Place, death: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[JobFolder, JobFolder]:
-    """Return the two jobs of a hand-over in which the client was killed."""
-    first, second = place.kept(), place.job("2")
-    with monkeypatch.context() as patch:
-        death(place, patch)
-        with pytest.raises(Killed):
-            place.run(second)
-    place.farm.on_call = lambda _name: None
-    return first, second
-
-
-def machines(*folders: JobFolder) -> list[Machine]:
-    records = [as_it_stands(folder, folder.load()) for folder in folders]
-    return [record.machine for record in records if record.machine]
-
-
-def test_the_machine_is_one_jobs_at_every_moment(
-    place: Place, crashed: tuple[JobFolder, JobFolder], death: Any
-) -> None:
-    first, second = crashed
-    assert [machine.instance_id for machine in machines(first, second)] == ["i-0"]
-    spent = [summarize(folder).cost_usd for folder in crashed]
-    assert sum(spent) == pytest.approx(10 * MINUTE, rel=0.02)
-    assert (summarize(first).machine_went_to == second.job_id) == (death not in BEFORE)
-    kept_until = summarize(first).kept_until
-    assert (kept_until is None) == (death not in BEFORE)
-    if kept_until is None:  # nobody has told the machine that it may live longer, or its client was there
-        assert summarize(second).left_half_way
-
-
-def test_the_next_start_of_the_second_job_completes_it(
-    place: Place, crashed: tuple[JobFolder, JobFolder], death: Any
-) -> None:
-    first, second = crashed
-    ended, events = place.run(second)
-    assert ended.status is Status.SUCCEEDED and place.farm.running == {} and len(place.farm.launched) == 1
-    assert taken(events) == ([first.job_id] if death in BEFORE else [])
-    with first.lock():
-        assert load_settled(first).status is Status.SUCCEEDED
-    assert place.farm.extended and not machines(first, second)
-
-
-def test_if_the_machine_ended_meanwhile_the_second_job_rents_one(
-    place: Place, crashed: tuple[JobFolder, JobFolder]
-) -> None:
-    _, second = crashed
-    place.farm.running.clear()
-    ended, _ = place.run(second)
-    assert ended.status is Status.SUCCEEDED and place.farm.running == {} and len(place.farm.launched) == 2
-
-
-def test_whoever_cancels_the_first_job_ends_only_what_is_its_own(
-    place: Place, crashed: tuple[JobFolder, JobFolder], death: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = crashed
-    monkeypatch.setattr(jobs, "farm_of", lambda *_: place.farm)
-    jobs.drive_folder(first, LineDisplay(io.StringIO()))  # leaves it, as all of its frames are here
-    first.request_cancel()
-    with first.lock():
-        record = load_settled(first)
-    if record.open:
-        place.run(first)
-    assert list(place.farm.running) == ([] if death in BEFORE else ["i-0"])
-    assert first.load().status is Status.SUCCEEDED and first.load().machine is None
-    if death not in BEFORE:
-        assert place.run(second)[0].status is Status.SUCCEEDED and len(place.farm.launched) == 1
-
-
-def test_the_list_and_the_next_start_tell_of_the_right_job(
-    place: Place, crashed: tuple[JobFolder, JobFolder], death: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = crashed
-    monkeypatch.setattr(jobs, "farm_of", lambda *_: place.farm)
-    out = io.StringIO()
-    jobs.tidy_open_jobs(place.store, LineDisplay(out))
-    assert (f"The machine of job {first.job_id} is kept" in out.getvalue()) == (death in BEFORE)
-    assert f"Job {second.job_id} was left half-way" in out.getvalue()
-    assert (first.load().status is Status.KEPT) == (death in BEFORE) and list(place.farm.running) == ["i-0"]
-
-
-def test_what_was_ended_by_the_first_jobs_tag_closes_the_second_job(
-    place: Place, crashed: tuple[JobFolder, JobFolder], death: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As clean-up does, which knows only what the machine is tagged with."""
-    first, second = crashed
-    monkeypatch.setattr(jobs, "farm_of", lambda *_: place.farm)
-    place.farm.running.clear()
-    jobs.tidy_open_jobs(place.store, LineDisplay(io.StringIO()), ended={first.job_id})
-    assert not machines(first, second) and not first.load().open
-    assert (second.load().status is Status.CANCELLED) == (death not in BEFORE)
-
-
 def test_a_damaged_record_beside_it_takes_nothing(place: Place) -> None:
     first, broken = place.kept(), place.job("9")
     (broken.path / "record.json").write_text("{")
     assert as_it_stands(first, first.load()).status is Status.KEPT
-
-
-def test_a_first_record_that_cannot_be_closed_does_not_stop_the_second_job(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = place.kept(), place.job("2")
-    forget = JobFolder.save
-
-    def full(folder: JobFolder, record: JobRecord) -> None:
-        if folder.job_id == first.job_id:
-            raise RecordError("full")
-        forget(folder, record)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(handing_over.JobFolder, "save", full)
-        assert place.run(second)[0].status is Status.SUCCEEDED
-    assert first.load().status is Status.KEPT and summarize(first).status is Status.SUCCEEDED
-    with first.lock():
-        assert load_settled(first).given
 
 
 def test_no_machine_anywhere_is_said_as_ever(place: Place) -> None:
