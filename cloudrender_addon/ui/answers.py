@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..backend.errors import CloudrenderError
+
+if TYPE_CHECKING:
+    from bpy.types import Context
 
 Answer = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
 
@@ -14,3 +17,18 @@ def refuse(operator: Any, error: CloudrenderError, *, level: Literal["ERROR", "W
     """Report cause and next step, and answer that nothing was done."""
     operator.report({level}, f"{error.message}. {error.hint}" if error.hint else error.message)
     return {"CANCELLED"}
+
+
+class Refusing:
+    """Part of an operator that says why it cannot do what `act` is to do. Raise `CloudrenderError` there."""
+
+    def act(self, context: Context) -> Answer:
+        """Do what the operator is for."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Answer:
+        """Do it, or say why not."""
+        try:
+            return self.act(context)
+        except CloudrenderError as error:
+            return refuse(self, error)

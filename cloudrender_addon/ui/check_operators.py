@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ..backend.errors import CloudrenderError
 from . import check_images, snapshot_check
-from .answers import Answer, refuse
+from .answers import Answer, Refusing
 from .session import SESSION
 
 if TYPE_CHECKING:
     from bpy.types import Context
 
 
-class CLOUDRENDER_OT_check_snapshot(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_check_snapshot(Refusing, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Render a small picture of what would be sent, on this computer, and compare it with one of the open file"""
 
     bl_idname = "cloudrender.check_snapshot"
@@ -31,11 +30,8 @@ class CLOUDRENDER_OT_check_snapshot(bpy.types.Operator):  # noqa: N801 - Blender
             return False
         return True
 
-    def execute(self, context: Context) -> Answer:
-        try:
-            begun = snapshot_check.begin(context)
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, context: Context) -> Answer:
+        begun = snapshot_check.begin(context)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 

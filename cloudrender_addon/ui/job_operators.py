@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.errors import CloudrenderError, MissingFilesError
+from ..backend.errors import MissingFilesError
 from . import jobs, lookups, results
-from .answers import Answer, refuse
+from .answers import Answer, Refusing
 from .online import Online
 from .preferences import jobs_home
 from .sending import accept
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..backend.job.folder import JobFolder
 
 
-class _OfJob:
+class _OfJob(Refusing):
     """An operator about one job: `job_id`, or the current one if that is empty."""
 
     job_id: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
@@ -65,16 +65,13 @@ class CLOUDRENDER_OT_cancel(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         )
         return answer
 
-    def execute(self, _context: Context) -> Answer:
+    def act(self, _context: Context) -> Answer:
         job = self.driven()
         if job is not None:
             job.cancel.cancel()
             return {"FINISHED"}
-        try:
-            folder = self.folder()
-            record = folder.load()
-        except CloudrenderError as error:
-            return refuse(self, error)
+        folder = self.folder()
+        record = folder.load()
         if not record.open:
             self.report({"INFO"}, "This job has ended already; nothing of it is left running")
             return {"CANCELLED"}
@@ -92,15 +89,12 @@ class CLOUDRENDER_OT_resume(_OfJob, Online, bpy.types.Operator):  # noqa: N801 -
     bl_label = "Resume Missing Frames"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, _context: Context) -> Answer:
+    def act(self, _context: Context) -> Answer:
         if self.driven() is not None:
             self.report({"INFO"}, "This job is running")
             return {"CANCELLED"}
-        try:
-            folder = self.folder()
-            jobs.take_up(folder, folder.load())
-        except CloudrenderError as error:
-            return refuse(self, error)
+        folder = self.folder()
+        jobs.take_up(folder, folder.load())
         return {"FINISHED"}
 
 
@@ -111,17 +105,14 @@ class CLOUDRENDER_OT_render_anyway(_OfJob, Online, bpy.types.Operator):  # noqa:
     bl_label = "Render Anyway"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, _context: Context) -> Answer:
+    def act(self, _context: Context) -> Answer:
         ended = SESSION.driven[self.target].ended if self.target in SESSION.driven else None
         if ended is None or not isinstance(ended.error, MissingFilesError):
             return {"CANCELLED"}
-        try:
-            folder = self.folder()
-            with folder.lock():
-                record = accept(folder, ended.error.paths)
-            jobs.take_up(folder, record)
-        except CloudrenderError as error:
-            return refuse(self, error)
+        folder = self.folder()
+        with folder.lock():
+            record = accept(folder, ended.error.paths)
+        jobs.take_up(folder, record)
         return {"FINISHED"}
 
 
@@ -139,12 +130,9 @@ class CLOUDRENDER_OT_forget(_OfJob, bpy.types.Operator):  # noqa: N801 - Blender
         )
         return answer
 
-    def execute(self, _context: Context) -> Answer:
-        try:
-            folder = self.folder()
-            folder.forget()
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, _context: Context) -> Answer:
+        folder = self.folder()
+        folder.forget()
         SESSION.driven.pop(folder.job_id, None)
         lookups.refresh_summaries()
         return {"FINISHED"}
@@ -157,11 +145,8 @@ class CLOUDRENDER_OT_show_result(_OfJob, bpy.types.Operator):  # noqa: N801 - Bl
     bl_label = "Show Result"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, context: Context) -> Answer:
-        try:
-            problem = results.show_result(self.folder(), context)
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, context: Context) -> Answer:
+        problem = results.show_result(self.folder(), context)
         if problem:
             self.report({"WARNING"}, problem)
             return {"CANCELLED"}
@@ -175,11 +160,8 @@ class CLOUDRENDER_OT_open_folder(_OfJob, bpy.types.Operator):  # noqa: N801 - Bl
     bl_label = "Open Folder"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, _context: Context) -> Answer:
-        try:
-            output = self.folder().load().spec.output
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, _context: Context) -> Answer:
+        output = self.folder().load().spec.output
         bpy.ops.wm.path_open(filepath=str(output))
         return {"FINISHED"}
 
@@ -191,11 +173,8 @@ class CLOUDRENDER_OT_open_log(_OfJob, bpy.types.Operator):  # noqa: N801 - Blend
     bl_label = "Open Log"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, _context: Context) -> Answer:
-        try:
-            log = self.folder().log
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, _context: Context) -> Answer:
+        log = self.folder().log
         if not log.is_file():
             self.report({"INFO"}, "This job has no log")
             return {"CANCELLED"}

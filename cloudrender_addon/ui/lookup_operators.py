@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..backend.aws.policy import policy_text
-from ..backend.errors import CloudrenderError
 from . import lookups
-from .answers import Answer, refuse
+from .answers import Answer, Refusing
 from .online import Online
 from .session import SESSION
 
@@ -30,22 +29,19 @@ class CLOUDRENDER_OT_refresh_prices(Online, bpy.types.Operator):  # noqa: N801 -
         return {"FINISHED"}
 
 
-class CLOUDRENDER_OT_check_setup(Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_check_setup(Refusing, Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Look whether everything a render needs is there, without changing anything in your account"""
 
     bl_idname = "cloudrender.check_setup"
     bl_label = "Check Setup"
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
-    def execute(self, context: Context) -> Answer:
-        try:
-            begun = lookups.check_setup(context)
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, context: Context) -> Answer:
+        begun = lookups.check_setup(context)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 
-class CLOUDRENDER_OT_request_quota(Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_request_quota(Refusing, Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Ask Amazon to let your account rent more machines of this kind. That costs nothing and takes hours to days"""
 
     bl_idname = "cloudrender.request_quota"
@@ -64,11 +60,8 @@ class CLOUDRENDER_OT_request_quota(Online, bpy.types.Operator):  # noqa: N801 - 
         )
         return answer
 
-    def execute(self, context: Context) -> Answer:
-        try:
-            begun = lookups.request_quota(context)
-        except CloudrenderError as error:
-            return refuse(self, error)
+    def act(self, context: Context) -> Answer:
+        begun = lookups.request_quota(context)
         return {"FINISHED"} if begun else {"CANCELLED"}
 
 

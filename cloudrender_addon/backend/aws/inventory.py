@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..atonce import all_at_once
 from . import instances, keypairs, machine_images, network, templates, volumes
@@ -130,9 +130,7 @@ def _instances(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
                         yield Resource(
                             kind=Kind.INSTANCE,
                             id=each["InstanceId"],
-                            job_id=_job(each.get("Tags")),
-                            token=launch_of(each.get("Tags") or []),
-                            age_seconds=_age(each.get("LaunchTime")),
+                            **_origin(each.get("Tags"), each.get("LaunchTime")),
                             state=state,
                             detail=each.get("InstanceType", ""),
                             on_demand=each.get("InstanceLifecycle") != "spot",
@@ -149,9 +147,7 @@ def _requests(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resour
         yield Resource(
             kind=Kind.SPOT_REQUEST,
             id=each.get("SpotInstanceRequestId", ""),
-            job_id=_job(each.get("Tags")),
-            token=launch_of(each.get("Tags") or []),
-            age_seconds=_age(each.get("CreateTime")),
+            **_origin(each.get("Tags"), each.get("CreateTime")),
             state=each.get("State", ""),
             detail=each.get("Status", {}).get("Code", ""),
         )
@@ -165,9 +161,7 @@ def _volumes(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resourc
                     yield Resource(
                         kind=Kind.VOLUME,
                         id=each.get("VolumeId", ""),
-                        job_id=_job(each.get("Tags")),
-                        token=launch_of(each.get("Tags") or []),
-                        age_seconds=_age(each.get("CreateTime")),
+                        **_origin(each.get("Tags"), each.get("CreateTime")),
                         state=each.get("State", ""),
                         detail=f"{each.get('Size', 0)} GB",
                         size_gb=each.get("Size", 0),
@@ -181,9 +175,7 @@ def _key_pairs(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
         yield Resource(
             kind=Kind.KEY_PAIR,
             id=each.get("KeyName", ""),
-            job_id=_job(each.get("Tags")),
-            token=launch_of(each.get("Tags") or []),
-            age_seconds=_age(each.get("CreateTime")),
+            **_origin(each.get("Tags"), each.get("CreateTime")),
         )
 
 
@@ -194,9 +186,7 @@ def _templates(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resou
                 yield Resource(
                     kind=Kind.TEMPLATE,
                     id=each.get("LaunchTemplateName", ""),
-                    job_id=_job(each.get("Tags")),
-                    token=launch_of(each.get("Tags") or []),
-                    age_seconds=_age(each.get("CreateTime")),
+                    **_origin(each.get("Tags"), each.get("CreateTime")),
                 )
 
 
@@ -207,8 +197,7 @@ def _groups(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                 yield Resource(
                     kind=Kind.GROUP,
                     id=each.get("GroupId", ""),
-                    job_id=_job(each.get("Tags")),
-                    token=launch_of(each.get("Tags") or []),
+                    **_origin(each.get("Tags"), None),
                     detail=each.get("GroupName", ""),
                 )
 
@@ -220,7 +209,7 @@ def _images(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                 yield Resource(
                     kind=Kind.IMAGE,
                     id=each.get("ImageId", ""),
-                    job_id=_job(each.get("Tags")),
+                    job_id=job_of(each.get("Tags") or []),
                     state=each.get("State", ""),
                     detail=each.get("Name", ""),
                     size_gb=sum(m.get("Ebs", {}).get("VolumeSize", 0) for m in each.get("BlockDeviceMappings", [])),
@@ -238,9 +227,13 @@ _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]]
 }
 
 
-def _job(tags: list[TagTypeDef] | None) -> str:
-    return job_of(tags or [])
+class _Origin(TypedDict):
+    job_id: str
+    token: str
+    age_seconds: float | None
 
 
-def _age(since: datetime.datetime | None) -> float | None:
-    return max(0.0, time.time() - since.timestamp()) if since else None
+def _origin(tags: list[TagTypeDef] | None, since: datetime.datetime | None) -> _Origin:
+    """Tell what a resource was made for, and how long ago; None for `since` if AWS does not say."""
+    age = max(0.0, time.time() - since.timestamp()) if since else None
+    return _Origin(job_id=job_of(tags or []), token=launch_of(tags or []), age_seconds=age)
