@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from ..backend.errors import UsageError
 from .flags import (
     add_account,
     add_machine,
@@ -18,6 +21,7 @@ from .flags import (
     make_parser,
     vcpu_count,
 )
+from .usage import Parser
 
 COMMANDS = (
     "render",
@@ -34,6 +38,7 @@ COMMANDS = (
 )
 
 _EPILOG = """\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled.
 Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | check-snapshot
 | quota | policy | image build, list, test AMI, copy AMI, delete AMI (each with --help).
 A file that is named like a command: cloudrender ./jobs
@@ -41,18 +46,36 @@ A file that is named like a command: cloudrender ./jobs
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; `command` is one of COMMANDS. Wrong usage ends the process with exit code 2."""
+    """Parse the command line; `command` is one of COMMANDS. Raises `UsageError`; only --help ends the process."""
     command = argv[0] if argv and argv[0] in COMMANDS else "render"
     words = argv[1:] if argv and argv[0] in COMMANDS else argv
-    parser = _PARSERS[command]()
-    namespace = parser.parse_args(words)
+    try:
+        namespace = _PARSERS[command]().parse_all(words)
+    except UsageError:
+        if command == "render":  # of what came after a misspelt command nothing was understood
+            check_no_command(words[0], Path.cwd())
+        raise
     if command == "render" and not namespace.animation and (namespace.start, namespace.end) != (None, None):
-        parser.error("-s and -e choose the range of an animation: add -a, or use -f for one frame")
+        raise UsageError("-s and -e choose the range of an animation", hint="Add -a, or use -f for one frame")
     namespace.command = command
     return namespace
 
 
-def _render() -> argparse.ArgumentParser:
+def check_no_command(name: str, here: Path) -> None:
+    """Raise `UsageError` if what stands for a file is none that is there, and may be meant as a command."""
+    if (here / name).exists():
+        return
+    if meant := difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7):
+        raise UsageError(
+            f"There is no file {name}", hint=f"If you mean the command, write it first: cloudrender {meant[0]} …"
+        )
+    if name.isalpha():
+        raise UsageError(
+            f"There is no command {name}, and no such file", hint="`cloudrender --help` tells what there is"
+        )
+
+
+def _render() -> Parser:
     parser = make_parser(
         "", "Render a .blend on an EC2 machine in your own AWS account; frames arrive in out/.", epilog=_EPILOG
     )
@@ -105,7 +128,7 @@ def _render() -> argparse.ArgumentParser:
     return parser
 
 
-def _jobs() -> argparse.ArgumentParser:
+def _jobs() -> Parser:
     parser = make_parser("jobs", "List the jobs started from this computer, newest last.")
     parser.add_argument(
         "--timing", action="store_true", help="tell how long each machine took from its launch to its first frame"
@@ -113,13 +136,13 @@ def _jobs() -> argparse.ArgumentParser:
     return parser
 
 
-def _job_command(name: str, description: str) -> argparse.ArgumentParser:
+def _job_command(name: str, description: str) -> Parser:
     parser = make_parser(name, description)
     parser.add_argument("job", metavar="JOB", help="the job's name or the beginning of it (see: cloudrender jobs)")
     return parser
 
 
-def _attach() -> argparse.ArgumentParser:
+def _attach() -> Parser:
     parser = _job_command("attach", "Go on with a job: watch it, fetch its frames, render what is missing.")
     parser.add_argument(
         "--hand-over", action="store_true", help="let go of the job as soon as Blender wants to go on with it"
@@ -127,7 +150,7 @@ def _attach() -> argparse.ArgumentParser:
     return parser
 
 
-def _clean_up() -> argparse.ArgumentParser:
+def _clean_up() -> Parser:
     parser = make_parser("clean-up", "List what cloudrender has left in the account, and end it after a yes.")
     add_account(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="end it without asking")
@@ -139,7 +162,7 @@ def _clean_up() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_setup() -> argparse.ArgumentParser:
+def _check_setup() -> Parser:
     parser = make_parser(
         "check-setup", "Check all that a render on AWS needs, before money is spent; nothing is changed."
     )
@@ -149,7 +172,7 @@ def _check_setup() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_snapshot() -> argparse.ArgumentParser:
+def _check_snapshot() -> Parser:
     parser = make_parser(
         "check-snapshot",
         "Render a small frame of what would be sent beside the same frame of the file, with the Blender of this "
@@ -163,7 +186,7 @@ def _check_snapshot() -> argparse.ArgumentParser:
     return parser
 
 
-def _quota() -> argparse.ArgumentParser:
+def _quota() -> Parser:
     parser = make_parser("quota", "Show how many vCPUs your account may rent of such machines; ask AWS for more.")
     add_type(parser)
     parser.add_argument(
@@ -180,7 +203,7 @@ def _quota() -> argparse.ArgumentParser:
     return parser
 
 
-def _policy() -> argparse.ArgumentParser:
+def _policy() -> Parser:
     parser = make_parser(
         "policy", "Print the IAM policy with the rights that Cloudrender needs, to attach to your AWS user."
     )
@@ -190,12 +213,12 @@ def _policy() -> argparse.ArgumentParser:
     return parser
 
 
-def _image() -> argparse.ArgumentParser:
+def _image() -> Parser:
     parser = make_parser("image", "Make machine images of your own, so that a job boots straight into rendering.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="build | list | test | copy | delete")
 
-    def action(name: str, description: str) -> argparse.ArgumentParser:
-        sub = actions.add_parser(name, help=description, description=description, allow_abbrev=False)
+    def action(name: str, description: str) -> Parser:
+        sub = actions.add_parser(name, help=description, description=description)
         add_output(sub, default=argparse.SUPPRESS)  # what stands before the action holds unless it is said again
         return sub
 
@@ -229,7 +252,7 @@ def _image() -> argparse.ArgumentParser:
     return parser
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[], Parser]] = {
     "image": _image,
     "render": _render,
     "jobs": _jobs,

@@ -32,7 +32,7 @@ def run(argv: Sequence[str], *, preset: Mapping[str, object]) -> int:
     try:
         own = Path(bpy.app.binary_path) if bpy.app.binary_path else None
         return main(argv, preset=preset, blend=bpy.data.filepath or _not_opened(), own_blender=own)
-    except SystemExit as end:  # wrong usage: Blender must not end in the middle of its own clean-up
+    except SystemExit as end:  # --help: Blender must not end in the middle of its own clean-up
         sys.stdout.flush()
         return end.code if isinstance(end.code, int) else 1
 

@@ -6,19 +6,20 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
+from ..backend.errors import UsageError
 from ..backend.setting_values import PURCHASES
+from .usage import Parser
 
 _LAST_FRAME = 1_048_574
 """Blender knows no frames beyond it, nor below its negative (MAXFRAME, MINAFRAME in its DNA_scene_types.h)."""
 
 
-def make_parser(name: str, description: str, *, epilog: str | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def make_parser(name: str, description: str, *, epilog: str | None = None) -> Parser:
+    parser = Parser(
         prog=f"cloudrender {name}".strip(),
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"cloudrender {__version__}")
     add_output(parser, default=False)
@@ -84,21 +85,21 @@ def add_machine(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def frame_number(text: str) -> int:
-    return _whole(text, -_LAST_FRAME, _LAST_FRAME)
+    return _whole(text, -_LAST_FRAME, _LAST_FRAME, what="frame")
 
 
 def vcpu_count(text: str) -> int:
-    return _whole(text, 1, 100_000)
+    return _whole(text, 1, 100_000, what="number of vCPUs")
 
 
-def _whole(text: str, low: int, high: int) -> int:
+def _whole(text: str, low: int, high: int, *, what: str) -> int:
     try:
         number = int(text)
         if low <= number <= high:
             return number
     except ValueError:
         pass  # said below
-    raise argparse.ArgumentTypeError(f"{text!r} is not usable: it must be a whole number from {low} to {high}")
+    raise UsageError(f"{text!r} is not a {what}", hint=f"It must be a whole number from {low} to {high}")
 
 
 def add_place(parser: argparse.ArgumentParser, *, image: str | None = None) -> None:

@@ -62,7 +62,11 @@ def main(
     `preset` are settings that flags override, `blend` is the file that is meant when none is named, `own_blender` the
     program in which this runs.
     """
-    arguments = parse(argv)
+    try:
+        arguments = parse(argv)
+    except UsageError as error:
+        choose_display(as_json="--json" in argv).error(error)
+        return 2
     arguments.own_blender = own_blender
     if arguments.command in ("render", "check-snapshot") and arguments.blend is None:
         arguments.blend = blend

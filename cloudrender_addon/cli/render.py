@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 from dataclasses import replace
 from functools import partial
@@ -27,7 +26,7 @@ from ..backend.jobs import bundle_of, named
 from ..backend.releases import check_released
 from ..backend.scene import NEWEST_BLENDER, OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
-from .arguments import COMMANDS
+from .arguments import check_no_command
 from .display import Display
 from .drive import drive
 from .forecast import Forecasting
@@ -113,11 +112,7 @@ def _look_up_machine(account: Account, settings: Settings) -> None:
 def choose_blend(name: str | None, here: Path) -> Path:
     """Return the file that is meant: the one named, or the only one here. Raises `UsageError`, `SceneError`."""
     if name is not None:
-        meant = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
-        if meant and not (here / name).exists():
-            raise UsageError(
-                f"There is no file {name}", hint=f"If you mean the command, write it first: cloudrender {meant[0]} …"
-            )
+        check_no_command(name, here)
         # Not resolved: a link in a project belongs to the project, wherever it leads.
         return Path(os.path.abspath(here / name))  # noqa: PTH100  resolve() would follow the link
     found = sorted(path for path in here.iterdir() if path.suffix == ".blend" and path.is_file())

@@ -33,7 +33,8 @@ def launches(cloud: Cloud) -> int:
 )  # fmt: skip
 def test_wrong_usage(cloud: Cloud, project: Project, arguments: list[str]) -> None:
     result = project.run(*arguments)
-    assert result.code == 2 and "usage:" in result.err and "Traceback" not in result.err and not cloud.calls
+    check_explained(result, 2)
+    assert "usage:" not in result.err and len(result.err.splitlines()) == 2 and not cloud.calls
 
 
 def test_a_range_without_frames(cloud: Cloud, project: Project) -> None:

@@ -1,24 +1,88 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wrong usage of the command: one line says what is wrong and what to write instead."""
+"""Wrong usage of the command: one line says what is wrong, one what to write instead."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from cloudrender_addon.cli.arguments import parse
+from cloudrender_addon.backend.errors import UsageError
+from cloudrender_addon.cli.arguments import COMMANDS, parse
+from cloudrender_addon.cli.main import main
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go where there is no file, and no configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOUDRENDER_CONFIG", str(tmp_path / "none"))
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    """Return the two lines that are said, and nothing else."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    cause, remedy = said.err.splitlines()
+    assert said.out == "" and cause.startswith("cloudrender: ") and remedy.startswith("  → ")
+    return cause.removeprefix("cloudrender: "), remedy.removeprefix("  → ")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause", "remedy"),
+    [
+        ("--profil x", "There is no flag --profil", "Perhaps --profile;"),
+        ("--max-cots=3", "There is no flag --max-cots", "Perhaps --max-cost"),
+        ("image build --family g5 --blendre 4.2", "There is no flag --blendre", "Perhaps --blender;"),
+        ("--xyzzy", "There is no flag --xyzzy", "`cloudrender --help`"),
+        ("jobs --xyzzy", "There is no flag --xyzzy", "`cloudrender jobs --help`"),
+        ("a.blend b.blend", "'b.blend' is one word too many", "in quotes"),
+        ("jobs x", "'x' is one word too many", "`cloudrender jobs --help`"),
+        ("-f", "A value is missing after -f", "Write -f FRAME: render one frame"),
+        ("--keep", "A value is missing after --keep", "Write --keep MINUTES: leave the machine up"),
+        ("-a -f 1", "-f and -a exclude each other", "Leave one of them out"),
+        ("-s 1", "-s and -e choose the range of an animation", "Add -a, or use -f for one frame"),
+        ("--fresh-machine=1", "--fresh-machine takes no value, and '1' stands there", "Write --fresh-machine: "),
+        ("attach", "JOB is missing", "Write cloudrender attach JOB: "),
+        ("image", "`cloudrender image` alone does nothing", "build | list | test"),
+        ("image biuld", "`cloudrender image` knows no 'biuld'", "Perhaps build; these are known: build, list"),
+        ("image copy", "AMI is missing", "`cloudrender image copy --help`"),
+        ("image copy ami-1", "--region is missing", "Write --region REGION: "),
+        ("atach 2026", "There is no file atach", "cloudrender attach …"),
+        ("jbos --jsno", "There is no file jbos", "cloudrender jobs …"),
+        ("help", "There is no command help", "`cloudrender --help`"),
+        ("--max-hours -1", "'-1' is not a usable max hours (given as --max-hours)", "a number from"),
+    ],
+)
+def test_wrong_usage_is_two_lines(capsys: pytest.CaptureFixture[str], line: str, cause: str, remedy: str) -> None:
+    said = refusal(capsys, *line.split())
+    assert said[0].startswith(cause) and remedy in said[1], said
+
+
+def test_a_file_that_is_named_like_a_command_is_one() -> None:
+    Path("atach").touch()
+    with pytest.raises(UsageError, match="one word too many"):
+        parse(["atach", "b.blend"])
+
+
+def test_programs_are_told_as_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--xyzzy"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["kind"] == "UsageError" and said.err == ""
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS[1:]])
+def test_the_usage_comes_with_help_alone(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(words)
-    assert caught.value.code == 2
-    return capsys.readouterr().err.splitlines()[-1]
+        main([*command.split(), "--help"])
+    assert caught.value.code == 0 and capsys.readouterr().out.startswith(f"usage: cloudrender {command}".strip())
 
 
 @pytest.mark.parametrize("vcpus", ["abc", "1.5", "0", "100001"])
 def test_vcpus_are_a_whole_number(capsys: pytest.CaptureFixture[str], vcpus: str) -> None:
-    said = refusal(capsys, "quota", "--request", vcpus)
-    assert vcpus in said and "a whole number from 1 to 100000" in said and "_vcpus" not in said
+    cause, remedy = refusal(capsys, "quota", "--request", vcpus)
+    assert cause == f"{vcpus!r} is not a number of vCPUs" and "a whole number from 1 to 100000" in remedy
 
 
 @pytest.mark.parametrize("flags", [("-f",), ("-a", "-s"), ("-a", "-e")])
@@ -26,8 +90,8 @@ def test_vcpus_are_a_whole_number(capsys: pytest.CaptureFixture[str], vcpus: str
 def test_frames_that_blender_does_not_know(
     capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], frame: str
 ) -> None:
-    said = refusal(capsys, *flags, frame)
-    assert f"argument {flags[-1]}" in said and frame in said and "a whole number from -1048574 to 1048574" in said
+    cause, remedy = refusal(capsys, *flags, frame)
+    assert cause == f"{frame!r} is not a frame" and "a whole number from -1048574 to 1048574" in remedy
 
 
 def test_all_frames_that_blender_knows() -> None:
