@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -43,6 +45,14 @@ EXTENSIONS = {
 
 _COMPOSITING = (b"nodetree", b"compositing_node_group")
 """Where the scene has it, before and since 5.0."""
+
+_MAGIC = b"BLENDER"
+_LFS = b"version https://g"  # what Git leaves in the place of a large file
+_HEADER_BYTES = 17
+_NEWER_FORMAT = re.compile(rb"BLENDER(?!17-01)\d\d-\d\d[vV]")
+"""A header as 5.0 writes it, but of another size or file format: BlendFileHeader in the library."""
+
+_SAVE_AGAIN = "Open it in Blender and save it again; Blender keeps the version before as .blend1"
 
 _MOST_MARKERS = 100_000
 """In a damaged file the list may be a ring."""
@@ -87,19 +97,59 @@ class SceneInfo:
 
 def read_scene(path: Path) -> SceneInfo:
     """Read the active scene of a .blend, compressed or not. Raises `SceneError`."""
-    damaged = "Open it in Blender and save it again; Blender keeps the version before as .blend1"
     if not path.is_file():
         raise SceneError(f"There is no file {path}", hint="Check the name, or run from the project's folder")
     try:
         file = _CheckedBlendFile(path)
     except _DAMAGE as error:
-        raise SceneError(f"{path.name} is not a whole .blend file ({error})", hint=damaged) from error
+        raise _unreadable(path, error) from error
     try:
         return _active_scene(file)
     except (*_DAMAGE, StopIteration) as error:
-        raise SceneError(f"{path.name} holds no readable scene", hint=damaged) from error
+        if divmod(file.header.version, 100) > NEWEST_BLENDER:
+            raise _too_new(path) from error
+        raise SceneError(f"{path.name} holds no readable scene", hint=_SAVE_AGAIN) from error
     finally:
         file.close()
+
+
+def _unreadable(path: Path, error: Exception) -> SceneError:
+    """Say what a file is that cannot be read: by its first bytes, which a .blend that was cut short has still."""
+    try:
+        start = _first_bytes(path)
+    except OSError as denied:
+        return SceneError(f"{path.name} cannot be read ({denied.strerror})", hint="Check its rights, and that disk")
+    if not start:
+        return SceneError(f"{path.name} is empty or cut short", hint=_SAVE_AGAIN)
+    if not start.startswith(_MAGIC) and not _MAGIC.startswith(start):
+        fetch = "Fetch it with `git lfs pull`: this only names it" if start.startswith(_LFS) else ""
+        return SceneError(f"{path.name} is not a Blender file", hint=fetch or "Name a .blend that Blender has saved")
+    if _NEWER_FORMAT.match(start):
+        return _too_new(path)
+    return SceneError(f"{path.name} is cut short or damaged ({error})", hint=_SAVE_AGAIN)
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Return what a file begins with once unpacked; nothing if not even that can be unpacked. Raises `OSError`."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+        file.seek(0)
+        try:
+            if start.startswith(b"\x28\xb5\x2f\xfd"):
+                return zstandard.ZstdDecompressor().stream_reader(file).read(_HEADER_BYTES)
+            if start.startswith(b"\x1f\x8b"):
+                return gzip.GzipFile(fileobj=file).read(_HEADER_BYTES)
+        except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError):
+            return b""
+        return start
+
+
+def _too_new(path: Path) -> SceneError:
+    newest = ".".join(map(str, NEWEST_BLENDER))
+    return SceneError(
+        f"{path.name} was saved by a Blender newer than any that this cloudrender knows",
+        hint=f"Save it with Blender {newest}, or update cloudrender",
+    )
 
 
 class _CheckedBlendFile(blendfile.BlendFile):

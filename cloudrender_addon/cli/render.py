@@ -77,7 +77,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
         _look_up_machine(account, settings)
         # An image of the user's own may have any Blender.
         if (arguments.blender or scene.saved_by > NEWEST_BLENDER) and settings.image in ("auto", "public"):
-            check_released(spec.blender, mirror=settings.mirror)
+            _check_released(arguments.blender, spec)
         spec, traced = sending.settle(ask=not arguments.yes)
     spec = replace(spec, settings=named(spec.settings))
     tidy_open_jobs(store, display)
@@ -173,6 +173,20 @@ def _blender(version: str | None, scene: SceneInfo, display: Display) -> str:
         saved_by = ".".join(map(str, scene.saved_by))
         display.say(f"The file was saved by Blender {saved_by}: it is rendered with {scene.blender}")
     return scene.blender
+
+
+def _check_released(version: str | None, spec: JobSpec) -> None:
+    """Raise `UsageError` if the Blender that was asked for is not released, `SceneError` if the file's own is not."""
+    try:
+        check_released(spec.blender, mirror=spec.settings.mirror)
+    except UsageError as error:
+        if version is not None:
+            raise
+        newest = ".".join(map(str, NEWEST_BLENDER))
+        raise SceneError(
+            f"{spec.blend} was saved by Blender {spec.blender}, which is not released: {spec.settings.mirror} has none",
+            hint=f"Save it with a released Blender, such as {newest}; from the day of its release it renders as it is",
+        ) from error
 
 
 def _prepare_output(output: Path) -> Path:

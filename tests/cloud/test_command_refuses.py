@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from tests.cloud.command import DATA, Project, Result
 from tests.localcloud.cloud import Cloud
@@ -75,6 +76,21 @@ def test_a_damaged_file(cloud: Cloud, project: Project, size: int) -> None:
     (project.path / "bad.blend").write_bytes((DATA / "tiny-4.2.blend").read_bytes()[:size])
     check_explained(project.run("bad.blend"), 1, "bad.blend", "save it again")
     assert launches(cloud) == 0
+
+
+def test_a_file_that_is_none_of_blenders(cloud: Cloud, project: Project) -> None:
+    (project.path / "text.blend").write_text("Dear diary, today I made a scene.")
+    check_explained(project.run("text.blend"), 1, "text.blend is not a Blender file")
+    assert not cloud.calls
+
+
+def test_a_file_of_a_blender_that_is_not_released(cloud: Cloud, project: Project) -> None:
+    with (DATA / "tiny-5.0.blend").open("rb") as file:
+        data = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
+    (project.path / "future.blend").write_bytes(data.replace(b"17-01v0500", b"17-01v0909", 1))
+    result = project.run("future.blend", "-f", 1)
+    check_explained(result, 1, "future.blend was saved by Blender 9.9", "Save it with a released Blender")
+    assert "--blender" not in result.err.splitlines()[-1] and not cloud.machines
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,47 @@ def test_a_file_cut_short_is_damaged(tmp_path: Path, version: str, keep: float, 
     assert "\n" not in caught.value.message and caught.value.hint
 
 
-@pytest.mark.parametrize("junk", [b"", b"hello", b"BLENDER", b"BLENDER-v402", b"\x28\xb5\x2f\xfd", b"\x1f\x8b"])
-def test_junk_is_damaged(tmp_path: Path, junk: bytes) -> None:
+def zipped(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause", "remedy"),
+    [
+        (b"", "is empty or cut short", ".blend1"),
+        (b"hello, I am a text", "is not a Blender file", "Name a .blend"),
+        (b"\x89PNG\r\n\x1a\n", "is not a Blender file", "Name a .blend"),
+        (zipped(b"hello"), "is not a Blender file", "Name a .blend"),
+        (gzip.compress(b"hello"), "is not a Blender file", "Name a .blend"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "is not a Blender file", "git lfs pull"),
+        (b"BLEN", "is cut short", ".blend1"),
+        (b"BLENDER", "is cut short", ".blend1"),
+        (b"BLENDER-v402", "is cut short", ".blend1"),
+        (b"BLENDER17-01v0500", "is cut short", ".blend1"),
+        (b"\x28\xb5\x2f\xfd", "is empty or cut short", ".blend1"),
+        (b"\x1f\x8b", "is empty or cut short", ".blend1"),
+        (zipped(b"BLENDER17-01v0500")[:-6], "cut short", ".blend1"),
+        (b"BLENDER17-02v0700" + bytes(99), "newer than any", "update cloudrender"),
+        (b"BLENDER21-01v0700" + bytes(99), "newer than any", "update cloudrender"),
+        (zipped(b"BLENDER17-02v0700" + bytes(99)), "newer than any", "update cloudrender"),
+    ],
+)
+def test_what_is_no_blend_is_called_what_it_is(tmp_path: Path, content: bytes, cause: str, remedy: str) -> None:
     path = tmp_path / "junk.blend"
-    path.write_bytes(junk)
-    with pytest.raises(SceneError):
+    path.write_bytes(content)
+    with pytest.raises(SceneError) as caught:
         read_scene(path)
+    assert caught.value.message.startswith("junk.blend ") and cause in caught.value.message
+    assert remedy in caught.value.hint
+
+
+def test_a_file_of_the_future_that_is_not_understood(tmp_path: Path) -> None:
+    data = unpacked("5.0").replace(b"v0500", b"v0909", 1).replace(b"GLOB", b"GLOX")
+    path = tmp_path / "future.blend"
+    path.write_bytes(data)
+    with pytest.raises(SceneError, match="newer than any") as caught:
+        read_scene(path)
+    assert "update cloudrender" in caught.value.hint
 
 
 def test_garbage_in_the_middle_never_escapes_as_another_error(tmp_path: Path) -> None:
