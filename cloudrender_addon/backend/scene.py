@@ -126,7 +126,7 @@ def _unreadable(path: Path, error: Exception) -> SceneError:
         return SceneError(f"{path.name} is not a Blender file", hint=fetch or "Name a .blend that Blender has saved")
     if _NEWER_FORMAT.match(start):
         return _too_new(path)
-    return SceneError(f"{path.name} is cut short or damaged ({error})", hint=_SAVE_AGAIN)
+    return SceneError(f"{path.name} is cut short or damaged", hint=_SAVE_AGAIN, details=(str(error),))
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..backend.aws.enabled_regions import enabled_regions
 from ..backend.aws.session import Account
@@ -15,7 +15,7 @@ from ..backend.farms.factory import open_account
 from ..backend.farms.leftovers import Leftover, Search, end_all, search
 from ..backend.job.record import JobRecord
 from ..backend.job.store import JobStore
-from ..backend.job.words import format_seconds
+from ..backend.job.words import clock, format_seconds
 from ..backend.settings import Settings
 from .ask import agreed
 from .display import Display
@@ -31,7 +31,7 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     if not looked.found:
         display.say(f"Nothing of cloudrender is left running in {_places(looked, regions)}")
         return 1 if looked.problems else 0
-    for line in listing(looked.found):
+    for line in listing(looked.found, kept=_kept(records)):
         display.say(line)
     display.say(_total(looked.found))
     if not arguments.yes and not agreed("End all of this?"):
@@ -91,9 +91,18 @@ def _places(looked: Search, regions: tuple[str, ...]) -> str:
     return ", ".join(seen) if len(seen) <= 3 else f"{len(seen)} regions"
 
 
-def listing(leftovers: Iterable[Leftover]) -> list[str]:
-    """Return a line for each: what all of them have in columns, then what only some have."""
-    rows = [(_columns(left), _rest(left)) for left in leftovers]
+def _kept(records: Iterable[JobRecord]) -> dict[str, float]:
+    """Return until when (epoch seconds) each machine of a job of this computer is kept, as its user wanted."""
+    kept = {each.machine.instance_id: each.kept_until for each in records if each.machine is not None}
+    return {name: until for name, until in kept.items() if name is not None and until is not None}
+
+
+def listing(leftovers: Iterable[Leftover], *, kept: Mapping[str, float]) -> list[str]:
+    """Return a line for each: what all of them have in columns, then what only some have.
+
+    `kept` says until when a machine is kept (epoch seconds), by its id.
+    """
+    rows = [(_columns(left), _rest(left, kept.get(left.resource.id))) for left in leftovers]
     widths = [max(map(len, column)) for column in zip(*(columns for columns, _ in rows), strict=True)]
     return [
         "  ".join([*(f"{cell:<{width}}" for cell, width in zip(columns, widths, strict=True)), *rest]).rstrip()
@@ -107,8 +116,10 @@ def _columns(left: Leftover) -> tuple[str, ...]:
     return (resource.kind.value, resource.id, left.region, f"job {resource.job_id}", f"age {age}")
 
 
-def _rest(left: Leftover) -> list[str]:
+def _rest(left: Leftover, kept_until: float | None) -> list[str]:
     parts = [left.resource.state, left.resource.detail]
+    if kept_until is not None:
+        parts.append(f"kept until {clock(kept_until)} as asked")
     if left.hourly_usd != 0:
         parts.append("price unknown" if left.hourly_usd is None else f"${left.hourly_usd:.3f} an hour")
     if left.cost_usd:

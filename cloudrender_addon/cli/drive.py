@@ -135,12 +135,12 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
         display.say(f"Cost: ${ended.cost_usd:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)"))
         if (data := _data_out(folder)) is not None:
             display.say(data)
-        display.say(f"Left running: {_left_running(record, farm)}")
+        for line in kept_lines(spec.job_id, ended.kept) if ended.kept else ():
+            display.say(line)
+        besides = " besides" if ended.kept else ""
+        display.say(f"Left running{besides}: {_left_running(record, farm, kept=ended.kept)}")
     else:
         display.say("No machine was started")
-    if ended.kept:
-        for line in kept_lines(spec.job_id, ended.kept):
-            display.say(line)
     if ended.error is not None:
         display.error(ended.error)
 
@@ -154,19 +154,19 @@ def _data_out(folder: JobFolder) -> str | None:
 
 
 def kept_lines(job_id: str, kept: ev.KeptMachine) -> tuple[str, ...]:
-    """Say of a machine that stays up until when it does, how to log in to it, and how to end it."""
+    """Say of a machine that stays up until when it does, how to end it, and how to log in to it."""
     machine = kept.machine
     return (
-        f"The machine {machine.instance_id} is kept until {clock(kept.until)}, for ${machine.hourly_usd:.3f} an hour; "
-        "then it ends itself",
-        f"To log in: {kept.login}",
-        f"To end it sooner: cloudrender cancel {job_id}",
+        f"Machine {machine.instance_id} is kept until {clock(kept.until)} as asked, ${machine.hourly_usd:.3f} an hour: "
+        f"`cloudrender cancel {job_id}` ends it sooner",
+        f"To log in: `{kept.login}`",
     )
 
 
-def _left_running(record: JobRecord, farm: Farm) -> str:
-    """Ask the cloud itself: what the runner believes is not proof."""
+def _left_running(record: JobRecord, farm: Farm, *, kept: ev.KeptMachine | None) -> str:
+    """Ask the cloud itself: what the runner believes is not proof. What is kept was asked for, and is told apart."""
+    given = (*record.given, *([kept.machine.request.token] if kept else []))
     try:
-        return ", ".join(farm.leftovers(record.spec.job_id, taken=record.taken, given=record.given)) or "nothing"
+        return ", ".join(farm.leftovers(record.spec.job_id, taken=record.taken, given=given)) or "nothing"
     except CloudrenderError as error:
         return f"not known ({error.message}); check with: cloudrender clean-up"

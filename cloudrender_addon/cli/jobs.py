@@ -236,9 +236,9 @@ def _row(summary: JobSummary) -> dict[str, Any]:
 
 
 def _kept(job_id: str, until: float) -> str:
-    cancel = f"cloudrender cancel {job_id}"
+    cancel = f"`cloudrender cancel {job_id}`"
     if time.time() < until:
-        return f"The machine of job {job_id} is kept until {clock(until)}: {cancel} ends it sooner"
+        return f"The machine of job {job_id} is kept until {clock(until)} as asked: {cancel} ends it sooner"
     return f"The machine of job {job_id} was kept until {clock(until)}: {cancel} sees that it is gone"
 
 

@@ -36,6 +36,8 @@ from .sending import Sending
 _NEW_FORMAT, _READS_NEW_FORMAT = (5, 0), (4, 5)
 """The series that first writes another .blend format, and the first that reads it: Blender's release notes of 5.0."""
 
+_ANOTHER_OUTPUT = "Choose another one with -o"
+
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""
 
@@ -52,7 +54,7 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
             hint="Add one with Add > Camera, make it active with View > Cameras, and save the file",
         )
     project = here if blend.is_relative_to(here) else blend.parent
-    output = _prepare_output(here / arguments.output)
+    output = _check_output(here / arguments.output)
     store = JobStore(settings.home)
     frames = _frames(arguments, scene)
     if arguments.resume:
@@ -189,14 +191,20 @@ def _check_released(version: str | None, spec: JobSpec) -> None:
         ) from error
 
 
-def _prepare_output(output: Path) -> Path:
-    """Find out now, not after the money is spent, that frames can be written there."""
+def _check_output(output: Path) -> Path:
+    """Find out now, not after the money is spent, that frames can be written there; the first frame makes the folder.
+
+    Return the folder's real path. Raises `ConfigError`.
+    """
+    output = output.resolve()
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        there = next(path for path in (output, *output.parents) if path.exists())
     except OSError as error:
-        raise ConfigError(
-            f"The output folder {output} cannot be made ({error.strerror})", hint="Choose another one with -o"
-        ) from error
-    if not os.access(output, os.W_OK):
-        raise ConfigError(f"The output folder {output} cannot be written to", hint="Choose another one with -o")
-    return output.resolve()
+        problem = f"The output folder {output} cannot be looked at ({error.strerror})"
+        raise ConfigError(problem, hint=_ANOTHER_OUTPUT) from error
+    if not there.is_dir():
+        raise ConfigError(f"The output folder {output} cannot be made: {there} is a file", hint=_ANOTHER_OUTPUT)
+    if not os.access(there, os.W_OK | os.X_OK):
+        verb = "written to" if there == output else f"made: {there} is not yours to write to"
+        raise ConfigError(f"The output folder {output} cannot be {verb}", hint=_ANOTHER_OUTPUT)
+    return output

@@ -34,7 +34,10 @@ _VERSION_SECONDS = 120.0  # the first run reads the binary from a disk that is i
 
 @dataclass(frozen=True)
 class Blender:
-    """An installed Blender: its executable, its version ("4.2.23"), and "image" or "download"."""
+    """An installed Blender: its executable, its version ("4.2.23"), and where it comes from.
+
+    `source` is "image", "download", or "kept" if it was downloaded before.
+    """
 
     executable: Path
     version: str
@@ -120,7 +123,7 @@ def _downloaded(wanted: str, folder: Path) -> Blender | None:
     """Return what an agent before this one unpacked: a folder is renamed to its version only when it is whole."""
     names = [path.name for path in folder.glob("[0-9]*") if path.is_dir()]
     version = newest(names, wanted)
-    return Blender(folder / version / "blender", version, "download") if version else None
+    return Blender(folder / version / "blender", version, "kept") if version else None
 
 
 def _download(wanted: str, mirror: Mirror, folder: Path) -> Blender:

@@ -20,7 +20,7 @@ LOOK = " -o BatchMode=yes 'cat \"$TMPDIR/cloudrender/blender.log\"'"
 
 
 def login_command(result: Result) -> str:
-    found = re.search(r"^To log in: (.+)$", result.err, re.MULTILINE)
+    found = re.search(r"^To log in: `(.+)`$", result.err, re.MULTILINE)
     assert found, result.err
     return found[1]
 
@@ -37,8 +37,9 @@ def test_one_can_log_in_after_the_job_until_it_is_cancelled(cloud: Cloud, projec
     result = project.run("-f", 1, "--keep", 30)
     assert result.code == 0 and project.frames() == ["0001.png"], result.err
     machine = cloud.machines[0]
-    assert re.search(rf"{machine.id} is kept until \d\d:\d\d, for \$0\.\d+ an hour", result.err), result.err
-    assert machine.id in re.findall("^Left running: (.+)$", result.err, re.MULTILINE)[0]
+    kept = rf"{machine.id} is kept until \d\d:\d\d as asked, \$0\.\d+ an hour: `cloudrender cancel \S+` ends it sooner"
+    assert re.search(kept, result.err), result.err
+    assert re.findall("^Left running(.*)$", result.err, re.MULTILINE) == [" besides: nothing"]
     login = login_command(result)
     assert "Blender 4.2" in type_into_a_shell(login + LOOK).stdout
 

@@ -131,6 +131,14 @@ def test_a_region_that_is_not_there(cloud: Cloud, project: Project, monkeypatch:
 def test_the_output_folder_cannot_be_made(cloud: Cloud, project: Project) -> None:
     (project.path / "file").touch()
     check_explained(project.run("-f", 1, "-o", "file"), 1, "file", "-o")
+    check_explained(project.run("-f", 1, "-o", "file/out"), 1, "is a file", "-o")
+
+
+def test_a_render_that_is_refused_leaves_no_folder(cloud: Cloud, project: Project) -> None:
+    check_explained(project.run("-f", 1, "-c", "g4dn.xlagre"), 1, "g4dn.xlagre")
+    cloud.faults.api("RunInstances", "VcpuLimitExceeded", times=99)
+    check_explained(project.run("-f", 1, "-o", "deep/frames"), 1, "quota")
+    assert [path.name for path in project.path.iterdir()] == ["robot ネコ.blend"]
 
 
 def test_a_config_file_with_a_mistake(cloud: Cloud, project: Project, tmp_path: Path, monkeypatch) -> None:

@@ -53,6 +53,7 @@ def test_the_second_render_of_a_project_uses_the_machine_of_the_first(cloud: Clo
     assert result.code == 0 and project.frames() == ["0001.png", "0002.png", "0003.png"], result.err
     assert f"Using the machine kept by job {job}: no launch, no boot" in result.err
     assert "Booting" not in result.err and "is starting" not in result.err
+    assert "(downloaded)" in first.err and "Blender 4.2.23 is ready (there already)" in result.err
     assert "Left running: nothing" in result.err and re.search(r"^Cost: \$0\.\d+ ", result.err, re.MULTILINE)
     assert launches(cloud) == 1
     assert not cloud.machines[0].processes() and not keys()

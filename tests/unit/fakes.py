@@ -126,7 +126,8 @@ class FakeFarm:
         self.adopted = [token for token in self.adopted if token != machine.request.token]
 
     def leftovers(self, job_id: str, *, taken: Collection[str] = (), given: Collection[str] = ()) -> tuple[str, ...]:
-        return tuple(self.running)
+        passed_on = {machine.instance_id for machine in self.launched if machine.request.token in given}
+        return tuple(name for name in self.running if name not in passed_on)
 
 
 @dataclass

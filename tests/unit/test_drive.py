@@ -96,6 +96,17 @@ def test_ctrl_c_before_the_first_frame_says_how_to_go_on(folder: JobFolder) -> N
     assert "Missing: 1-2; to render them: cloudrender attach j" in display.said
 
 
+def test_a_machine_that_is_kept_is_told_apart_from_one_that_is_left(folder: JobFolder) -> None:
+    record = folder.load()
+    folder.save(replace(record, spec=replace(record.spec, settings=replace(record.spec.settings, keep_minutes=30))))
+    farm, display = FakeFarm([render_all]), Display(lambda: None)
+    farm.on_launch = lambda: farm.running.update({"i-forgotten": None})
+    assert run(folder, farm, display) == 0
+    [kept] = [text for text in display.said if "is kept until" in text]
+    assert "as asked, $0.360 an hour: `cloudrender cancel j` ends it sooner" in kept
+    assert [text for text in display.said if "Left running" in text] == ["Left running besides: i-forgotten"]
+
+
 def test_a_job_folder_that_vanishes_does_not_keep_the_machine(folder: JobFolder) -> None:
     farm = FakeFarm([render_all], on_launch=lambda: shutil.rmtree(folder.path))
     with pytest.raises(Exception, match=r"record"):

@@ -88,7 +88,7 @@ def test_attach_tells_of_the_machine_of_a_complete_job_and_leaves_it(
     code, said = attach(keeping, farm, monkeypatch)
     assert code == 0 and list(farm.running) == ["i-0"] and keeping.load() == before
     assert f"kept until {clock(ended.kept.until)}" in said and f"cloudrender cancel {keeping.job_id}" in said
-    assert "To log in: ssh u@127.0.0.1" in said and "is complete" in said
+    assert "To log in: `ssh u@127.0.0.1`" in said and "is complete" in said
 
 
 def test_attach_ends_the_machine_of_a_complete_job_whose_time_is_over(

@@ -266,3 +266,16 @@ def test_the_steps_to_the_first_frame_are_told_once_however_often_the_log_comes(
     steps = [event for event in said if isinstance(event, ev.StepTaken)]
     assert [step.step for step in steps] == ["answers", "agent", "blender", "first_sample"]
     assert all(abs(step.moment - time.time()) < 60 for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"), [("image", "from its image"), ("download", "downloaded"), ("kept", "there already")]
+)
+def test_where_blender_came_from_is_told(tmp_path: Path, source: str, words: str) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "blender_ready", "version": "4.2.23", "source": source}
+        yield MachineGoneError("cut off")
+
+    said: list[ev.Event] = []
+    tend(new_ledger(tmp_path, said.append), FakeFarm([script]))
+    assert f"Blender 4.2.23 is ready ({words})" in [event.text for event in said if isinstance(event, ev.Notice)]

@@ -40,6 +40,8 @@ _STOPPED = {
 _FAILURES: dict[str, type[CloudrenderError]] = {"gpu": GpuError, "scene": SceneError}
 """Kinds of a `failed` event that have an error class of their own; all others are `RenderError`."""
 
+_BROUGHT = {"image": "from its image", "download": "downloaded", "kept": "there already"}
+"""Where the machine has its Blender from, in words."""
 
 _STEPS = {"started": "agent", "blender_ready": "blender"}
 """What the agent says of itself, as steps to the first frame (see timing.py)."""
@@ -98,7 +100,8 @@ class Follower:
                 self._set_aside(frame, "\n".join((reason, *_last_lines(event))))
                 self._say(ev.FrameFailed, frame=frame, reason=reason)
         elif kind == "blender_ready":
-            self._notice(f"Blender {_text(event, 'version')} is ready ({_text(event, 'source')})")
+            source = _text(event, "source")
+            self._notice(f"Blender {_text(event, 'version')} is ready ({_BROUGHT.get(source, source)})")
         elif kind == "scene":
             self._notice(f"{_text(event, 'engine')} renders on {_devices(event)}")
             for note in _texts(event, "notes"):
