@@ -38,10 +38,11 @@ COMMANDS = (
 )
 
 _EPILOG = """\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled.
-Other commands:  cloudrender jobs | attach JOB | fetch JOB | cancel JOB | clean-up | check-setup | check-snapshot
-| quota | policy | image build, list, test AMI, copy AMI, delete AMI (each with --help).
-A file that is named like a command: cloudrender ./jobs
+Other commands, each with --help:  cloudrender jobs | attach JOB | fetch JOB |
+cancel JOB | clean-up | check-setup | check-snapshot | quota | policy |
+image build, list, test AMI, copy AMI, delete AMI
+A file that is named like a command:  cloudrender ./jobs
+Exit codes:  0 done, 1 failed, 2 wrong usage, 130 cancelled
 """
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import sys
 
+from .display import fitted
+
 
 def agreed(question: str) -> bool:
     """Ask, and tell whether the answer was a yes; silence and the end of input are a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(fitted(f"{question} [y/N]", sys.stderr), end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

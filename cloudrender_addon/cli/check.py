@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from ..backend.farms.check import CheckResult, CheckState, check_setup
 from ..backend.settings import Settings
-from .display import printable
+from .display import put
 
 _MARKS = {CheckState.OK: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗", CheckState.SKIPPED: "-"}
 _PLAIN_MARKS = {**_MARKS, CheckState.OK: "+", CheckState.FAILED: "x"}
@@ -25,20 +25,18 @@ def check(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.json:
             print(json.dumps(asdict(result), ensure_ascii=False), flush=True)
         else:
-            for line in _lines(result):
-                print(line, flush=True)
+            _put(result)
     failed = sum(result.state is CheckState.FAILED for result in results)
     if not arguments.json:
         print(_verdict(failed))
     return 1 if failed else 0
 
 
-def _lines(result: CheckResult) -> list[str]:
+def _put(result: CheckResult) -> None:
     mark = (_MARKS if _can_print("✓✗") else _PLAIN_MARKS)[result.state]
-    lines = [printable(f"{mark} {result.name:<{_NAME_WIDTH}} {result.text}")]
+    put(f"{mark} {result.name:<{_NAME_WIDTH}} {result.text}", indent=_NAME_WIDTH + 3)
     if result.hint:
-        lines.append(printable(f"{'':<{_NAME_WIDTH + 2}} → {result.hint}"))
-    return lines
+        put(f"{'':<{_NAME_WIDTH + 2}} → {result.hint}")
 
 
 def _verdict(failed: int) -> str:

@@ -19,7 +19,7 @@ from ..backend.local_blender import LocalBlender
 from ..backend.scene import read_scene
 from ..backend.settings import Settings
 from ..backend.snapshot_check import SnapshotCheck, check_snapshot, scratch_folder
-from .display import Display, printable
+from .display import Display, put
 from .drive import stop_signals
 from .render import choose_blend
 
@@ -67,7 +67,7 @@ def check(arguments: argparse.Namespace, settings: Settings, display: Display) -
         print(json.dumps(_record(result, traced), ensure_ascii=False), flush=True)
     else:
         for title, text in _lines(result, traced):
-            print(printable(f"{title:<{_TITLE_WIDTH}} {text}" if title else text), flush=True)
+            put(f"{title:<{_TITLE_WIDTH}} {text}", indent=_TITLE_WIDTH + 1) if title else put(text)
     return 0 if result.identical and not traced.missing else 1
 
 

@@ -8,7 +8,9 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -26,6 +28,7 @@ from ..backend.job.status import Status
 from ..backend.job.words import format_seconds, fraction_done, worth_a_word
 
 _MAX_DETAILS = 40
+_LEAST_COLUMNS = 40
 
 
 class Display(Protocol):
@@ -122,7 +125,7 @@ class BarDisplay(LineDisplay):
 
     def say(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            tqdm.write(printable(text), file=sys.stderr)
+            tqdm.write(fitted(printable(text), sys.stderr), file=sys.stderr)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -204,6 +207,33 @@ def _in_use(machine: Machine) -> str:
 def printable(text: str) -> str:
     """Make a text safe for a terminal: some of it comes from rented machines, logs and files of others."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+
+
+def put(text: str, *, indent: int | None = None) -> None:
+    """Print a line of what was asked for; `indent` as in `fitted`."""
+    print(fitted(printable(text), sys.stdout, indent=indent), flush=True)
+
+
+def fitted(text: str, stream: TextIO, *, indent: int | None = None) -> str:
+    """Break a line at the width of the terminal; what goes elsewhere stays whole, and so does what stands in `…`.
+
+    `indent` is how far the lines after the first are set in, by default a little more than the first.
+    """
+    if not stream.isatty():
+        return text
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        columns = 0
+    columns = max(columns or shutil.get_terminal_size().columns, _LEAST_COLUMNS)
+    if len(text) <= columns:
+        return text
+    if indent is None:
+        indent = len(text) - len(text.lstrip()) + 2
+    # A command is there to be copied.
+    held = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", "\0"), text)
+    lines = textwrap.wrap(held, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def error_lines(error: CloudrenderError) -> list[str]:

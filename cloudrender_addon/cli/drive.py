@@ -82,7 +82,7 @@ def _watch(
             event = events.get(timeout=_TICK_SECONDS)
         except queue.Empty:
             if not alive:
-                raise CloudrenderError("The job's thread died", hint="cloudrender attach goes on with it") from None
+                raise CloudrenderError("The job's thread died", hint="`cloudrender attach` goes on with it") from None
             display.tick(progress)
             continue
         progress = progress.after(event)
@@ -127,7 +127,7 @@ def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Displ
             display.say(f"Note: {note}")
     # Who failed before the first frame has a cause to see to, and is told so by the error.
     if ended.missing and (ended.frames or ended.status is Status.CANCELLED):
-        display.say(f"Missing: {format_frames(ended.missing)}; to render them: cloudrender attach {spec.job_id}")
+        display.say(f"Missing: {format_frames(ended.missing)}; to render them: `cloudrender attach {spec.job_id}`")
     if record.launches or record.taken:
         phases = [f"{status.value} {seconds:.1f} s" for status, seconds in ended.phases.items() if seconds >= 0.05]
         display.say(f"Time: {format_seconds(sum(ended.phases.values()))} ({', '.join(phases)})")
@@ -169,4 +169,4 @@ def _left_running(record: JobRecord, farm: Farm, *, kept: ev.KeptMachine | None)
     try:
         return ", ".join(farm.leftovers(record.spec.job_id, taken=record.taken, given=given)) or "nothing"
     except CloudrenderError as error:
-        return f"not known ({error.message}); check with: cloudrender clean-up"
+        return f"not known ({error.message}); check with `cloudrender clean-up`"

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import textwrap
 
 from .. import __version__
 from ..backend.errors import UsageError
@@ -17,7 +19,7 @@ _LAST_FRAME = 1_048_574
 def make_parser(name: str, description: str, *, epilog: str | None = None) -> Parser:
     parser = Parser(
         prog=f"cloudrender {name}".strip(),
-        description=description,
+        description=textwrap.fill(description, shutil.get_terminal_size().columns - 2),
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -31,7 +31,7 @@ from ..backend.job.traced import is_traced, keep_traced, load_traced
 from ..backend.job.words import clock
 from ..backend.jobs import bundle_of, complete, farm_of, missing_files, reopen, unaccepted
 from ..backend.settings import Settings
-from .display import Display
+from .display import Display, put
 from .drive import drive, kept_lines
 from .sending import Sending
 
@@ -57,8 +57,11 @@ def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
         timed = timings(folder) if arguments.timing else ()
         if arguments.timing:
             row["timing"] = [asdict(timing) for timing in timed]
-        print(json.dumps(row, ensure_ascii=False) if arguments.json else _line(row))
-        if not arguments.json:
+        if arguments.json:
+            print(json.dumps(row, ensure_ascii=False))
+        else:
+            for line in _line(row).splitlines():
+                put(line)
             for timing in timed:
                 print(f"    {_times(timing)}")
     return 0
@@ -197,8 +200,8 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Set[str] = froze
                     machine = record.machine
                     price = f", and its machine costs ${machine.hourly_usd:.3f} an hour" if machine else ""
                     display.say(
-                        f"Job {folder.job_id} was left half-way{price}: cloudrender attach {folder.job_id} goes on "
-                        f"with it, cloudrender cancel {folder.job_id} ends it"
+                        f"Job {folder.job_id} was left half-way{price}: `cloudrender attach {folder.job_id}` goes on "
+                        f"with it, `cloudrender cancel {folder.job_id}` ends it"
                     )
         except RecordError as error:
             logging.getLogger(__name__).info("job %s: %s", folder.job_id, error.message)
@@ -258,5 +261,5 @@ def _line(row: dict[str, Any]) -> str:
     if row["machine_went_to"] is not None:
         text += f"\n    its machine went on with job {row['machine_went_to']}"
     if row["left_half_way"]:
-        text += f"\n    nobody drives it: cloudrender attach {row['job']} goes on with it"
+        text += f"\n    nobody drives it: `cloudrender attach {row['job']}` goes on with it"
     return f"{text}\n    {row['error']}" if row["error"] else text

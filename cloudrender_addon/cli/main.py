@@ -75,7 +75,9 @@ def main(
     try:
         given = {name: getattr(arguments, name, None) for name in _SETTING_FLAGS}
         flags = {**(preset or {}), **{name: value for name, value in given.items() if value is not None}}
-        return _dispatch(arguments, load_settings(environ=os.environ, flags=flags), display)
+        code = _dispatch(arguments, load_settings(environ=os.environ, flags=flags), display)
+        print(end="", flush=True)  # a reader that has gone is to be noticed here, and not at the process's end
+        return code
     except (KeyboardInterrupt, Cancelled):
         display.close()
         display.say("Cancelled")
@@ -86,6 +88,9 @@ def main(
             traceback.print_exc()
         display.error(error)
         return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:  # as `| head` does; Python would flush, and complain, once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as bug:  # noqa: BLE001  the process's top
         display.close()
         if arguments.verbose:

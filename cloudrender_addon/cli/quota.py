@@ -13,7 +13,7 @@ from ..backend.farms.factory import open_account
 from ..backend.farms.quota import QuotaState, ask_for, quotas_of, worth_asking
 from ..backend.settings import Settings
 from .ask import agreed
-from .display import Display, printable
+from .display import Display, put
 
 
 def quota(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -30,7 +30,7 @@ def quota(arguments: argparse.Namespace, settings: Settings, display: Display) -
             print(json.dumps(_row(state), ensure_ascii=False), flush=True)
         else:
             for line in _lines(state, region=account.region):
-                print(printable(line), flush=True)
+                put(line)
     if arguments.request is None:
         return 1 if any(state.too_small for state in states) else 0
     return _request(arguments, account, states, display)

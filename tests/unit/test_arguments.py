@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,10 +76,15 @@ def test_programs_are_told_as_one_object(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS[1:]])
-def test_the_usage_comes_with_help_alone(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_the_usage_comes_with_help_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as caught:
         main([*command.split(), "--help"])
-    assert caught.value.code == 0 and capsys.readouterr().out.startswith(f"usage: cloudrender {command}".strip())
+    said = capsys.readouterr().out
+    assert caught.value.code == 0 and said.startswith(f"usage: cloudrender {command}".strip())
+    assert max(map(len, said.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("vcpus", ["abc", "1.5", "0", "100001"])
@@ -96,3 +104,13 @@ def test_frames_that_blender_does_not_know(
 
 def test_all_frames_that_blender_knows() -> None:
     assert [parse(("-f", frame)).frame for frame in ("-1048574", "0", "1048574")] == [-1048574, 0, 1048574]
+
+
+def test_a_reader_that_goes_is_nothing_to_complain_about() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "cloudrender_addon", "policy"]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environ, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")

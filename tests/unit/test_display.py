@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -12,8 +13,10 @@ import select
 import struct
 import sys
 import termios
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -22,7 +25,15 @@ from cloudrender_addon.backend.farms.base import MachineRequest
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
-from cloudrender_addon.cli.display import BarDisplay, JsonDisplay, LineDisplay, choose_display, describe, error_lines
+from cloudrender_addon.cli.display import (
+    BarDisplay,
+    JsonDisplay,
+    LineDisplay,
+    choose_display,
+    describe,
+    error_lines,
+    put,
+)
 from tests.unit.fakes import FakeFarm
 
 START = Progress(total=4, started=1000.0)
@@ -73,23 +84,67 @@ def test_nobody_reading_does_not_stop_the_job() -> None:
         display.close()
 
 
-def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def terminal(columns: int) -> Iterator[tuple[TextIO, Callable[[str], str]]]:
+    """Give a terminal to write to, and what returns all that is shown there as soon as these words are."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    with os.fdopen(theirs, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def shown(until: str) -> str:
+        stream.flush()
+        text = b""
+        while until.encode() not in text and select.select([ours], [], [], 10)[0]:
+            text += os.read(ours, 65536)  # a terminal gives it in pieces
+        return text.decode(errors="replace")
+
+    with os.fdopen(theirs, "w") as stream:
+        yield stream, shown
+    os.close(ours)
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(100) as (stream, shown):
+        monkeypatch.setattr(sys, "stderr", stream)
         display = choose_display(as_json=False)
         assert isinstance(display, BarDisplay)
         progress = START.after(ev.StatusChanged(at=1000, status=Status.RENDERING)).after(SAVED)
         display.show(SAVED, progress)
         display.say("a notice")
         display.close()
-        terminal.flush()
-        shown = ""
-        while "a notice\r\n" not in shown and select.select([ours], [], [], 10)[0]:
-            shown += os.read(ours, 65536).decode(errors="replace")  # a terminal gives it in pieces
-    os.close(ours)
-    assert "Rendering" in shown and "1/4 · " in shown and "a notice\r\n" in shown and "elapsed" in shown
+        said = shown("a notice\r\n")
+    assert "Rendering" in said and "1/4 · " in said and "a notice\r\n" in said and "elapsed" in said
+
+
+_COMMAND = "`aws ec2 create-default-vpc --region eu-central-1 --profile cloudrender`"
+_ERROR = CapacityError("cause " * 20 + "end", hint="step " * 9 + f"with {_COMMAND} " + "and " * 9 + "done")
+
+
+def test_a_terminal_gets_lines_that_fit_and_commands_that_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(80) as (stream, shown):
+        monkeypatch.setattr(sys, "stderr", stream)
+        choose_display(as_json=False).error(_ERROR)
+        lines = shown("done\r\n").split("\r\n")
+    assert max(map(len, lines)) <= 80 and any(_COMMAND in line for line in lines)
+    assert " ".join(line.strip() for line in lines).split() == " ".join(error_lines(_ERROR)).split()
+    first, second = (next(n for n, line in enumerate(lines) if mark in line) for mark in ("cloudrender:", "→"))
+    assert all(line.startswith(("  c", "  e")) for line in lines[first + 1 : second])
+    assert all(line.startswith("    ") and line[4] != " " for line in lines[second + 1 : -1])
+
+
+def test_what_is_asked_for_fits_in_columns_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with terminal(60) as (stream, shown):
+        monkeypatch.setattr(sys, "stdout", stream)
+        put("✓ Name   " + "text " * 30 + "end", indent=9)
+        lines = shown("end\r\n").rstrip().split("\r\n")
+    assert len(lines) > 2 and max(map(len, lines)) <= 60 and all(line[:9].isspace() for line in lines[1:])
+
+
+def test_nothing_is_broken_on_its_way_to_a_file_or_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    LineDisplay(out).error(_ERROR)
+    assert out.getvalue().splitlines() == error_lines(_ERROR)
+    put("word " * 60)
+    assert capsys.readouterr().out == "word " * 60 + "\n"
 
 
 def test_commands_for_the_terminal_in_foreign_text_are_not_obeyed() -> None:

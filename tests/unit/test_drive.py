@@ -93,7 +93,7 @@ def test_ctrl_c_before_the_first_frame_says_how_to_go_on(folder: JobFolder) -> N
     display = Display(lambda: None)
     farm = FakeFarm([silent], on_launch=lambda: signal.raise_signal(signal.SIGINT))
     assert run(folder, farm, display) == 130 and farm.launched and farm.running == {}
-    assert "Missing: 1-2; to render them: cloudrender attach j" in display.said
+    assert "Missing: 1-2; to render them: `cloudrender attach j`" in display.said
 
 
 def test_a_machine_that_is_kept_is_told_apart_from_one_that_is_left(folder: JobFolder) -> None:

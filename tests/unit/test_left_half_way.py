@@ -28,8 +28,8 @@ def said(folder: JobFolder) -> str:
 def test_a_machine_that_goes_on_is_told_with_its_price(folder: JobFolder) -> None:
     machine = replace(FakeFarm([]).plan(REQUEST), instance_id="i-1", launched_at=1000.0)
     folder.save(replace(folder.load(), status=Status.RENDERING, machine=machine))
-    assert "left half-way, and its machine costs $0.360 an hour: cloudrender attach 2026" in said(folder)
+    assert "left half-way, and its machine costs $0.360 an hour: `cloudrender attach 2026" in said(folder)
 
 
 def test_without_a_machine_there_is_no_price(folder: JobFolder) -> None:
-    assert "left half-way: cloudrender attach 2026" in said(folder)
+    assert "left half-way: `cloudrender attach 2026" in said(folder)
