@@ -203,7 +203,7 @@ TROUBLES: dict[str, Trouble] = {
     "NoCredentialsError": Trouble(
         config="[profile studio]\n",
         message="No AWS credentials were found",
-        hint="`aws configure` (or `aws configure sso`)",
+        hint="`aws configure --profile studio` (or `aws configure sso --profile studio`)",
     ),
     "PartialCredentialsError": Trouble(
         config="[profile studio]\naws_access_key_id = testing\n",

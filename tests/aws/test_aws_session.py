@@ -55,12 +55,47 @@ def test_damaged_configuration(aws: Stage) -> None:
         _ = Account(profile=None, region="us-east-1").ec2
 
 
-def test_no_credentials(aws: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def keyless(aws: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Take the credentials from the environment: there is nothing but the files in its home."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    account = Account(profile=None, region="us-east-1")
-    with pytest.raises(CredentialsError, match="No AWS credentials"), account.calling("ec2:DescribeImages"):
+    return aws
+
+
+def ask(profile: str | None, region: str | None) -> None:
+    account = Account(profile=profile, region=region)
+    with account.calling("ec2:DescribeImages"):
         account.ec2.describe_images()
+
+
+@pytest.mark.parametrize("profile", [None, "studio"])
+@pytest.mark.parametrize("region", [None, "us-east-1"])
+def test_who_has_nothing_is_told_the_whole_next_step(keyless: Stage, profile: str | None, region: str | None) -> None:
+    with pytest.raises(CredentialsError, match="AWS is not set up on this computer") as caught:
+        ask(profile, region)
+    name = profile or "cloudrender"
+    assert (
+        f"`aws configure --profile {name}` with the access key" in caught.value.hint and "README" in caught.value.hint
+    )
+    assert "a region" in caught.value.hint and f"Profile (--profile) to {name}" in caught.value.hint
+
+
+@pytest.mark.parametrize("region", [None, "us-east-1"])
+def test_who_has_profiles_and_chose_none_is_told_their_names(keyless: Stage, region: str | None) -> None:
+    keys = "aws_access_key_id = testing\naws_secret_access_key = testing\n"
+    (keyless.home / "credentials").write_text(f"[studio]\n{keys}[cloudrender]\n{keys}")
+    with pytest.raises(ConfigError, match="No AWS profile is chosen") as caught:
+        ask(None, region)
+    assert caught.value.hint == "Set Profile (--profile) to one of these: cloudrender, studio"
+
+
+@pytest.mark.parametrize("region", [None, "us-east-1"])
+def test_a_profile_without_keys(keyless: Stage, region: str | None) -> None:
+    (keyless.home / "config").write_text("[profile studio]\noutput = json\n")
+    with pytest.raises(CredentialsError, match="No AWS credentials were found") as caught:
+        ask("studio", region)
+    assert "`aws configure --profile studio`" in caught.value.hint
 
 
 def test_warm_up_leaves_the_error_to_the_first_call(aws: Stage) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,17 @@ from dataclasses import dataclass
 
 from ..errors import CapacityError, CloudrenderError, PermissionsError, QuotaError
 from .codes import CODES, EXPIRED, UNKNOWN, Meaning
-from .exceptions import EXCEPTIONS, NO_SUCH_REGION, NOBODY_TO_ASK, UNKNOWN_EXCEPTION
+from .exceptions import (
+    EXCEPTIONS,
+    NO_CREDENTIALS,
+    NO_PROFILE,
+    NO_PROFILE_CHOSEN,
+    NO_SUCH_REGION,
+    NOBODY_TO_ASK,
+    NOTHING_SET_UP,
+    UNKNOWN_EXCEPTION,
+)
+from .profiles import list_profiles
 from .quotas import on_demand_quota, spot_quota
 from .regions import REGIONS
 
@@ -41,6 +52,8 @@ class Subject:
             "region": self.region or "this region",
             "near": _near(self.region),
             "profile": self.profile or "default",
+            "new_profile": self.profile or "cloudrender",
+            "profiles": ", ".join(_profiles()),
             "profile_flag": f" --profile {self.profile}" if self.profile else "",
             "machine": self.machine or "such a",
             "purchase": "on-demand" if self.on_demand else "spot",
@@ -122,6 +135,7 @@ def _from_exception(error: Exception, *, action: str, about: Subject) -> Cloudre
     # Known by its silence alone: a region may be newer than the list that comes with botocore.
     if name == "EndpointConnectionError" and about.region and about.region not in known_regions():
         meaning = NO_SUCH_REGION
+    meaning = _as_a_whole(meaning, about=about)
     # Only where the text is about settings: others may quote an address with a password in it.
     details = [_short(str(error))] if meaning.quote else []
     details.append(f"{name} from {action}")
@@ -130,7 +144,21 @@ def _from_exception(error: Exception, *, action: str, about: Subject) -> Cloudre
 
 def explained(meaning: Meaning, *, about: Subject) -> CloudrenderError:
     """Return the error for something that AWS does not call one."""
-    return _compose(meaning, about.fields(action="", code=""), [])
+    return _compose(_as_a_whole(meaning, about=about), about.fields(action="", code=""), [])
+
+
+def _as_a_whole(meaning: Meaning, *, about: Subject) -> Meaning:
+    """Return the meaning of a lack of credentials where more than that is missing: one message tells of all of it."""
+    if meaning not in (NO_CREDENTIALS, NO_PROFILE) or list_profiles(os.environ).problem:
+        return meaning
+    names = _profiles()
+    if not names:
+        return meaning if "AWS_ACCESS_KEY_ID" in os.environ else NOTHING_SET_UP
+    return meaning if about.profile or "default" in names else NO_PROFILE_CHOSEN
+
+
+def _profiles() -> tuple[str, ...]:
+    return tuple(profile.name for profile in list_profiles(os.environ).profiles)
 
 
 def known_regions() -> frozenset[str]:

@@ -41,6 +41,28 @@ NO_REGION = Meaning(
     "No AWS region is set",
     "Set Region (--region), such as us-east-1, or set one for good with `aws configure{profile_flag}`",
 )
+NO_CREDENTIALS = Meaning(
+    CredentialsError,
+    "No AWS credentials were found on this computer",
+    "Run `aws configure{profile_flag}` (or `aws configure sso{profile_flag}`), or set Profile (--profile) to one that "
+    "has them",
+)
+NO_PROFILE = Meaning(
+    ConfigError,
+    "There is no AWS profile named {profile} on this computer",
+    "`aws configure list-profiles` lists them; correct Profile (--profile), or AWS_PROFILE",
+)
+NOTHING_SET_UP = Meaning(
+    CredentialsError,
+    "AWS is not set up on this computer: there are no credentials, and no profile that has any",
+    "Run `aws configure --profile {new_profile}` with the access key of your AWS user and a region, and set Profile "
+    "(--profile) to {new_profile}; steps 2 and 3 of “Your first render on AWS” in the README lead to that key",
+)
+NO_PROFILE_CHOSEN = Meaning(
+    ConfigError,
+    "No AWS profile is chosen, and none is the default on this computer",
+    "Set Profile (--profile) to one of these: {profiles}",
+)
 
 UNKNOWN_EXCEPTION = Meaning(
     CloudError,
@@ -49,21 +71,13 @@ UNKNOWN_EXCEPTION = Meaning(
 )
 
 EXCEPTIONS: dict[str, Meaning] = {
-    "NoCredentialsError": Meaning(
-        CredentialsError,
-        "No AWS credentials were found on this computer",
-        "Run `aws configure` (or `aws configure sso`), or set Profile (--profile) to one that has them",
-    ),
+    "NoCredentialsError": NO_CREDENTIALS,
     "PartialCredentialsError": Meaning(
         CredentialsError,
         "The AWS credentials on this computer are incomplete",
         "Run `aws configure{profile_flag}`: the access key id and the secret key belong together",
     ),
-    "ProfileNotFound": Meaning(
-        ConfigError,
-        "There is no AWS profile named {profile} on this computer",
-        "`aws configure list-profiles` lists them; correct Profile (--profile), or AWS_PROFILE",
-    ),
+    "ProfileNotFound": NO_PROFILE,
     "CredentialRetrievalError": Meaning(
         CredentialsError,
         "The program that provides your AWS credentials failed",

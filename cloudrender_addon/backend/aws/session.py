@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ... import __version__
 from ..errors import CloudrenderError
 from .errors import Subject, explained, translated
-from .exceptions import NO_REGION
+from .exceptions import NO_CREDENTIALS, NO_REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -43,11 +43,12 @@ class Account:
 
     @property
     def region(self) -> str:
-        """The region everything happens in. Raises `ConfigError` when none is set anywhere."""
+        """The region everything happens in. Raises `ConfigError`, `CredentialsError` when none is set anywhere."""
         if self._region is None:
             self._region = self._open().region_name
         if not self._region:
-            raise self.problem(NO_REGION)
+            # Who has neither needs the one step that sets both.
+            raise self.problem(NO_REGION if self._has_credentials() else NO_CREDENTIALS)
         return self._region
 
     @property
@@ -128,6 +129,10 @@ class Account:
                 with self.calling(f"{service}:*"):
                     self._clients[service] = self._open().client(service, region_name=region, config=config)
             return self._clients[service]
+
+    def _has_credentials(self) -> bool:
+        with self._lock, self.calling("sts:*"):
+            return self._open().get_credentials() is not None
 
     def _open(self) -> Any:
         with self._lock:
