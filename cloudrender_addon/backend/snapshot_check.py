@@ -23,6 +23,7 @@ from .assets.layout import lay_out
 from .cancel import CancelToken
 from .errors import LocalBlenderError, ProjectError, RenderError
 from .local_blender import LocalBlender
+from .settings import Send
 
 OPEN_FILE, BUNDLE, DIFFERENCE = "open-file.png", "bundle.png", "difference.png"
 
@@ -34,6 +35,14 @@ _SCRATCH = "check-"
 _OLD_SECONDS = 86_400.0
 _ANYWHERE = "CYCLES"
 """The engine that needs no graphics card."""
+
+_REMEDIES: dict[Send, str] = {
+    "folder": "Probably it uses files outside of that folder, or what .cloudrenderignore names: Used Files in Send "
+    "(--send used) finds these; the picture of the difference shows where",
+    "used": "Probably a script reads files of its own: Whole Project Folder in Send (--send folder) takes them along; "
+    "the picture of the difference shows where, and the notes what was not sent",
+}
+"""By what was sent: the likely cause, and the next step, for frames that differ or lead out of the bundle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +99,7 @@ def check_snapshot(
     blender: LocalBlender,
     output: Path,
     scratch: Path,
+    send: Send,
     say: Callable[[str], None],
     cancel: CancelToken,
 ) -> SnapshotCheck:
@@ -97,7 +107,8 @@ def check_snapshot(
 
     `blend` is the name of the .blend in the bundle. `open_file` is what the bundle was made of: the user's own file, or
     a copy of it whose relative paths lead to the user's files; `original` is where the user's own is (None: nowhere).
-    `scratch` is an empty folder that the caller removes. Raises `Cancelled`, `ProjectError`.
+    `scratch` is an empty folder that the caller removes. `send` is how the bundle was chosen, for the remedy.
+    Raises `Cancelled`, `ProjectError`.
     """
     frames = _SmallFrames(blender=blender, scratch=scratch, cancel=cancel)
     one, other, difference = (output / name for name in (OPEN_FILE, BUNDLE, DIFFERENCE))
@@ -130,6 +141,8 @@ def check_snapshot(
         result = replace(result, bundle=other, differing=answer["differing"], reached=tuple(answer["reached"]))
         if result.differing is None:
             result = replace(result, reason="the pictures are not of the same size", hint="Please report it")
+        elif not result.identical:
+            result = replace(result, hint=_REMEDIES[send])
     return replace(result, difference=difference if difference.is_file() else None, notes=tuple(frames.notes))
 
 

@@ -60,6 +60,7 @@ def check(arguments: argparse.Namespace, settings: Settings, display: Display) -
             blender=blender,
             output=spec.output,
             scratch=scratch,
+            send=spec.settings.send,
             say=lambda text: display.say(f"{text} …"),
             cancel=cancel,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..backend.assets.concerns import listed, preliminary_concerns
+from ..backend.assets.concerns import in_words, listed, preliminary_concerns
 from ..backend.assets.traced import Traced
 from ..backend.atonce import Answer
 from ..backend.cancel import CancelToken
@@ -55,7 +55,7 @@ class Sending:
         """
         if self._answer is not None and (traced := self._found(self._answer)):
             return self._settle_used(traced, ask=ask), traced
-        self._settle_folder(ask=ask)
+        self._settle_folder(ask=ask, wanted=self._answer is None)
         return replace(self._spec, settings=replace(self._spec.settings, send="folder")), None
 
     def _look(self) -> Traced | None:
@@ -127,7 +127,9 @@ class Sending:
         self._confirm(concerns, ask=ask, refused=refused, question="Render it all the same?")
         return replace(spec, accept_missing=tuple(dict.fromkeys(file.path for file in traced.missing)))
 
-    def _settle_folder(self, *, ask: bool) -> None:
+    def _settle_folder(self, *, ask: bool, wanted: bool) -> None:
+        """Ask once whether to send the project's folder: of what is suspicious, and of all if nobody `wanted` it."""
+        root = self._spec.project
         refused = ProjectError(
             "Nothing was sent",
             hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y to send it "
@@ -135,19 +137,33 @@ class Sending:
         )
         question = "Send it all the same?"
         # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.
-        first = preliminary_concerns(self._spec.project)
+        first = preliminary_concerns(root)
         self._confirm(first if ask else (), ask=ask, refused=refused, question=question)
         bundle = scan_job(self._spec)
         for note in bundle.notes:
             self._display.say(f"Note: {note}")
         rest = tuple(concern for concern in bundle.concerns if concern not in first)
-        self._confirm(rest if ask else (), ask=ask, refused=refused, question=question)
+        files = len(bundle.files)
+        if unasked := not wanted and not first and files > 1:
+            question = f"Send all of the folder {root.name} ({files:,} files, {in_words(bundle.total_bytes)})?"
+        self._confirm(rest if ask else (), ask=ask, refused=refused, question=question, at_any_rate=unasked)
 
-    def _confirm(self, concerns: tuple[str, ...], *, ask: bool, refused: ProjectError, question: str) -> None:
-        """Tell the concerns; if it may be asked, raise `refused` unless the answer is a yes, or nobody can answer."""
+    def _confirm(
+        self,
+        concerns: tuple[str, ...],
+        *,
+        ask: bool,
+        refused: ProjectError,
+        question: str,
+        at_any_rate: bool = False,
+    ) -> None:
+        """Tell the concerns; if it may be asked, raise `refused` unless the answer is a yes, or nobody can answer.
+
+        Without a concern there is nothing to ask; `at_any_rate` whoever can answer is asked all the same.
+        """
         for concern in concerns:
             self._display.say(f"Note: {concern}")
-        if not concerns or not ask:
+        if not ask or not (concerns or (at_any_rate and sys.stdin.isatty())):
             return
         if sys.stdin.isatty():
             if not agreed(question):

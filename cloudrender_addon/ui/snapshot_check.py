@@ -98,6 +98,7 @@ def _check(
         blender=blender,
         output=spec.output,
         scratch=scratch,
+        send=spec.settings.send,
         say=say,
         cancel=cancel,
     )

@@ -53,6 +53,7 @@ def check(
         blender=blender,
         output=scratch / "pictures",
         scratch=place,
+        send="folder",
         say=lambda _: None,
         cancel=cancel,
     )

@@ -66,7 +66,8 @@ def test_what_is_not_sent_shows(project: Project, tmp_path: Path) -> None:
     result = project.run("check-snapshot", "film.blend", "-o", tmp_path / "pictures")
     lines = result.out.splitlines()
     assert result.code == 1 and lines[0].startswith("Different: ") and lines[0].endswith("% of the pixels of frame 1")
-    titles = [line[:12].strip() for line in lines[1:]]
+    assert lines[1].startswith("  → Probably ") and "--send folder" in lines[1]
+    titles = [line[:12].strip() for line in lines[2:]]
     assert titles == ["Open file", "Bundle", "Difference", "Note", "Note"] and "tex/wood.png" in lines[-1]
     assert (tmp_path / "pictures" / "difference.png").is_file()
 
@@ -105,7 +106,7 @@ def test_no_picture(project: Project, tmp_path: Path) -> None:
         (["nowhere.blend"], 1, "There is no file"),
         ([], 2, "There are several .blend files here"),
         (["film.blend", "--local-blender", "/nowhere/blender"], 1, "/nowhere/blender does not exist"),
-        (["film.blend", "--frames", "3"], 2, "unrecognized arguments"),
+        (["film.blend", "--frames", "3"], 2, "There is no flag --frames"),
     ],
 )
 def test_bad_input(project: Project, words: list[str], code: int, said: str) -> None:

@@ -128,6 +128,58 @@ def test_without_a_blender_the_folder_is_sent(spec: JobSpec, monkeypatch: pytest
     assert said.count("There is no Blender 4.2 on this computer") == 1 and "--local-blender" in said
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Sit down at a terminal, without a Blender, and give this answer; return the questions that come."""
+
+    def sit_down(answer: str) -> list[str]:
+        monkeypatch.setattr("cloudrender_addon.backend.local_blender._candidates", lambda series: [])
+        monkeypatch.setattr(sys, "stdin", Stdin(answer * 9))
+        questions: list[str] = []
+
+        def agreed(question: str) -> bool:
+            questions.append(question)
+            return answer == "y\n"
+
+        monkeypatch.setattr(sending, "agreed", agreed)
+        return questions
+
+    return sit_down
+
+
+def test_who_can_answer_is_asked_before_the_folder_is_sent(spec: JobSpec, asked: Callable[[str], list[str]]) -> None:
+    questions = asked("y\n")
+    settled, _, said = sent(spec)
+    assert settled.settings.send == "folder" and "There is no Blender 4.2" in said
+    assert questions == ["Send all of the folder project (2 files, 8 bytes)?"]
+    questions = asked("\n")
+    with pytest.raises(ProjectError, match="Nothing was sent"):
+        sent(spec)
+    assert len(questions) == 1
+
+
+def test_nobody_is_asked_twice_about_the_folder(
+    spec: JobSpec, asked: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudrender_addon.backend.assets.concerns._LARGE_BYTES", 1)
+    questions = asked("y\n")
+    assert "Note: The project has 8 bytes." in sent(spec)[2] and len(questions) == 1
+    monkeypatch.undo()
+    questions = asked("y\n")
+    monkeypatch.setenv("HOME", str(spec.project))
+    sent(spec)
+    assert questions == ["Send it all the same?"]
+
+
+def test_what_is_no_question(spec: JobSpec, asked: Callable[[str], list[str]]) -> None:
+    questions = asked("")
+    sent(spec, ask=False)  # -y
+    sent(replace(spec, settings=replace(spec.settings, send="folder")))  # wanted
+    (spec.project / "unused.png").unlink()
+    sent(spec)  # the file alone
+    assert questions == []
+
+
 def test_the_folder_is_sent_when_that_is_wanted(spec: JobSpec) -> None:
     settled, traced, said = sent(replace(spec, settings=replace(spec.settings, send="folder")))
     assert (settled.settings.send, traced, said) == ("folder", None, "")

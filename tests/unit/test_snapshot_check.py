@@ -17,6 +17,7 @@ from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
 from cloudrender_addon.backend.assets.layout import lay_out
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LocalBlenderError, ProjectError
+from cloudrender_addon.backend.settings import Send
 from cloudrender_addon.backend.snapshot_check import SnapshotCheck, check_snapshot, percent, scratch_folder
 
 Act = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -49,7 +50,9 @@ def bundle(tmp_path: Path) -> Bundle:
     return Bundle(root=tmp_path, files=(BundleFile(source=blend, name="film.blend", size=5),))
 
 
-def check(bundle: Bundle, act: Act, *, original: bool = True) -> tuple[SnapshotCheck, list[dict[str, Any]]]:
+def check(
+    bundle: Bundle, act: Act, *, original: bool = True, send: Send = "used"
+) -> tuple[SnapshotCheck, list[dict[str, Any]]]:
     blender = FakeBlender(act)
     blend = bundle.root / "film.blend"
     with scratch_folder(bundle.root / "home") as scratch:
@@ -61,6 +64,7 @@ def check(bundle: Bundle, act: Act, *, original: bool = True) -> tuple[SnapshotC
             blender=blender,  # type: ignore[arg-type]  # it does what is asked of one
             output=bundle.root / "pictures",
             scratch=scratch,
+            send=send,
             say=lambda _: None,
             cancel=CancelToken(),
         )
@@ -115,6 +119,16 @@ def test_a_crash_with_the_bundle_alone_is_no_reason_for_another_engine(bundle: B
 def test_verdicts(bundle: Bundle, answer: dict[str, Any], verdict: str) -> None:
     result, _ = check(bundle, lambda request: {**fine(request), **answer})
     assert result.verdict == verdict and not result.identical
+
+
+@pytest.mark.parametrize(("send", "other"), [("used", "--send folder"), ("folder", "--send used")])
+@pytest.mark.parametrize("answer", [{"differing": 0.25}, {"reached": ["/tex/wood.png"]}])
+def test_frames_that_are_not_the_same_come_with_a_next_step(
+    bundle: Bundle, answer: dict[str, Any], send: Send, other: str
+) -> None:
+    result, _ = check(bundle, lambda request: {**fine(request), **answer}, send=send)
+    assert "Probably" in result.hint and f"({other})" in result.hint
+    assert check(bundle, fine, send=send)[0].hint == ""
 
 
 def test_pictures_of_an_earlier_check_are_gone(bundle: Bundle) -> None:
