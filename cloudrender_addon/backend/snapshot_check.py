@@ -23,7 +23,7 @@ from .assets.layout import lay_out
 from .cancel import CancelToken
 from .errors import LocalBlenderError, ProjectError, RenderError
 from .local_blender import LocalBlender
-from .settings import Send
+from .setting_values import Send
 
 OPEN_FILE, BUNDLE, DIFFERENCE = "open-file.png", "bundle.png", "difference.png"
 

@@ -17,7 +17,7 @@ from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile
 from cloudrender_addon.backend.assets.layout import lay_out
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LocalBlenderError, ProjectError
-from cloudrender_addon.backend.settings import Send
+from cloudrender_addon.backend.setting_values import Send
 from cloudrender_addon.backend.snapshot_check import SnapshotCheck, check_snapshot, percent, scratch_folder
 
 Act = Callable[[dict[str, Any]], dict[str, Any] | None]
