@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.localcloud.processes import marked
+from tests.localcloud.rehearsal import missing_blender
 from tests.localcloud.renting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -106,6 +107,40 @@ def test_a_command_that_cannot_be_run_is_one_line(command: str, code: int) -> No
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code and "Traceback" not in done.stderr
     assert f"stand-in: {command} cannot be run: " in done.stderr and "left in the account: nothing" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["tiny-4.2", "tiny-5.0"])
+def test_a_rehearsal_without_its_blender_says_so_before_anything_is_rented(tmp_path: Path, name: str) -> None:
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    blend = REPOSITORY / "tests" / "data" / f"{name}.blend"
+    command = [sys.executable, "-m", "tests.localcloud", "run", "--", "cloudrender", blend, "-f", "1", "-o", tmp_path]
+    ran = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    series = name.partition("-")[2]
+    assert ran.returncode == 1 and ran.stdout == ""
+    assert ran.stderr == (
+        f"stand-in: Blender {series} for {blend.name} is not here yet: `make blenders` fetches 4.2, 4.5, 5.0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cloudrender", "TINY", "-f", "1"], ""),
+        (["cloudrender", "TINY", "--blender", "4.2.23"], ""),
+        (["cloudrender", "TINY", "--blender", "4.2.9"], "Blender 4.2.9 for tiny-4.2.blend is not here yet"),
+        (["/bin/cloudrender", "TINY", "--blender", "4.4"], "there is no Blender 4.4 to rehearse tiny-4.2.blend with"),
+        (["cloudrender", "--help"], ""),
+        (["cloudrender", "--nonsense"], ""),
+        (["cloudrender", "check-snapshot", "TINY"], ""),
+        (["cloudrender", "nothing.blend"], ""),
+        (["true", "TINY", "--blender", "4.4"], ""),
+    ],
+)
+def test_only_a_render_that_cannot_come_to_anything_is_refused(words: list[str], said: str) -> None:
+    tiny = str(REPOSITORY / "tests" / "data" / "tiny-4.2.blend")
+    command = [tiny if word == "TINY" else word for word in words]
+    found = missing_blender(command, installed=("4.2.23",))
+    assert found.startswith(said) and bool(found) is bool(said)
 
 
 def test_the_client_can_be_killed_and_another_one_take_over() -> None:

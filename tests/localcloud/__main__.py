@@ -21,11 +21,15 @@ from pathlib import Path
 from tests.localcloud import report, spec
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.mirror import installed_blenders, launcher_scripts
+from tests.localcloud.rehearsal import missing_blender
 
 
 def main(arguments: list[str]) -> int:
     """Run the command line and return the exit code."""
     options = _parser().parse_args(arguments)
+    if missing := missing_blender(options.command, installed=installed_blenders()):
+        _say(missing)
+        return 1
     with contextlib.ExitStack() as stack:
         cloud = stack.enter_context(Cloud(boot_delay=options.boot_delay, keep=options.keep))
         for fault in options.fault:
