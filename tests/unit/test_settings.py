@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
 from cloudrender_addon.backend.errors import ConfigError, UsageError
 from cloudrender_addon.backend.settings import Settings, load_settings
+from cloudrender_addon.cli.arguments import parse
 
 
 def load(tmp_path: Path, text: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> Settings:
@@ -119,3 +122,19 @@ def test_a_switch_may_be_written_as_people_do(tmp_path: Path, text: str, on: boo
     assert load(tmp_path, "fresh_machine = true", CLOUDRENDER_FRESH_MACHINE=text).fresh_machine is on
     assert load(tmp_path, "fresh_machine = true").fresh_machine
     assert load(tmp_path, "", {"fresh_machine": None}).fresh_machine is False
+
+
+def test_the_readme_tells_every_setting_with_its_flag_and_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(\S+)`)? ?\| (.+) \| (.+) \|$", readme, re.MULTILINE)
+    told = {name: (flag, default) for name, flag, _, default in rows}
+    for field in dataclasses.fields(Settings):
+        flag, default = told.pop(field.name)
+        if flag:
+            assert getattr(parse([flag] if isinstance(field.default, bool) else [flag, "1"]), field.name) in ("1", True)
+        else:
+            assert not hasattr(parse([]), field.name)
+        if field.default not in (None, dataclasses.MISSING):  # what is none has a word of its own
+            written = f"{field.default:g}" if isinstance(field.default, float) else str(field.default).lower()
+            assert default == f"`{written}`", field.name
+    assert not told
