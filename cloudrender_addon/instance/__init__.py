@@ -31,7 +31,7 @@ def bootstrap_program() -> bytes:
     return (_HERE / "bootstrap.py").read_bytes()
 
 
-KINDS = ("g", "p", "cpu")
+KINDS = ("g", "p", "p3", "cpu")
 """The kinds of machines that there are recipes of images for: bake_g.sh and so on."""
 
 
@@ -45,5 +45,5 @@ def recipe_files() -> dict[str, bytes]:
 
 def agent_files() -> dict[str, bytes]:
     """Return the agent, name → content: plain files that belong together in the folder `agent` on the machine."""
-    files = {path.name: path.read_bytes() for path in sorted(_HERE.glob("*.py"))}
+    files = {path.name: path.read_bytes() for path in (*sorted(_HERE.glob("*.py")), _HERE / "driver.sh")}
     return {**files, "__init__.py": _SPDX}  # this module is of no use there, the package mark is

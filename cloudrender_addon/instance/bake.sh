@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What the recipes of machine images share; sourced by bake_g.sh, bake_p.sh, bake_cpu.sh and bake_test.sh, which are run
-# by the SSH user on a fresh Ubuntu. Every step may be run again. Settings: CR_MIRROR (Blender's release tree) and CR_BLENDERS (versions).
+# What the recipes of machine images share; sourced by bake_g.sh, bake_p.sh, bake_p3.sh, bake_cpu.sh and bake_test.sh, which
+# are run by the SSH user on a fresh Ubuntu. Every step may be run again. Settings: CR_MIRROR (Blender's release tree) and CR_BLENDERS (versions).
 # CR_PREFIX is the root of the system whose files are changed: empty is this machine's own.
 #
 # Lines that begin with "::" are for the client (step, fact, error, hint); empty ones say that this still runs; all others
@@ -12,18 +12,8 @@ set -eu
 : "${CR_MIRROR:?}" "${CR_BLENDERS:?}" "${CR_PREFIX:=}"
 ROOT="${TMPDIR:-/var/tmp}/cloudrender"
 
-step() {
-    printf '::step %s\n' "$*"
-}
-
-fact() {
-    printf '::fact %s %s\n' "$1" "$2"
-}
-
-fail() {
-    printf '::error %s\n::hint %s\n' "$1" "$2"
-    exit 1
-}
+# shellcheck source=cloudrender_addon/instance/driver.sh
+. "${here:?}/driver.sh"
 
 # Tools may be silent for minutes. When nobody listens any more (the client is gone), the recipe ends.
 keep_talking() {
@@ -35,10 +25,6 @@ keep_talking() {
     talker=$!
     trap 'kill "$talker" 2>/dev/null || :' EXIT
     trap 'exit 143' TERM
-}
-
-packages() {
-    sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # No driver but NVIDIA's may take the card: neither nouveau nor the VGA frame buffer.
@@ -54,25 +40,23 @@ blacklist vga16fb'
     sudo -n update-initramfs -u
 }
 
-# $@: the packages of the driver, for an image that has none; none: it has to have one. One that is there is left as it is.
-nvidia_driver() {
-    step "Looking at the NVIDIA driver"
-    status=0
-    nvidia-smi >/dev/null 2>&1 || status=$?
-    if [ "$status" -eq 127 ]; then
-        [ $# -gt 0 ] || fail "There is no NVIDIA driver on this image" "Build another one"
-        step "Installing the NVIDIA driver ($*)"
-        sudo -n modprobe -r nouveau 2>/dev/null || :
-        packages update
-        packages install -y --no-install-recommends "linux-headers-$(uname -r)" "$@"
-    fi
-    [ "$status" -eq 0 ] || sudo -n modprobe nvidia || :
-    answer=$(nvidia-smi --query-gpu=driver_version,name --format=csv,noheader 2>&1) ||
-        fail "The NVIDIA driver does not work: $(echo "$answer" | head -n 1)" \
-            "Driver and kernel of the image to begin with do not fit: choose another one, or auto"
-    answer=$(echo "$answer" | head -n 1)
-    fact driver "${answer%%,*}"
-    fact gpu "${answer#*, }"
+# $@: patterns of packages that no update of the machine's own shall change.
+hold() {
+    held=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii  *//p')
+    # shellcheck disable=SC2086 # packages are words of their own
+    [ -z "$held" ] || sudo -n apt-mark hold $held
+}
+
+# The driver, and nothing beside it. Driver and kernel stay as they are on the image: a machine that updates one of them by
+# itself would boot a kernel without driver, or render with libraries of one version over a module of another.
+gpu_driver() {
+    only_nvidia
+    packages install -y # waits for what updates itself at the moment
+    hold 'linux-*'
+    # What a machine of this image boots may be newer than what runs now.
+    KERNELS=$({ uname -r; ls "$CR_PREFIX/lib/modules" 2>/dev/null; } | sort -u)
+    nvidia_driver
+    hold '*nvidia*'
 }
 
 # $1: "gpu" or "cpu". Blender as the render agent would bring it, where the render agent looks for it; one frame of a tiny

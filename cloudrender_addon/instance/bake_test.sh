@@ -9,7 +9,7 @@ keep_talking
 if [ "$1" = cpu ]; then
     blenders cpu
 else
-    # shellcheck disable=SC2119 # no package: the image has to have its driver
+    command -v nvidia-smi >/dev/null || fail "There is no NVIDIA driver on this image" "Build another one"
     nvidia_driver
     blenders gpu
 fi

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import nvidia_driver
 from .failure import Failure
 
 _BACKENDS = ("OPTIX", "CUDA", "HIP", "ONEAPI")  # the fastest for the same card comes first
@@ -52,8 +53,10 @@ def _enable_gpus(preferences: Any) -> tuple[str, list[str]]:
         for device in preferences.devices:
             device.use = device.type == backend
         return backend, [device.name for device in preferences.devices if device.use]
+    said = nvidia_driver.complaint()
     raise Failure(
         kind="gpu",
-        message=f"The machine was rented for its GPU, but Blender sees none ({', '.join(_BACKENDS)} were tried)",
+        message="The machine was rented for its GPU, but Blender sees none "
+        + (f"(the NVIDIA driver: {said})" if said else f"({', '.join(_BACKENDS)} were tried)"),
         hint="Use the automatic image or one with the NVIDIA driver, or choose a machine type without a GPU.",
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from . import blender_release
+from . import blender_release, nvidia_driver
 from .blender_log import keep_bounded
 from .blender_process import BlenderProcess
 from .download import Mirror
@@ -94,7 +94,9 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
 
 
 def _bring(root: Root, plan: Plan, journal: Journal) -> Callable[[Path], BlenderProcess]:
-    """Bring the Blender that the plan wants; return what starts it. Raises `Failure`."""
+    """Bring what is missing of driver and Blender; return what starts the one that the plan wants. Raises `Failure`."""
+    if plan.gpu:
+        nvidia_driver.ensure(lambda text: journal.append("step", text=text))
     begun = time.monotonic()
     blender = blender_release.bring(wanted=plan.blender, mirror=Mirror(plan.mirror), folder=root.blender)
     seconds = round(time.monotonic() - begun, 3)

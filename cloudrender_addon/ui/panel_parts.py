@@ -28,6 +28,10 @@ def machine_text(context: Context) -> str:
 
 def estimate_text(context: Context, *, frames: int) -> str:
     """Write what a render of that many frames will probably take, or why that is not known."""
+    from ..backend.aws.arm import is_arm, no_blender  # noqa: PLC0415 - of no use when enabling
+
+    if useless := next(filter(is_arm, properties.machine_types(context)), None):
+        return no_blender(useless).message
     if (expected := expectation(context, frames=frames)) is not None:
         return texts.estimated(expected)
     return "Asking for the price…" if "quotes" in SESSION.busy else SESSION.quotes_error or "Price not known yet"

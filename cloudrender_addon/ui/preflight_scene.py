@@ -63,11 +63,15 @@ def _setting_problems(context: Context, *, animation: bool) -> Iterator[Problem]
 
 def _machine_problems(names: tuple[str, ...]) -> Iterator[Problem]:
     """Say of each type whether there can be such a machine, by its name and by the prices that were asked for."""
+    from ..backend.aws.arm import is_arm, no_blender  # noqa: PLC0415 - of no use when enabling
+
     listed = any(quote.on_demand_usd is not None for quote in SESSION.quotes.values())
     for name in names:
         quote = SESSION.quotes.get(name)
         if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", name):
             yield error(f"{name} is not the name of a machine type", "Choose one in the Machine panel")
+        elif is_arm(name):
+            yield refused(no_blender(name))
         elif listed and quote is not None and quote.spot_usd is None and quote.on_demand_usd is None:
             yield error(
                 f"{name} is not to be had: Amazon has no price for it in this region",

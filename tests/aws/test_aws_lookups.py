@@ -27,8 +27,8 @@ def test_type_without_a_gpu(aws: Stage) -> None:
     ("name", "cause"),
     [
         ("nope.large", "no machine type nope.large in us-east-1"),
-        ("t4g.micro", "arm64 processor"),
-        ("g5g.xlarge", "arm64 processor"),
+        ("t4g.micro", "Graviton"),
+        ("g5g.xlarge", "Graviton"),
         ("mac1.metal", "x86_64_mac processor"),
     ],
 )
@@ -41,7 +41,7 @@ def test_type_that_cannot_be_used(aws: Stage, name: str, cause: str) -> None:
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("g5g.xlarg", "perhaps g5.xlarge or g5.4xlarge"),
+        ("g5.xlarg", "perhaps g5.xlarge or g5.4xlarge"),
         ("g4dn.8xlarg", "perhaps g4dn.8xlarge or g4dn.xlarge or g4dn.4xlarge"),
         ("blub.large", "perhaps r5b.large"),
     ],

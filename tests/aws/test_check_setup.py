@@ -405,7 +405,7 @@ def test_quota_that_was_asked_for_already(aws: Stage, tmp_path: Path) -> None:
 
 
 def test_quota_that_only_the_console_knows(aws: Stage, tmp_path: Path) -> None:
-    results = check(aws, tmp_path, instance_type="inf1.xlarge", image=next(iter(aws.images.values())))
+    results = check(aws, tmp_path, instance_type="x2idn.16xlarge")
     assert states(results)["Quota"] == "warning"
     assert "https://us-east-1.console.aws.amazon.com/servicequotas" in results["Quota"].hint
 
@@ -487,11 +487,15 @@ def test_every_type_that_would_do_is_looked_at(aws: Stage, tmp_path: Path) -> No
 
 def test_type_that_cannot_be_had_only_warns_while_another_can(aws: Stage, tmp_path: Path) -> None:
     aws.front.quotas.values[GPU_SPOT] = 0
-    results = check(aws, tmp_path, instance_type="g4dn.xlarge,c5.large,x9.huge")
+    results = check(aws, tmp_path, instance_type="g4dn.xlarge,c5.large,p3.2xlarge")
     assert states(results) == {"Machine Type": "warning", "Quota": "warning"}
-    assert (
-        "no machine type x9.huge" in results["Machine Type"].text
-        and "c5.large: 2 vCPUs" in results["Machine Type"].text
-    )
+    assert "AWS does not offer p3.2xlarge in us-east-1" in results["Machine Type"].text
+    assert "c5.large: 2 vCPUs" in results["Machine Type"].text
     assert GPU_SPOT in results["Quota"].text
-    assert "x9.huge" not in results["Price"].text
+    assert "p3.2xlarge" not in results["Price"].text
+
+
+def test_type_that_does_not_exist_is_an_error_as_it_is_for_a_render(aws: Stage, tmp_path: Path) -> None:
+    results = check(aws, tmp_path, instance_type="c5.large,x9.huge")
+    assert states(results)["Machine Type"] == "failed"
+    assert "no machine type x9.huge" in results["Machine Type"].text

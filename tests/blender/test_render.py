@@ -15,6 +15,7 @@ from PIL import Image
 
 from cloudrender_addon.backend.scene import read_scene
 from cloudrender_addon.instance.blender_process import BlenderDied, BlenderProcess
+from tests.localcloud.gpu_machine import environment, furnish
 
 pytestmark = pytest.mark.blender
 
@@ -205,7 +206,10 @@ def test_a_rented_gpu_that_blender_does_not_get_is_refused(machine: Machine) -> 
 
 
 def test_every_gpu_is_used_and_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOUDRENDER_STANDIN_GPU", "T4")
+    disk = machine.root / "disk"
+    furnish(disk, gpu="T4", switches=False, driver="open")
+    for name, value in environment(disk, gpu="T4").items():
+        monkeypatch.setenv(name, value)
     scene, [reply] = machine.render("wants_gpu", 1, gpu=True)
     assert scene["device"] == "OPTIX"
     assert ["T4" in name for name in scene["devices"]] == [True]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.gpu_machine import environment, furnish
 from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
 
 VERSIONS = ("4.2.23", "5.0.1")
@@ -234,14 +235,21 @@ bpy.context.scene.cycles.device = "GPU"
 
 
 @pytest.mark.blender
-@pytest.mark.parametrize("gpu", ["T4", None])
-def test_a_gpu_machine_shows_its_gpu_to_cycles(blender: Path, tmp_path: Path, gpu: str | None) -> None:
+@pytest.mark.parametrize(
+    ("gpu", "driver", "optix"),
+    [("T4", "open", True), ("T4", "open", False), ("V100", "open", True), (None, None, False)],
+)
+def test_a_gpu_machine_shows_its_gpu_to_cycles(
+    blender: Path, tmp_path: Path, gpu: str | None, driver: str | None, optix: bool
+) -> None:
     script = tmp_path / "devices.py"
     script.write_text(SMALL + LIST_DEVICES)
-    env = {name: value for name, value in os.environ.items() if name != "CLOUDRENDER_STANDIN_GPU"}
-    if gpu:
-        env["CLOUDRENDER_STANDIN_GPU"] = gpu
+    disk = tmp_path / "disk"
+    furnish(disk, gpu=gpu, switches=False, driver=driver)
+    if driver and not optix:
+        (disk / "var/lib/nvidia/optix").unlink()  # its package is not installed
+    env = {**os.environ, **environment(disk, gpu=gpu or "")}
     done = run(blender, "-b", "-P", script, "-o", tmp_path / "f", "-f", "1", env=env)
-    shown = ["NVIDIA T4 (stand-in)"] if gpu else []
-    assert f"OPTIX {shown}\nCUDA {shown}\nHIP []\n" in done.stdout, done.stdout + done.stderr
+    shown = ["NVIDIA T4 (stand-in)"] if gpu == "T4" else []  # the open modules drive no V100
+    assert f"OPTIX {shown if optix else []}\nCUDA {shown}\nHIP []\n" in done.stdout, done.stdout + done.stderr
     assert (tmp_path / "f0001.png").exists()

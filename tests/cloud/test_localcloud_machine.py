@@ -251,9 +251,7 @@ def test_metadata_answers_only_with_a_token(cloud: Cloud) -> None:
 
 def test_a_gpu_type_has_a_gpu_unless_told_otherwise(cloud: Cloud) -> None:
     def gpu_of_a_new(kind: str) -> str:
-        rented = rent(
-            cloud, InstanceType=kind, ImageId=NVIDIA if kind[0] == "g" else None or NVIDIA, BlockDeviceMappings=[]
-        )
+        rented = rent(cloud, InstanceType=kind, ImageId=NVIDIA)
         try:
             return rented.run("echo GPU $CLOUDRENDER_STANDIN_GPU").strip()
         finally:

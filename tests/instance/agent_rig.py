@@ -92,6 +92,7 @@ class Rig:
         self.environment = {
             **os.environ,
             "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "CR_PREFIX": str(folder / "system"),  # whatever GPU this computer has is none of the agent's
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",  # refused at once: no notice
         }
 

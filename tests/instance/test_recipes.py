@@ -16,6 +16,7 @@ from cloudrender_addon.instance import KINDS, agent_files, recipe_files
 from cloudrender_addon.instance.blender_release import bring
 from cloudrender_addon.instance.download import Mirror as Releases
 from tests.localcloud import machine
+from tests.localcloud.gpu_machine import furnish
 from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
 from tests.localcloud.serving import Serving
 
@@ -50,6 +51,8 @@ class Builder:
     mirror: str
     driver: str = "580.95.05"
     gpu: str = "T4"
+    modules: str | None = "open"
+    switches: bool = False
     blenders: str = "4.2"
 
     def __post_init__(self) -> None:
@@ -59,6 +62,8 @@ class Builder:
             (self.path / name).touch()
 
     def run(self, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if not (self.path / "disk/sys").exists():
+            furnish(self.path / "disk", gpu=self.gpu, switches=self.switches, driver=self.modules)
         agent = self.path / "tmp/cloudrender/agent"
         agent.mkdir(exist_ok=True)
         for name, content in {**agent_files(), **recipe_files()}.items():
@@ -75,7 +80,7 @@ class Builder:
 
     def environ(self) -> dict[str, str]:
         return {
-            "PATH": f"{STANDIN / 'nvidia'}:{STANDIN / 'shims'}:{os.environ['PATH']}",
+            "PATH": f"{self.path / 'disk/usr/bin'}:{STANDIN / 'shims'}:{os.environ['PATH']}",
             "HOME": str(self.path / "home"),
             "TMPDIR": str(self.path / "tmp"),
             "CR_PREFIX": str(self.path / "disk"),
@@ -111,7 +116,7 @@ def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch:
     assert not [name for name in (*KEYS, HOST_KEY) if (builder.path / name).exists()]
     left = sorted(path.name for path in (builder.path / "tmp/cloudrender").iterdir())
     assert left == ["deadline", "lease"], "the dead-man switch reads these, and nothing else stays"
-    assert "install" not in builder.calls and "cloud-init clean" in builder.calls
+    assert "--no-install-recommends" not in builder.calls and "cloud-init clean" in builder.calls
     assert builder.calls.count("update-initramfs") == 1
     began = time.monotonic()
     again = builder.run("g")
@@ -125,16 +130,90 @@ def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch:
     assert (brought.source, brought.version) == ("image", "4.2.23"), "a job's agent finds it without a download"
 
 
-def test_a_missing_driver_is_installed(builder: Builder) -> None:
-    builder.driver = "none"
-    found = facts(builder.run("p"))
-    assert found["driver"] == "580.95.05"
-    assert re.search(r"apt-get .*install .*linux-headers-\S+ nvidia-headless-580-server", builder.calls)
-    assert "modprobe nvidia\n" in builder.calls
+KERNEL = os.uname().release
+
+
+def installed(calls: str) -> list[str]:
+    """Return the packages that the last `apt-get install` was asked for."""
+    words = [line for line in calls.splitlines() if " install -y --no-install" in line][-1].split()
+    return [word for word in words[words.index("install") :] if not word.startswith("-")][1:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gpu", "open_"), [("g", "T4", "-open"), ("g", "RTX PRO Server 6000", "-open"), ("p3", "V100", "")]
+)
+def test_a_missing_driver_is_installed_for_the_gpu_at_hand_and_only_once(
+    builder: Builder, kind: str, gpu: str, open_: str
+) -> None:
+    builder.modules, builder.gpu = None, gpu
+    found = facts(builder.run(kind))
+    assert (found["driver"], found["gpu"]) == ("580.95.05", gpu)
+    assert found["device"] == f"OPTIX (NVIDIA {gpu} (stand-in))"
+    assert installed(builder.calls) == [
+        f"nvidia-headless-no-dkms-580-server{open_}",
+        "libnvidia-gl-580-server",
+        "nvidia-utils-580-server",
+        "nvidia-modprobe",
+        f"linux-modules-nvidia-580-server{open_}-{KERNEL}",
+    ]
+    assert "modprobe nvidia\n" in builder.calls and "modprobe nvidia-uvm\n" in builder.calls
+    assert "apt-mark hold linux-aws\n" in builder.calls
+    assert re.search(
+        rf"apt-mark hold .*linux-modules-nvidia-580-server{open_}-.*nvidia-utils-580-server", builder.calls
+    )
+    before = builder.calls.count("--no-install-recommends")
+    again = facts(builder.run(kind))
+    assert {**again, "download": found["download"]} == found
+    assert builder.calls.count("--no-install-recommends") == before, "what is there is not installed again"
+
+
+def test_compute_gpus_get_what_sets_up_their_switches(builder: Builder) -> None:
+    builder.modules, builder.gpu = None, "H100"  # one alone, as p5.4xlarge has: the image is for those with eight, too
+    assert facts(builder.run("p"))["device"] == "OPTIX (NVIDIA H100 (stand-in))"
+    assert "nvidia-fabricmanager-580" in installed(builder.calls)
+    assert (builder.path / "disk/var/lib/nvidia/switches").exists()
+
+
+def test_modules_that_nobody_has_built_are_compiled(builder: Builder) -> None:
+    builder.modules, builder.gpu = None, "V100"
+    lacking(builder, "linux-modules-nvidia-")
+    assert facts(builder.run("p3"))["gpu"] == "V100"
+    assert {"nvidia-dkms-580-server", f"linux-headers-{KERNEL}"} <= set(installed(builder.calls))
+
+
+def test_a_kernel_that_was_updated_meanwhile_gets_its_modules(builder: Builder) -> None:
+    builder.modules = None
+    (builder.path / "disk/lib/modules/7.0.0-1015-aws").mkdir(parents=True)
+    facts(builder.run("g"))
+    modules = [name for name in installed(builder.calls) if name.startswith("linux-modules-nvidia-")]
+    assert modules == [f"linux-modules-nvidia-580-server-open-{each}" for each in sorted([KERNEL, "7.0.0-1015-aws"])]
+
+
+def test_a_driver_that_cannot_be_installed(builder: Builder) -> None:
+    builder.modules = None
+    lacking(builder, "libnvidia-gl")
+    ran = builder.run("g")
+    assert ran.returncode == 1 and "Blender" not in ran.stdout
+    why = "E: Unable to locate package libnvidia-gl-580-server"
+    assert f"::error The NVIDIA driver cannot be installed: {why}\n::hint " in ran.stdout
+
+
+def lacking(builder: Builder, package: str) -> None:
+    apt = builder.path / "disk/etc/apt"
+    apt.mkdir()
+    (apt / "lacking").write_text(f"{package}\n")
+
+
+@pytest.mark.parametrize(("kind", "gpu", "modules"), [("p3", "V100", "open"), ("g", "RTX PRO Server 6000", "closed")])
+def test_modules_of_the_wrong_kind_find_no_gpu(builder: Builder, kind: str, gpu: str, modules: str) -> None:
+    builder.gpu, builder.modules = gpu, modules
+    ran = builder.run(kind)
+    assert ran.returncode == 1
+    assert "::error The NVIDIA driver does not work: No devices were found\n" in ran.stdout
 
 
 def test_trying_an_image_without_a_driver_installs_none(builder: Builder) -> None:
-    builder.driver = "none"
+    builder.modules = None
     ran = builder.run("test", "g")
     assert ran.returncode == 1 and "::error There is no NVIDIA driver on this image" in ran.stdout
     assert "install" not in builder.calls
@@ -163,10 +242,18 @@ def test_a_driver_that_does_not_work_says_so_itself(builder: Builder, driver: st
 
 
 def test_a_gpu_that_blender_does_not_see_is_no_image(builder: Builder) -> None:
-    builder.gpu = ""
-    ran = builder.run("g")
+    builder.gpu, builder.switches = "A100", True
+    furnish(builder.path / "disk", gpu="A100", switches=True, driver="open")
+    (builder.path / "disk/var/lib/nvidia/switches").unlink()  # the service that sets them up does not run
+    ran = builder.run("p")
     assert ran.returncode == 1 and "::fact finished" not in ran.stdout
     assert "::error The machine was rented for its GPU, but Blender sees none" in ran.stdout
+
+
+def test_a_machine_without_gpu_makes_no_image_for_gpus(builder: Builder) -> None:
+    builder.gpu, builder.modules = "", None
+    ran = builder.run("g")
+    assert ran.returncode == 1 and "::error There is no NVIDIA GPU in this machine" in ran.stdout
 
 
 def test_a_blender_that_there_is_not(builder: Builder) -> None:

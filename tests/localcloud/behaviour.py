@@ -47,6 +47,7 @@ def installed(lifecycle: Lifecycle, *, images: own_images.OwnImages, visible_aft
         patches.enter_context(mock.patch.dict(states))
         states.pop("RunInstances.Reservation.Instances.Instance.State", None)  # would always say "pending"
 
+        patches.enter_context(catalogue.selling(catalogue.older_types()))
         put(AmiBackend, "_load_amis", catalogue.seed_images)
         put(SimpleSystemManagerBackend, "__init__", _seeding(SimpleSystemManagerBackend.__init__))
         put(EC2Backend, "run_instances", launching.wired(EC2Backend.run_instances, lifecycle))

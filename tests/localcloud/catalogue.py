@@ -6,25 +6,29 @@ Nothing here imports moto at the top: it is slow, and only a started Cloud needs
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import datetime
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 ACCOUNT = "123456789012"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A public image: `disk_gb` is its snapshot's size."""
+    """A public image: `disk_gb` is its snapshot's size, `driver` the kernel modules of its NVIDIA driver ("open")."""
 
     parameter: str
     name: str
     owner: str
     owner_alias: str | None
     disk_gb: int
+    driver: str | None = None
 
     def id_in(self, region: str) -> str:
         """Return its id, which differs from region to region as on AWS."""
@@ -38,6 +42,7 @@ IMAGES = (
         owner="898082745236",
         owner_alias="amazon",
         disk_gb=75,
+        driver="open",
     ),
     Image(
         parameter="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
@@ -174,6 +179,66 @@ def gpu_of(instance_type: str) -> str | None:
     """Return the name of the type's GPU ("T4"), None if it has none."""
     gpus = _describe(instance_type).get("GpuInfo", {}).get("Gpus") or [{}]
     return gpus[0].get("Name")
+
+
+def driver_of(image_id: str, region: str) -> str | None:
+    """Return the kind of kernel modules of the NVIDIA driver that a public image brings, None without one."""
+    return next((image.driver for image in IMAGES if image.id_in(region) == image_id), None)
+
+
+def has_switches(instance_type: str) -> bool:
+    """Tell whether the type's GPUs are joined by switches."""
+    gpus = _describe(instance_type).get("GpuInfo", {}).get("Gpus") or [{}]
+    return gpus[0].get("Name") in ("A100", "H100", "H200", "B200", "B300") and gpus[0].get("Count", 1) > 1
+
+
+def older_types() -> dict[str, dict[str, Any]]:
+    """Return descriptions of types that AWS documents and that moto's copy of us-east-1 has not (any more).
+
+    https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
+    """
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    made = {}
+    for name, like, vcpus, memory_gb, maker, gpu, gpus, gpu_gb in (
+        ("p3.2xlarge", "p3dn.24xlarge", 8, 61, "NVIDIA", "V100", 1, 16),
+        ("p3.8xlarge", "p3dn.24xlarge", 32, 244, "NVIDIA", "V100", 4, 16),
+        ("p3.16xlarge", "p3dn.24xlarge", 64, 488, "NVIDIA", "V100", 8, 16),
+        ("g4ad.xlarge", "g4dn.xlarge", 4, 16, "AMD", "Radeon Pro V520", 1, 8),
+    ):
+        made[name] = found = copy.deepcopy(INSTANCE_TYPES[like])
+        found["InstanceType"] = name
+        found["VCpuInfo"] = {"DefaultVCpus": vcpus, "DefaultCores": vcpus // 2, "DefaultThreadsPerCore": 2}
+        found["MemoryInfo"] = {"SizeInMiB": memory_gb * 1024}
+        found["GpuInfo"]["Gpus"][0] |= {"Manufacturer": maker, "Name": gpu, "Count": gpus, "LogicalGpuCount": gpus}
+        found["GpuInfo"]["Gpus"][0]["MemoryInfo"] = {"SizeInMiB": gpu_gb * 1024}
+        found["GpuInfo"]["TotalGpuMemoryInMiB"] = gpus * gpu_gb * 1024
+    return made
+
+
+@contextlib.contextmanager
+def selling(types: dict[str, dict[str, Any]], *, region: str = "us-east-1") -> Iterator[None]:
+    """Let moto offer these types in a region as well, in all of its zones."""
+    from moto.ec2.models.instance_types import (
+        INSTANCE_TYPE_OFFERINGS,
+        INSTANCE_TYPES,
+        InstanceType,
+        InstanceTypeBackend,
+    )
+
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.dict(INSTANCE_TYPES, types))
+        described = [*InstanceTypeBackend.instance_types, *map(InstanceType, types)]
+        patches.enter_context(mock.patch.object(InstanceTypeBackend, "instance_types", described))
+        for kind, places in INSTANCE_TYPE_OFFERINGS.items():
+            offers = places[region]
+            more = [
+                {"InstanceType": name, "LocationType": kind, "Location": place}
+                for place in dict.fromkeys(offer["Location"] for offer in offers)
+                for name in types
+            ]
+            patches.enter_context(mock.patch.dict(places, {region: [*offers, *more]}))
+        yield
 
 
 def vcpus_of(instance_type: str) -> int:

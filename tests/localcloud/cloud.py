@@ -47,8 +47,9 @@ class Cloud:
 
     `boot_delay` is how long a machine stays pending, `visible_after` how long DescribeInstances does not know it
     (seconds). `ssh_delay` (seconds from boot until the SSH port opens), `disk_mb` (None, or the size of a disk that
-    can be filled: see small_disk.py), `gpu` (False: Blender finds no GPU) and `driver` (what `nvidia-smi` says: see
-    nvidia/nvidia-smi) may be changed at any time, and hold for machines launched from then on; `images.seconds` and
+    can be filled: see small_disk.py), `gpu` (False: there is no GPU), `driver` (what `nvidia-smi` says: see
+    nvidia/nvidia-smi; "none": no image has one) and `lacking_packages` (what the names begin with of those that apt-get
+    does not find) may be changed at any time, and hold for machines launched from then on; `images.seconds` and
     `images.failing` for images. `keep` leaves the machines' folders on disk.
     `blenders` are offered for download (see `Mirror`); None: those that are installed.
     """
@@ -65,6 +66,7 @@ class Cloud:
         self.disk_mb: int | None = None
         self.gpu = True
         self.driver = DRIVER
+        self.lacking_packages: tuple[str, ...] = ()
         self.expect_leftovers = False
         self.faults = Faults()
         self.rights = Rights()
@@ -205,6 +207,8 @@ class Cloud:
         raw = instance.user_data.as_bytes() if instance.user_data else b""
         user_data = base64.b64decode(raw)
         pair = instance.ec2_backend.key_pairs.get(instance.key_name)
+        gpu = catalogue.gpu_of(instance.instance_type) if self.gpu else None
+        modules = catalogue.driver_of(instance.image_id, instance.region_name) if self.driver != "none" else None
         order = Order(
             instance_id=instance.id,
             instance_type=instance.instance_type,
@@ -213,11 +217,14 @@ class Cloud:
             ssh_port=self.ssh_port,
             authorized_key=pair.public_key if pair else "",
             user_data=userdata.parse(user_data),
-            gpu=catalogue.gpu_of(instance.instance_type) if self.gpu else None,
+            gpu=gpu,
             ssh_delay=self.ssh_delay,
             disk_mb=self.disk_mb,
             image_disk=self.images.disk_of(instance.image_id),
             driver=self.driver,
+            modules=modules,
+            switches=gpu is not None and catalogue.has_switches(instance.instance_type),
+            lacking=self.lacking_packages,
             keep_folder=self._keep,
             values={
                 "meta-data/ami-id": instance.image_id,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.localcloud import sshd
 from tests.localcloud.frames import FrameCounter
+from tests.localcloud.gpu_machine import furnish
 from tests.localcloud.imds import Imds
 from tests.localcloud.processes import descendants, marked
 from tests.localcloud.userdata import UserData
@@ -38,7 +39,9 @@ class Order:
     """What was rented: `gpu` is the name of its GPU ("T4") or None; `values` is what its metadata service says.
 
     `disk_mb` is the size of a disk of its own for TMPDIR; None: it writes to this computer's. `image_disk` is a folder
-    with what its image has in the folders of `DISK`. `driver` is the version of its NVIDIA driver (see nvidia/).
+    with what its image has in the folders of `DISK`. `driver` is the version of its NVIDIA driver, once it has one (see
+    nvidia/), `modules` the kind of one that its image brings. `switches` are between its GPUs. `lacking` is what the
+    names of packages begin with that apt-get does not find.
     """
 
     instance_id: str
@@ -53,6 +56,9 @@ class Order:
     disk_mb: int | None
     image_disk: Path | None
     driver: str
+    modules: str | None
+    switches: bool
+    lacking: tuple[str, ...]
     keep_folder: bool
     values: Mapping[str, str]
 
@@ -194,13 +200,17 @@ class Machine:
                 shutil.copytree(order.image_disk / name, folder / name, symlinks=True)
             else:
                 (folder / name).mkdir()
+        disk = folder / "disk"
+        furnish(disk, gpu=order.gpu, switches=order.switches, driver=order.modules)
+        (disk / "etc/apt").mkdir(parents=True, exist_ok=True)
+        (disk / "etc/apt/lacking").write_text("".join(f"{each}\n" for each in order.lacking))
         os.mkfifo(folder / "power", 0o600)
         self.imds = Imds(address=order.address, values=order.values)
         env = {
-            "PATH": f"{_HERE / 'shims'}:{_SYSTEM_PATH}",
+            "PATH": f"{disk / 'usr/bin'}:{_HERE / 'shims'}:{_SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "TMPDIR": str(folder / "tmp"),
-            "CR_PREFIX": str(folder / "disk"),
+            "CR_PREFIX": str(disk),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
             "PYTHONPATH": str(_HERE / "python"),
             "CLOUDRENDER_STANDIN_CLOCK": str(folder / "clock"),
@@ -211,7 +221,6 @@ class Machine:
         if order.gpu:
             env["CLOUDRENDER_STANDIN_GPU"] = order.gpu
             env["CLOUDRENDER_STANDIN_DRIVER"] = order.driver
-            env["PATH"] = f"{_HERE / 'nvidia'}:{env['PATH']}"
         session_env = {**env, "HOME": str(folder / "home")}
         scripts = []
         for number, text in enumerate(order.user_data.scripts):

@@ -243,7 +243,7 @@ _KINDS = {
     "bad-image": _Kind(syntax="bad-image", effect="images fail instead of becoming available", parse=_bad_image),
     "driver": _Kind(
         syntax="driver=VERSION",
-        effect="the NVIDIA driver of GPU types; none, mismatch or silent: not one that works",
+        effect="the NVIDIA driver of GPU types; none: no image brings one; mismatch or silent: not one that works",
         parse=_driver,
     ),
     "no-gpu": _Kind(syntax="no-gpu", effect="machines of a GPU type come without a working GPU", parse=_no_gpu),

@@ -25,12 +25,6 @@ def test_a_family_is_built_on_its_smallest_sensible_machine() -> None:
         assert family in FAMILIES
 
 
-@pytest.mark.parametrize("family", ["c7g", "m8gd", "g5g", "c6gn.large", "t4g"])
-def test_graviton_has_no_blender(family: str) -> None:
-    with pytest.raises(UsageError, match="Graviton"):
-        builder_type(family)
-
-
 def test_a_family_that_is_misspelt() -> None:
     with pytest.raises(UsageError, match="g4d") as error:
         builder_type("g4d")
@@ -39,7 +33,7 @@ def test_a_family_that_is_misspelt() -> None:
 
 @pytest.mark.parametrize(
     ("gpu", "kind"),
-    [(None, "cpu"), ("NVIDIA T4", "g"), ("NVIDIA L40S", "g"), ("NVIDIA V100", "p"), ("NVIDIA H100", "p")],
+    [(None, "cpu"), ("NVIDIA T4", "g"), ("NVIDIA L40S", "g"), ("NVIDIA V100", "p3"), ("NVIDIA H100", "p")],
 )
 def test_the_gpu_says_which_recipe(gpu: str | None, kind: str) -> None:
     assert image_kind(gpu) == kind

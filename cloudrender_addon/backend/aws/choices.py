@@ -3,7 +3,8 @@
 
 vCPUs, memory and GPUs: AWS's instance type pages (https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html and
 co.html, gp.html beside it), checked against DescribeInstanceTypes by a test. Left out: ARM (Blender needs x86_64), GPUs
-older than NVIDIA's Turing (p2, p3, g3: the open driver of AWS's image does not run them), parts of a GPU (g6f).
+older than NVIDIA's Turing (p3: slow for its price, nearly sold out, its driver is installed at each boot), parts of a
+GPU (g6f).
 
 Speeds: medians on Blender Open Data (https://opendata.blender.org, Blender 4.5, OptiX), within 20 %, of one GPU. A
 machine with several counts them all, which a long frame comes near to and a short one does not.

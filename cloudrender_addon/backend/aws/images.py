@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 AUTO, PUBLIC = "auto", "public"
 """Settings in place of an id: the user's own for such machines if there is one, else AWS's; AWS's in any case."""
 
-_COMPUTE_GPUS = ("V100", "A100", "H100", "H200")
+_BEFORE_TURING = ("M60", "P100", "V100")
+"""They need NVIDIA's closed kernel modules, of a driver not newer than 580; AWS's image has the open ones."""
+
+_COMPUTE_GPUS = ("A100", "H100", "H200", "B200", "B300")
+"""Several of them are joined by switches, which a service beside the driver (Fabric Manager) sets up."""
+
+_TOO_OLD = ("K80", "K520")
+"""No driver that Ubuntu 24.04 has drives them."""
 
 NVIDIA_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 """AWS's Ubuntu with NVIDIA drivers: https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html"""
+
+_WITH_DRIVER = ("g", "p")
+"""The kinds that AWS's image fits. On plain Ubuntu the agent installs the driver that a machine needs (driver.sh)."""
 
 PLAIN_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
 """Canonical's Ubuntu: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
@@ -26,33 +36,47 @@ PLAIN_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd
 TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB = 75, 8
 """GiB of the disks of these two as of 2025, for whoever reckons without asking; they change from release to release."""
 
+DRIVER_GB = 4
+"""GiB for NVIDIA's driver where the machine installs it: packages, what they unpack to, a compiler if need be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """A machine image: its root device ("/dev/sda1") and the smallest disk it fits on, in GiB.
 
-    `own` says that "auto" found one that was made by cloudrender in this account.
+    `own` says that "auto" found one that was made by cloudrender in this account; `brings_driver` that whatever driver
+    the machine needs is on it for certain.
     """
 
     id: str
     root_device: str
     size_gb: int
     own: bool = False
+    brings_driver: bool = True
+
+    @property
+    def disk_gb(self) -> int:
+        """The disk that the system needs, in GiB."""
+        return self.size_gb + (0 if self.brings_driver else DRIVER_GB)
 
 
 def image_kind(gpu: str | None) -> str:
-    """Return the kind of images that fit a machine with that GPU: "g" (graphics), "p" (compute), "cpu" (none).
+    """Return the kind of images that fit a machine with that GPU.
 
-    Raises `ConfigError` for a GPU that is not NVIDIA's.
+    "g" (graphics), "p" (compute), "p3" (older than NVIDIA's Turing), "cpu" (none). Raises `ConfigError` for a GPU that
+    is not NVIDIA's, too old, or only a part of one.
     """
     if gpu is None:
         return "cpu"
-    if not gpu.startswith("NVIDIA"):
+    names = gpu.split()
+    if names[0] != "NVIDIA" or not {*_TOO_OLD, "part"}.isdisjoint(names):
         raise ConfigError(
             f"There is no ready-made image with drivers for {gpu}",
-            hint="Use a Type (-c) with an NVIDIA GPU (g4dn, g5, g6), or set Image (--image) to one with its drivers",
+            hint="Use a Type (-c) with a whole NVIDIA GPU (g4dn, g5), or set Image (--image) to one with its driver",
         )
-    return "p" if any(name in gpu for name in _COMPUTE_GPUS) else "g"
+    if not set(_BEFORE_TURING).isdisjoint(names):
+        return "p3"
+    return "g" if set(_COMPUTE_GPUS).isdisjoint(names) else "p"
 
 
 def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
@@ -62,7 +86,7 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
     """
     kind = image_kind(gpu) if image in (AUTO, PUBLIC) else ""
     own = _own(account, kind=kind) if image == AUTO else ""
-    image_id = own or (_newest(account, gpu=gpu) if kind else image)
+    image_id = own or (_newest(account, kind=kind) if kind else image)
     with account.calling("ec2:DescribeImages", image=image_id):
         found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
     if not found:  # an image that was deregistered, or is not shared with this account
@@ -87,7 +111,13 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
             f"The machine image {image_id} has no EBS root disk",
             hint="Set Image (--image) to an EBS-backed one, or to auto",
         )
-    return Image(id=image_id, root_device=root_device, size_gb=sizes[0], own=bool(own))
+    return Image(
+        id=image_id,
+        root_device=root_device,
+        size_gb=sizes[0],
+        own=bool(own),
+        brings_driver=gpu is None or bool(own) or kind in _WITH_DRIVER,
+    )
 
 
 def _own(account: Account, *, kind: str) -> str:
@@ -96,14 +126,15 @@ def _own(account: Account, *, kind: str) -> str:
     return next((each.id for each in reversed(made) if each.state == "available" and not each.job_id), "")
 
 
-def _newest(account: Account, *, gpu: str | None) -> str:
-    name = NVIDIA_PARAMETER if gpu else PLAIN_PARAMETER
+def _newest(account: Account, *, kind: str) -> str:
+    with_driver = kind in _WITH_DRIVER
+    name = NVIDIA_PARAMETER if with_driver else PLAIN_PARAMETER
     try:
         with account.calling("ssm:GetParameter", image=AUTO):
             value = account.ssm.get_parameter(Name=name)["Parameter"].get("Value", "")
     except ImageError as error:
         raise ImageError(
-            f"AWS names no image with {'NVIDIA drivers' if gpu else 'plain Ubuntu'} in {account.region}",
+            f"AWS names no image with {'NVIDIA drivers' if with_driver else 'plain Ubuntu'} in {account.region}",
             hint="Use another Region (--region), or set Image (--image) to one of your own",
             details=error.details,
         ) from error.__cause__

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import difflib
-import re
 
+from ..aws.arm import is_arm, no_image
 from ..errors import UsageError
 
 _WITHOUT_GPU = [f"{letter}{number}{maker}" for letter in "cm" for number in "678" for maker in "ia"]
@@ -14,22 +14,33 @@ _BUILDERS = {
     "g4dn": "g4dn.xlarge",
     "g5": "g5.xlarge",
     "g6": "g6.xlarge",
+    "gr6": "gr6.4xlarge",
     "g6e": "g6e.xlarge",
     "g7e": "g7e.2xlarge",
     "p3": "p3.2xlarge",
+    "p3dn": "p3dn.24xlarge",
     "p4d": "p4d.24xlarge",
     "p4de": "p4de.24xlarge",
     "p5": "p5.4xlarge",
+    "p5e": "p5e.48xlarge",
+    "p5en": "p5en.48xlarge",
     **{family: f"{family}.large" for family in _WITHOUT_GPU},
 }
 
 FAMILIES = tuple(_BUILDERS)
 
-TRIED_ON = {"g": "g4dn", "p": "p3", "cpu": "c7i"}
+TRIED_ON = {"g": "g4dn", "p": "p5", "p3": "p3", "cpu": "c7i"}
 """The family on which an image of that kind is tried: the cheapest."""
 
-_ARM = re.compile(r"[a-z]+\d+g[a-z]*")
-"""Graviton, as AWS names it: a g behind the number (c7g, m8gd, g5g)."""
+_WITHOUT_RECIPE = {
+    "g4ad": "its GPU is AMD's",
+    "g6f": "it has part of a GPU, which needs NVIDIA's vGPU driver",
+    "gr6f": "it has part of a GPU, which needs NVIDIA's vGPU driver",
+    "p2": "no driver of today drives its GPU",
+    **dict.fromkeys(("inf1", "inf2", "trn1", "trn1n", "trn2", "trn2u"), "Blender knows nothing of its accelerators"),
+    **dict.fromkeys(("f1", "f2", "vt1", "dl1", "dl2q"), "Blender knows nothing of its accelerators"),
+}
+"""Families that one may think of, and why there is no image for them."""
 
 
 def builder_type(family: str) -> str:
@@ -38,10 +49,13 @@ def builder_type(family: str) -> str:
     Raises `UsageError`.
     """
     name = family.lower()
-    if _ARM.fullmatch(name.partition(".")[0]):
+    if is_arm(name):
+        raise no_image(family)
+    why = "it is a Mac" if name.startswith("mac") else _WITHOUT_RECIPE.get(name.partition(".")[0])
+    if why:
         raise UsageError(
-            f"Blender is not released for Linux on Graviton (ARM) processors, so there is no image for {family}",
-            hint="Choose a family with Intel or AMD processors, such as c7i or c7a",
+            f"There is no recipe for machines of the family {family}: {why}",
+            hint="Choose one with a whole NVIDIA GPU, such as g4dn, or with Intel or AMD processors alone, such as c7i",
         )
     if "." in name:
         return name

@@ -11,7 +11,7 @@ from ..job.words import format_seconds
 OLD_SECONDS = 180 * 86_400.0
 """Half a year: by then Blender has a newer patch and the driver a newer branch."""
 
-_MACHINES = {"g": "graphics GPUs", "p": "compute GPUs", "cpu": "machines without GPU"}
+_MACHINES = {"g": "graphics GPUs", "p": "compute GPUs", "p3": "GPUs older than Turing", "cpu": "machines without GPU"}
 
 
 def contents(image: MachineImage) -> str:

@@ -107,7 +107,7 @@ def _build(setup: Setup, *, on_demand: bool) -> Build:
         on_demand=on_demand,
         image_id=chosen.id,
         root_device=chosen.root_device,
-        volume_gb=chosen.size_gb + ROOM_GB,
+        volume_gb=chosen.disk_gb + ROOM_GB,
         key_name=NAME,
         group_id=setup.settings.security_group or "",
         user_data="",

@@ -60,7 +60,8 @@ def of_each_type(
 ) -> Callable[[Setup], Remark]:
     """Look at several machine types and speak of all: as any of them will do, one that fails is a warning.
 
-    `among` gives the types that earlier looks have left.
+    One that no machine could be made of (`ConfigError`) is an error, as it is when a job is started with it. `among`
+    gives the types that earlier looks have left.
     """
 
     def looks(setup: Setup) -> Remark:
@@ -70,6 +71,8 @@ def of_each_type(
         for name in tuple(among(setup)):
             try:
                 remark = look(setup, name)
+            except ConfigError:
+                raise
             except CloudrenderError as error:
                 errors.append(error)
                 texts.append(error.message)
@@ -153,7 +156,10 @@ def image(setup: Setup, name: str) -> Remark:
     fitting = setup.images[name] = resolve_image(setup.account, image=chosen, gpu=gpu)
     text = f"{fitting.id}, {fitting.size_gb} GB"
     if chosen == AUTO:
-        what = "made by you" if fitting.own else "Ubuntu with NVIDIA drivers" if gpu else "Ubuntu"
+        public = (
+            "Ubuntu" if gpu is None else f"Ubuntu {'with' if fitting.brings_driver else 'that gets'} NVIDIA drivers"
+        )
+        what = "made by you" if fitting.own else public
         text = f"Automatic: {what} ({text})"
     return Remark(text=text)
 
@@ -193,7 +199,7 @@ def price(setup: Setup, name: str) -> Remark:
             unknown.append(error)
     if not prices:
         raise unknown[0]
-    disk = disk_price(setup.images[name].size_gb + ROOM_GB)
+    disk = disk_price(setup.images[name].disk_gb + ROOM_GB)
     address = ADDRESS_USD_PER_HOUR if setup.site is None or setup.site.public else 0.0
     text = f"{name}: " if len(setup.settings.instance_types) > 1 else ""
     text += " or ".join(f"${usd + disk + address:.3f} an hour {purchase}" for purchase, usd in prices.items())

@@ -56,7 +56,7 @@ def find_offers(account: Account, request: MachineRequest, *, image: str, site: 
 
 
 def _offer(request: MachineRequest, kind: MachineType, image: Image, usd: dict[str, float], *, public: bool) -> Offer:
-    volume_gb = image.size_gb + ROOM_GB + -(-request.disk_bytes // _GIB)
+    volume_gb = image.disk_gb + ROOM_GB + -(-request.disk_bytes // _GIB)
     return Offer(
         instance_type=kind.name,
         vcpus=kind.vcpus,

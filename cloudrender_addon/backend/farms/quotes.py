@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..atonce import Answer
-from ..aws.images import TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB
+from ..aws.images import DRIVER_GB, TYPICAL_GPU_SIZE_GB, TYPICAL_SIZE_GB
 from ..aws.price_list import on_demand_prices
 from ..aws.prices import ADDRESS_USD_PER_HOUR, disk_price, spot_prices
 from ..aws.session import Account
@@ -65,5 +65,10 @@ def _on_demand_if_told(account: Account, names: Collection[str]) -> dict[str, fl
 
 def _extras(settings: Settings, name: str) -> float:
     # The size of an image of the user's own is not known here: the larger one is assumed.
-    with_gpu = name.startswith(("g", "p")) or settings.image not in ("auto", "public")
-    return ADDRESS_USD_PER_HOUR + disk_price(ROOM_GB + (TYPICAL_GPU_SIZE_GB if with_gpu else TYPICAL_SIZE_GB))
+    if settings.image not in ("auto", "public"):
+        size = TYPICAL_GPU_SIZE_GB
+    elif name.startswith(("p3.", "p3dn.")):
+        size = TYPICAL_SIZE_GB + DRIVER_GB
+    else:
+        size = TYPICAL_GPU_SIZE_GB if name.startswith(("g", "p")) else TYPICAL_SIZE_GB
+    return ADDRESS_USD_PER_HOUR + disk_price(ROOM_GB + size)

@@ -99,6 +99,8 @@ class Follower:
             if self._collector.wants(frame) and self._once(f"{kind} {frame}"):
                 self._set_aside(frame, "\n".join((reason, *_last_lines(event))))
                 self._say(ev.FrameFailed, frame=frame, reason=reason)
+        elif kind == "step":
+            self._notice(_text(event, "text"))
         elif kind == "blender_ready":
             source = _text(event, "source")
             self._notice(f"Blender {_text(event, 'version')} is ready ({_BROUGHT.get(source, source)})")
