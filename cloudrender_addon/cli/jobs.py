@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..backend.aws.inventory import END_SECONDS
-from ..backend.baking.tidying import tidy_builds
+from ..backend.baking.record import BuildStore
+from ..backend.baking.tidying import end_left_build, tidy_builds
 from ..backend.cancel import CancelToken
 from ..backend.errors import BrokenFrameError, ProjectError, RecordError, TransferError
 from ..backend.farms.link import Link
@@ -160,7 +161,12 @@ def _collect(collector: Collector, link: Link, event: dict[str, Any], cancel: Ca
 
 
 def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    """End a job, whoever drives it, and see its machine gone."""
+    """End a job, whoever drives it, and see its machine gone; or an image build that its client let go of."""
+    build = BuildStore(settings.home).folder(arguments.job)
+    if build.open:
+        end_left_build(build, say=display.say, wait_seconds=_CANCEL_WAIT_SECONDS)
+        display.say(f"Nothing of the image build {build.build_id} is left running")
+        return 0
     folder = JobStore(settings.home).find(arguments.job)
     if not as_it_stands(folder, folder.load()).open:
         display.say(f"Job {folder.job_id} has ended already; nothing of it is left running")

@@ -203,6 +203,16 @@ def test_a_killed_client(quick: Cloud, project: Project, tmp_path: Path, stage: 
     assert len(said) == 1 and "Ending what the image build" in said[0]
 
 
+def test_what_a_killed_client_left_is_ended_by_its_name(quick: Cloud, project: Project, tmp_path: Path) -> None:
+    running = befalling(quick, project, tmp_path, "recipe", lambda it: it.process.kill())
+    running.process.wait(timeout=60)
+    [build] = records()
+    result = project.run("cancel", build)
+    assert result.code == 0 and f"Nothing of the image build {build} is left running" in result.err, result.err
+    assert quick.leftovers() == []
+    assert project.run("cancel", build).code == 1, "it is a build no more"
+
+
 def test_clean_up_finds_a_half_made_image_without_any_record(quick: Cloud, project: Project, tmp_path: Path) -> None:
     running = befalling(quick, project, tmp_path, "CreateImage", lambda it: it.process.kill())
     running.process.wait(timeout=60)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, ConfigError, ImageError
-from .machine_images import list_images
+from .machine_images import list_images, newest
 
 if TYPE_CHECKING:
     from .session import Account
@@ -122,8 +122,8 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
 
 def _own(account: Account, *, kind: str) -> str:
     """Return the newest finished image of that kind that was made here, "" if there is none."""
-    made = [each for each in list_images(account) if each.contents.kind == kind]
-    return next((each.id for each in reversed(made) if each.state == "available" and not each.job_id), "")
+    found = newest(list_images(account), kind=kind)
+    return found.id if found else ""
 
 
 def _newest(account: Account, *, kind: str) -> str:

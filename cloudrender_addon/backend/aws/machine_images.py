@@ -123,6 +123,12 @@ def find_image(account: Account, image_id: str) -> MachineImage:
     )
 
 
+def newest(images: Sequence[MachineImage], *, kind: str) -> MachineImage | None:
+    """Return the one of a region's images that jobs on machines of that kind begin with by themselves, None without."""
+    whole = [each for each in images if each.contents.kind == kind and each.state == "available" and not each.job_id]
+    return max(whole, key=lambda image: (image.created or 0.0, image.id), default=None)
+
+
 def wait_until_available(
     account: Account, image_id: str, *, deadline: float, sleep: Callable[[float], None]
 ) -> MachineImage:
@@ -212,8 +218,8 @@ def _calling(account: Account, action: str) -> Iterator[None]:
             yield
     except PermissionsError as error:
         error.hint = (
-            "Attach to your AWS user, besides the policy for rendering, what `cloudrender policy --images` prints, or "
-            "ask whoever runs the account"
+            "Attach to your AWS user, besides the policy for rendering, that of Copy Images Policy "
+            "(`cloudrender policy --images`), or ask whoever runs the account"
         )
         raise
 

@@ -52,12 +52,17 @@ class BuildFolder:
         return self.path.name
 
     @property
+    def open(self) -> bool:
+        """Whether something of the build may be left to be ended."""
+        return (self.path / "record.json").is_file()
+
+    @property
     def keys(self) -> Path:
         return self._folder.keys
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self, *, wait_seconds: float = 0) -> contextlib.AbstractContextManager[None]:
         """Be the one client that drives this build. Raises `RecordError` while another one does."""
-        return self._folder.lock()
+        return self._folder.lock(wait_seconds=wait_seconds)
 
     def locked(self) -> bool:
         """Tell whether a client drives this build right now."""
@@ -100,7 +105,7 @@ class BuildStore:
     @contextlib.contextmanager
     def create(self, record: BuildRecord) -> Iterator[BuildFolder]:
         """Make the folder of a new build, locked as long as the block runs. Raises `RecordError`."""
-        folder = BuildFolder(self._builds / record.build_id)
+        folder = self.folder(record.build_id)
         try:
             folder.path.mkdir(parents=True, mode=0o700)
             folder.keys.mkdir(mode=0o700)
@@ -111,14 +116,19 @@ class BuildStore:
                 folder.save(record)
                 yield folder
         finally:
-            if not (folder.path / "record.json").exists():
+            if not folder.open:
                 shutil.rmtree(folder.path, ignore_errors=True)
+
+    def folder(self, build_id: str) -> BuildFolder:
+        """Return the folder of a build of this name, whether there is one or not."""
+        return BuildFolder(self._builds / build_id)
 
     def folders(self) -> tuple[BuildFolder, ...]:
         """Return the folder of every build that has not ended, oldest first."""
         if not self._builds.is_dir():
             return ()
-        return tuple(BuildFolder(path) for path in sorted(self._builds.iterdir()) if (path / "record.json").is_file())
+        found = (BuildFolder(path) for path in sorted(self._builds.iterdir()))
+        return tuple(folder for folder in found if folder.open)
 
 
 def _unwritable(path: Path, error: OSError) -> RecordError:

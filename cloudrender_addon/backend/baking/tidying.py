@@ -27,6 +27,13 @@ def tidy_builds(home: Path, *, say: Callable[[str], None]) -> None:
             say(f"What the image build {folder.build_id} had left running could not be ended: {error.message}")
 
 
+def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seconds: float) -> None:
+    """End a build whose client let go of it, or does so within that time. Raises `RecordError`, `CloudError`."""
+    with folder.lock(wait_seconds=wait_seconds):
+        if folder.open:
+            _end(folder, say)
+
+
 def driven_builds(home: Path) -> frozenset[str]:
     """Return the builds that a client drives right now."""
     return frozenset(folder.build_id for folder in BuildStore(home).folders() if folder.locked())
