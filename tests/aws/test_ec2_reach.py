@@ -20,7 +20,7 @@ from cloudrender_addon.backend.errors import (
 )
 from cloudrender_addon.backend.farms import ec2_reach
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
-from tests.aws.aws_stage import CALLER, EMPTY, Stage
+from tests.aws.aws_stage import CALLER, EMPTY, REGION, Stage
 from tests.aws.ec2_rig import LINK, REFUSED, Door, farm_on, hide_instances, lose_the_answer, rent, soon
 
 
@@ -88,7 +88,7 @@ def test_machine_in_a_private_subnet_is_reached_by_its_private_address(
 ) -> None:
     ec2 = aws.account().ec2
     vpc = ec2.create_vpc(CidrBlock="127.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="127.0.1.0/24")["Subnet"]["SubnetId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="127.0.1.0/24", AvailabilityZone=f"{REGION}a")["Subnet"]["SubnetId"]
     farm = farm_on(aws, tmp_path, subnet=subnet)
     machine = rent(farm)
     assert machine.offer.address_usd == 0.0
