@@ -12,7 +12,7 @@ from typing import Any
 from ..backend.assets.concerns import in_words
 from ..backend.assets.traced import Traced
 from ..backend.cancel import CancelToken
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, LocalBlenderError
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.jobs import blender_for, find_uses, scan_job
 from ..backend.local_blender import LocalBlender
@@ -76,7 +76,14 @@ def _trace(spec: JobSpec, blender: LocalBlender, display: Display, *, cancel: Ca
     if spec.settings.send == "folder":
         return Traced(bundle=scan_job(spec))
     display.say(f"Looking for the files that {Path(spec.blend).name} uses …")
-    return find_uses(spec, blender=blender, cancel=cancel)
+    try:
+        return find_uses(spec, blender=blender, cancel=cancel)
+    except LocalBlenderError as error:
+        raise LocalBlenderError(
+            f"It cannot be found out which files {spec.blend} uses: {error.message}",
+            hint="Check all of the folder with --send folder, or name another Blender with --local-blender",
+            details=error.details,
+        ) from error
 
 
 def _lines(result: SnapshotCheck, traced: Traced) -> Iterator[tuple[str, str]]:

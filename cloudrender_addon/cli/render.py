@@ -12,11 +12,12 @@ from pathlib import Path
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
 from ..backend.clock import now
-from ..backend.errors import ConfigError, NotOfferedError, SceneError, UsageError
+from ..backend.errors import NotOfferedError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
 from ..backend.job.estimate import remembered_pace
 from ..backend.job.frames import format_frames
 from ..backend.job.log import log_to
+from ..backend.job.output import check_output
 from ..backend.job.record import JobRecord
 from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
@@ -36,8 +37,6 @@ from .sending import Sending
 _NEW_FORMAT, _READS_NEW_FORMAT = (5, 0), (4, 5)
 """The series that first writes another .blend format, and the first that reads it: Blender's release notes of 5.0."""
 
-_ANOTHER_OUTPUT = "Choose another one with -o"
-
 _LOCK_SECONDS = 10.0
 """Another start may look at the new job for a moment, to see whether it was left half-way."""
 
@@ -54,7 +53,8 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
             hint="Add one with Add > Camera, make it active with View > Cameras, and save the file",
         )
     project = here if blend.is_relative_to(here) else blend.parent
-    output = _check_output(here / arguments.output)
+    output = (here / arguments.output).resolve()
+    check_output(output)
     store = JobStore(settings.home)
     frames = _frames(arguments, scene)
     if arguments.resume:
@@ -189,22 +189,3 @@ def _check_released(version: str | None, spec: JobSpec) -> None:
             f"{spec.blend} was saved by Blender {spec.blender}, which is not released: {spec.settings.mirror} has none",
             hint=f"Save it with a released Blender, such as {newest}; from the day of its release it renders as it is",
         ) from error
-
-
-def _check_output(output: Path) -> Path:
-    """Find out now, not after the money is spent, that frames can be written there; the first frame makes the folder.
-
-    Return the folder's real path. Raises `ConfigError`.
-    """
-    output = output.resolve()
-    try:
-        there = next(path for path in (output, *output.parents) if path.exists())
-    except OSError as error:
-        problem = f"The output folder {output} cannot be looked at ({error.strerror})"
-        raise ConfigError(problem, hint=_ANOTHER_OUTPUT) from error
-    if not there.is_dir():
-        raise ConfigError(f"The output folder {output} cannot be made: {there} is a file", hint=_ANOTHER_OUTPUT)
-    if not os.access(there, os.W_OK | os.X_OK):
-        verb = "written to" if there == output else f"made: {there} is not yours to write to"
-        raise ConfigError(f"The output folder {output} cannot be {verb}", hint=_ANOTHER_OUTPUT)
-    return output

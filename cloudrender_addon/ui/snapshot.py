@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.clock import now
-from ..backend.errors import ConfigError, ProjectError
+from ..backend.errors import ProjectError
 from . import properties
 from .own_blender import own_blender
 from .preferences import settings_for
@@ -145,25 +144,17 @@ def _blender() -> str:
 
 
 def _output(context: Context, *, animation: bool) -> Path:
-    """Return the folder for the frames, made now, so that no money is spent on frames that cannot be written.
+    """Return the folder for the frames. Raises `ConfigError` for one that cannot be written to.
 
     Single images have a folder of their own: an image tried out must not replace a frame of the animation.
     """
+    from ..backend.job.output import check_output  # noqa: PLC0415 - see make_job
+
     text = properties.output_folder(context)
     if text.startswith("//") and not bpy.data.filepath:
         folder = Path(bpy.app.tempdir).parent / "cloudrender"
     else:
         folder = Path(bpy.path.abspath(text))
     folder = (folder if animation else folder / "image").absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"The output folder {folder} cannot be made ({error.strerror})",
-            hint="Choose another one in the Frames panel",
-        ) from error
-    if not os.access(folder, os.W_OK):  # the one for files never saved may be another user's
-        raise ConfigError(
-            f"The output folder {folder} cannot be written to", hint="Choose another one in the Frames panel"
-        )
+    check_output(folder)
     return folder

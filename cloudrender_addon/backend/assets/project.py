@@ -61,7 +61,9 @@ class _Scan:
         try:
             self._pending.append(_Folder(self._root, "", (_identity(self._root.stat()),)))
         except OSError as error:
-            raise ProjectError(f"The project folder {self._root} cannot be read: {error.strerror}") from error
+            raise ProjectError(
+                f"The project folder {self._root} cannot be read: {error.strerror}", hint="Check that it is there still"
+            ) from error
         while self._pending:
             self._walk(self._pending.pop())
         if self._blend not in self._files:
@@ -92,7 +94,10 @@ class _Scan:
         try:
             self._take(path, self._blend, path.stat())
         except OSError as error:
-            raise ProjectError(f"{shown(str(path))} cannot be read: {error.strerror}") from error
+            raise ProjectError(
+                f"{shown(str(path))} cannot be read: {error.strerror}",
+                hint="Check that it is there, and its rights",
+            ) from error
         if self._blend not in self._files:
             raise ProjectError(f"{shown(str(path))} cannot be sent", hint="Check that it is a file that you may read.")
 

@@ -19,7 +19,9 @@ def login_command(machine: Machine, *, key: Path, known_hosts: Path) -> str:
     try:
         known_hosts.write_text(f"{name} {machine.host_key}\n", encoding="ascii")
     except OSError as error:
-        raise RecordError(f"{known_hosts} cannot be written ({error.strerror})") from error
+        raise RecordError(
+            f"{known_hosts} cannot be written ({error.strerror})", hint="Make room on that disk, or check its rights"
+        ) from error
     options = (
         f"IdentityFile={_quoted(key)}",
         "IdentitiesOnly=yes",
