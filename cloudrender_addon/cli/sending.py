@@ -130,10 +130,11 @@ class Sending:
     def _settle_folder(self, *, ask: bool, wanted: bool) -> None:
         """Ask once whether to send the project's folder: of what is suspicious, and of all if nobody `wanted` it."""
         root = self._spec.project
+        another = "" if wanted else "Name a Blender to ask with --local-blender; or run"
         refused = ProjectError(
             "Nothing was sent",
-            hint="Run from the project's own folder, list what to leave out in .cloudrenderignore, or -y to send it "
-            "all the same",
+            hint=f"{another or 'Run'} from the project's own folder, list what to leave out in .cloudrenderignore, or "
+            "-y to send it all the same",
         )
         question = "Send it all the same?"
         # Asked before the walk: nobody wants to wait for all of a home folder to be listed first.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..backend.errors import UsageError
@@ -55,8 +55,8 @@ class Parser(argparse.ArgumentParser):
         if value := re.match(r"ignored explicit argument (.+)", text):
             return UsageError(f"{name} takes no value, and {value[1]} stands there", hint=self._meaning(action))
         if choice := re.match(r"invalid choice: '(.*?)'", text):
-            names = list(action.choices or ()) if action else []
-            hint = f"{_near(choice[1], names)}these are known: {', '.join(names)}"
+            names = [str(name) for name in action.choices or ()] if action else []
+            hint = f"{_near(choice[1], {name: name for name in names})}these are known: {', '.join(names)}"
             return UsageError(f"`{self.prog}` knows no {choice[1]!r}", hint=hint[:1].upper() + hint[1:])
         return UsageError(f"{name}: {text}", hint=self._meaning(action))
 
@@ -65,7 +65,10 @@ class Parser(argparse.ArgumentParser):
         if not flag.startswith("-") or flag == "-":
             quotes = 'Put a name with spaces in quotes ("my file")'
             return UsageError(f"{word!r} is one word too many", hint=f"{quotes}; {self._help()}")
-        known = [name for each in self._all() for name in each.option_strings]
+        flags = [each for each in self._all() if each.option_strings]
+        known = {name: name for each in flags for name in each.option_strings}
+        # Who writes --frame means -f.
+        known |= {name: each.option_strings[0] for each in flags if (name := f"--{each.dest}") not in known}
         return UsageError(f"There is no flag {flag}", hint=_near(flag, known) + self._help())
 
     def _meaning(self, action: argparse.Action | None) -> str:
@@ -88,6 +91,7 @@ class Parser(argparse.ArgumentParser):
                     yield from below._all()
 
 
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, list(dict.fromkeys(known)), n=2, cutoff=0.7)
-    return f"Perhaps {' or '.join(near)}; " if near else ""
+def _near(word: str, known: Mapping[str, str]) -> str:
+    """Return what was perhaps meant by a word: what those that it is like stand for."""
+    near = difflib.get_close_matches(word, known, n=2, cutoff=0.7)
+    return f"Perhaps {' or '.join(dict.fromkeys(known[name] for name in near))}; " if near else ""

@@ -153,9 +153,9 @@ def test_who_can_answer_is_asked_before_the_folder_is_sent(spec: JobSpec, asked:
     assert settled.settings.send == "folder" and "There is no Blender 4.2" in said
     assert questions == ["Send all of the folder project (2 files, 8 bytes)?"]
     questions = asked("\n")
-    with pytest.raises(ProjectError, match="Nothing was sent"):
+    with pytest.raises(ProjectError, match="Nothing was sent") as caught:
         sent(spec)
-    assert len(questions) == 1
+    assert len(questions) == 1 and caught.value.hint.startswith("Name a Blender to ask with --local-blender; or run")
 
 
 def test_nobody_is_asked_twice_about_the_folder(

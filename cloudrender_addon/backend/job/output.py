@@ -18,7 +18,8 @@ def check_output(folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"The output folder {folder} cannot be looked at ({error.strerror})", hint=_HINT) from error
     if not there.is_dir():
-        raise ConfigError(f"The output folder {folder} cannot be made: {there} is a file", hint=_HINT)
+        obstacle = "is a file" if there == folder else f"cannot be made: {there} is a file"
+        raise ConfigError(f"The output folder {folder} {obstacle}", hint=_HINT)
     if not os.access(there, os.W_OK | os.X_OK):  # the one for files never saved may be another user's
         obstacle = "" if there == folder else f": {there} is closed to you"
         raise ConfigError(f"The output folder {folder} cannot be written to{obstacle}", hint=_HINT)
