@@ -30,10 +30,10 @@ from cloudrender_addon.cli.display import (
     JsonDisplay,
     LineDisplay,
     choose_display,
-    describe,
     error_lines,
     put,
 )
+from cloudrender_addon.cli.event_words import describe
 from tests.unit.fakes import FakeFarm
 
 START = Progress(total=4, started=1000.0)
