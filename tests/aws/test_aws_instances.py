@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Any
 
@@ -17,6 +18,14 @@ from tests.aws.launches import KEY, run
 NONE_FOUND = "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"
 
 
+class NoClock(datetime.datetime):
+    """What reads a time that is written somewhere, and knows none of its own."""
+
+    @classmethod
+    def now(cls, _zone: datetime.tzinfo | None = None) -> NoClock:
+        raise AssertionError("this computer's clock was asked")
+
+
 def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
@@ -27,7 +36,22 @@ def test_describe(aws: Stage) -> None:
     assert found is not None
     assert (found.id, found.state) == (instance.id, "running")
     assert found.public_address and found.private_address
+    assert found.type == "g4dn.xlarge" and found.age_seconds < 30 and found.lived_seconds is None
     assert instances.describe(aws.account(), "i-0123456789abcdef0") is None
+
+
+def test_how_long_a_machine_lived_is_told_by_the_clock_of_ec2(aws: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, instance = aws.account(), run(aws)
+    [held] = aws.backend.all_instances()
+    held.launch_time -= datetime.timedelta(seconds=600)
+    account.ec2.terminate_instances(InstanceIds=[instance.id])
+    monkeypatch.setattr(instances, "datetime", NoClock)
+    found = instances.describe(account, instance.id)
+    assert found is not None
+    assert found.lived_seconds == pytest.approx(600, abs=10) and found.age_seconds == pytest.approx(600, abs=10)
+    held._reason = "Server.SpotInstanceTermination: Spot instance termination"  # some reasons tell no time
+    found = instances.describe(account, instance.id)
+    assert found is not None and found.lived_seconds is None
 
 
 def test_launch_is_found_by_its_tags(aws: Stage) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import logging
 import threading
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.tags import tagged
 from cloudrender_addon.backend.cancel import CancelToken
+from cloudrender_addon.backend.clock import now
 from cloudrender_addon.backend.errors import (
     CapacityError,
     CleanupError,
@@ -23,6 +26,7 @@ from cloudrender_addon.backend.errors import (
     RecordError,
 )
 from cloudrender_addon.backend.farms.ec2 import Ec2Farm
+from cloudrender_addon.backend.job.cost import machine_cost
 from tests.aws.aws_stage import EMPTY, SECRET, Stage
 from tests.aws.ec2_rig import LINK, Door, farm_on, hide_instances, lose_the_answer, rent, request, soon
 
@@ -163,11 +167,51 @@ def test_machine_of_a_lost_answer_is_found_and_ended(aws: Stage, farm: Ec2Farm) 
 
 
 def test_machine_of_a_crashed_client_is_found_and_ended(aws: Stage, farm: Ec2Farm, tmp_path: Path) -> None:
-    planned = farm.plan(request())
-    farm.launch(planned)  # … and the process dies before the record has the machine's id
+    planned = farm.plan(request(machine="g6.xlarge,g4dn.xlarge"))
+    launched = farm.launch(planned)  # … and the process dies before the record has the machine's id
+    [instance] = aws.backend.all_instances()
+    instance.launch_time -= datetime.timedelta(seconds=600)
     hide_instances(aws, times=3)
-    farm_on(aws, tmp_path).release(planned)
+    [paid] = farm_on(aws, tmp_path).release(planned)
     assert aws.everything() == EMPTY
+    assert (paid.instance_id, paid.zone, paid.offers) == (launched.instance_id, launched.zone, launched.offers)
+    assert machine_cost(paid, until=now()) == pytest.approx(paid.hourly_usd * 600 / 3600, rel=0.02)
+
+
+def test_what_a_launch_gave_that_nobody_heard_of_is_paid_until_it_ended(
+    aws: Stage, farm: Ec2Farm, tmp_path: Path
+) -> None:
+    planned = farm.plan(request())
+    farm.launch(planned)
+    [instance] = aws.backend.all_instances()
+    instance.launch_time -= datetime.timedelta(seconds=2400)
+    instance.terminate()
+
+    def paid_hours() -> float:
+        [paid] = farm_on(aws, tmp_path).release(planned)
+        return machine_cost(paid, until=now() + 9000) / paid.hourly_usd
+
+    ended = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2000)
+    instance._reason = f"User initiated ({ended:%Y-%m-%d %H:%M:%S} GMT)"
+    assert paid_hours() * 3600 == pytest.approx(400, abs=10)
+    instance._reason = ""  # it switched itself off: after its first lease at the latest, as no client renewed it
+    assert paid_hours() * 3600 == pytest.approx(900 + 300, abs=10)
+
+
+def test_a_launch_that_may_have_given_something_too_long_ago_to_be_seen_is_counted(
+    aws: Stage, farm: Ec2Farm, tmp_path: Path
+) -> None:
+    planned = farm.plan(request(machine="g4dn.xlarge,g6.xlarge"))
+    other = farm_on(aws, tmp_path, search_seconds=0.3)
+    just_now, long_ago = (
+        dataclasses.replace(planned, request=dataclasses.replace(planned.request, asked_at=now() - seconds))
+        for seconds in (600, 86400)
+    )
+    assert other.release(planned) == other.release(just_now) == ()  # it would still be described
+    [paid] = other.release(long_ago)
+    assert machine_cost(paid, until=now()) == pytest.approx(
+        max(offer.hourly_usd for offer in planned.offers) * (900 + 300) / 3600
+    )
 
 
 def test_refusal_of_a_second_launch_says_nothing_about_the_first(aws: Stage, farm: Ec2Farm) -> None:

@@ -139,6 +139,27 @@ def test_the_next_start_completes_a_job_killed_around_a_call(tmp_path: Path, act
         complete(job)
 
 
+def test_a_machine_of_which_the_killed_client_never_heard_is_in_the_cost(tmp_path: Path) -> None:
+    with job_in(tmp_path) as job:
+        job.kill_at("CreateFleet", answered=True)
+        assert job.start(*RENDER).wait() == -9 and len(job.cloud.machines) == 1
+        [record] = job.records().values()
+        assert record["machine"]["instance_id"] is None and record["spent_usd"] == 0.0
+        complete(job)
+        [record], machines = job.records().values(), job.cloud.machines
+        assert len(machines) == 2
+        seconds = sum(max((m.ended_at or 0.0) - m.launched_at, 60.0) for m in machines)  # a minute each at least
+        hourly_usd = _hourly_usd(job)
+        assert record["spent_usd"] == pytest.approx(hourly_usd * seconds / 3600, rel=0.1)
+
+
+def _hourly_usd(job: OneJob) -> float:
+    """Return what a machine costs, as the last client told."""
+    lines = job.clients[-1].out.read_text(encoding="utf-8").splitlines()
+    [offer] = next(json.loads(line) for line in lines if '"machine_launched"' in line)["machine"]["offers"]
+    return float(offer["machine_usd"] + offer["disk_usd"] + offer["address_usd"])
+
+
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
 def test_without_a_next_start_nothing_runs_on_after_a_launch(tmp_path: Path, answered: bool) -> None:
     with job_in(tmp_path) as job:

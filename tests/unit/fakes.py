@@ -105,10 +105,11 @@ class FakeFarm:
             raise MachineGoneError("The machine is gone")
         return replace(machine, address="127.0.0.1"), FakeLink(self, str(machine.instance_id))
 
-    def release(self, machine: Machine) -> None:
+    def release(self, machine: Machine) -> tuple[Machine, ...]:
         if self.release_error:
             raise self.release_error
         self.running.pop(str(machine.instance_id), None)
+        return (machine,)
 
     def damages(self, machine: str, name: str) -> bool:
         """Tell whether a file always arrives damaged from a machine."""

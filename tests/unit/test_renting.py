@@ -224,13 +224,13 @@ def test_who_goes_offline_while_a_machine_is_asked_for_waits_and_rents_no_second
             raise UnreachableError("no network")
         return launched
 
-    def released(machine: Machine) -> None:
+    def released(machine: Machine) -> tuple[Machine, ...]:
         if offline:
             offline.pop()
             raise UnreachableError("no network")
         assert len(farm.running) <= 1
         farm.running.clear()  # found by its tags
-        release(machine)
+        return release(machine)
 
     farm.launch, farm.release = answer_is_lost, released  # type: ignore[method-assign]
     ended, events = run(folder, farm)

@@ -208,7 +208,7 @@ def test_a_client_killed_while_launching_is_cleaned_up_after(folder: JobFolder) 
         run(folder, farm)
     released = []
     farm.on_launch = lambda: None
-    farm.release = lambda machine: released.append(machine.request.token) or farm.running.clear()  # type: ignore[method-assign,func-returns-value,assignment]
+    farm.release = lambda machine: released.append(machine.request.token) or farm.running.clear() or (machine,)  # type: ignore[method-assign,func-returns-value]
     ended, _ = run(folder, farm)
     assert ended.status is Status.SUCCEEDED and released[0] == farm.launched[0].request.token
 

@@ -7,8 +7,11 @@ EC2 is eventually consistent: for some seconds after its launch a machine may be
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ..errors import CleanupError, CloudError, PermissionsError
@@ -19,7 +22,7 @@ from .tags import ours
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, ResponseMetadataTypeDef
 
     from .session import Account
 
@@ -43,14 +46,21 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """A machine as EC2 describes it. `state` and `reason` are EC2's words ("running", "Server.SpotInstance…")."""
+    """A machine as EC2 describes it. `state` and `reason` are EC2's words ("running", "Server.SpotInstance…").
+
+    Seconds are by EC2's clock, whatever this computer's says: `age_seconds` since its launch, `lived_seconds` from its
+    launch to its end, None if EC2 does not tell when that was, or while it lives.
+    """
 
     id: str
+    type: str
     state: str
     reason: str
     zone: str | None
     public_address: str | None
     private_address: str | None
+    age_seconds: float
+    lived_seconds: float | None = None
 
 
 def explain(reason: str) -> str:
@@ -135,19 +145,39 @@ def _find(account: Account, filters: list[FilterTypeDef]) -> tuple[Instance, ...
     with account.calling("ec2:DescribeInstances"):
         pages = account.ec2.get_paginator("describe_instances").paginate(Filters=filters)
         return tuple(
-            _instance(each)
+            _instance(each, now=_answered(page["ResponseMetadata"]))
             for page in pages
             for reservation in page["Reservations"]
             for each in reservation.get("Instances", [])
         )
 
 
-def _instance(found: InstanceTypeDef) -> Instance:
+def _answered(answer: ResponseMetadataTypeDef) -> datetime:
+    """Return when AWS gave an answer, by its own clock."""
+    try:
+        said = parsedate_to_datetime(answer["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
+_ENDED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
+"""In StateTransitionReason: "User initiated (2026-01-31 17:21:55 GMT)". Not every reason has it (EC2 user guide,
+"Troubleshoot instance termination")."""
+
+
+def _instance(found: InstanceTypeDef, *, now: datetime) -> Instance:
+    state, launched = found.get("State", {}).get("Name", "pending"), found.get("LaunchTime", now)
+    ended = _ENDED_AT.search(found.get("StateTransitionReason", "")) if state == TERMINATED else None
+    ended_at = datetime.fromisoformat(ended[1]).replace(tzinfo=UTC) if ended else None
     return Instance(
         id=found["InstanceId"],
-        state=found.get("State", {}).get("Name", "pending"),
+        type=found.get("InstanceType", ""),
+        state=state,
         reason=found.get("StateReason", {}).get("Code", ""),
         zone=found.get("Placement", {}).get("AvailabilityZone"),
         public_address=found.get("PublicIpAddress") or None,
         private_address=found.get("PrivateIpAddress") or None,
+        age_seconds=max((now - launched).total_seconds(), 0.0),
+        lived_seconds=max((ended_at - launched).total_seconds(), 0.0) if ended_at else None,
     )

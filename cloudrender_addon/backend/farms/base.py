@@ -24,7 +24,8 @@ class MachineRequest:
     else. `region` None is the account's own. `disk_bytes` is what the project needs on the machine.
     `lifetime_seconds` is the hard limit after which the machine ends itself, whatever happens; `lease_seconds` how
     long it lives with neither a client nor work.
-    `on_demand` asks for a machine that is never taken back, at the full price; else it is a spot machine.
+    `on_demand` asks for a machine that is never taken back, at the full price; else it is a spot machine. `asked_at`
+    (epoch seconds) is when the job wanted it, None in older records.
     """
 
     job_id: str
@@ -36,6 +37,7 @@ class MachineRequest:
     lifetime_seconds: int
     lease_seconds: int
     on_demand: bool = False
+    asked_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +158,11 @@ class Farm(Protocol):
         `HostKeyError` (never retried), `Cancelled`.
         """
 
-    def release(self, machine: Machine) -> None:
+    def release(self, machine: Machine) -> tuple[Machine, ...]:
         """End the machine and all that was made for it, and return once it is *seen* gone. Idempotent.
 
+        Returns what is to be paid for: the machine, if it was launched; if it is not known whether it was, what that
+        launch gave, as found, with the time of its launch and, if it had ended before, at the latest by when.
         Raises `CleanupError` with the ids that may still cost money. Not interrupted by cancellation.
         """
 

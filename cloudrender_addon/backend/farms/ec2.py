@@ -5,20 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ..atonce import Answer, all_at_once
-from ..aws import fleet, instances, inventory, keypairs, network
+from ..aws import fleet, inventory, keypairs, network
 from ..aws.errors import certainly_refused
 from ..aws.failures import Failures
 from ..aws.images import AUTO
 from ..aws.inventory import Kind, Resource
 from ..aws.network import Site
-from ..aws.pace import paced
 from ..aws.session import Account
 from ..aws.tags import launch_name
 from ..cancel import CancelToken
@@ -31,6 +29,7 @@ from .ec2_login import login_command
 from .ec2_offers import find_offers
 from .ec2_order import boot_scripts, make_order
 from .ec2_reach import look, reach, status_of
+from .ec2_unheard import find_unheard
 from .link import Link
 
 
@@ -146,14 +145,20 @@ class Ec2Farm:
             deadline=deadline,
         )
 
-    def release(self, machine: Machine) -> None:
+    def release(self, machine: Machine) -> tuple[Machine, ...]:
         """See `Farm.release`. The keys on this computer go last: until then they open a machine."""
         account, token = self._in(machine.region), machine.request.token
         attempt = self._attempts.get(token)
         doomed = list(attempt.made) if attempt else []
+        rented: tuple[Machine, ...] = ()
         failures = Failures()
         with failures.noted(machine.instance_id or f"launch {token}"):
-            doomed += self._rented(machine)
+            rented = self._rented(machine)
+            doomed += [
+                Resource(kind=Kind.INSTANCE, id=each.instance_id, job_id=each.request.job_id)
+                for each in rented
+                if each.instance_id
+            ]
         with failures.noted(launch_name(token)):
             # Where one was given, a second one as well, should there ever be any; else it was searched for above.
             kinds = set(Kind) if machine.instance_id else set(Kind) - {Kind.INSTANCE}
@@ -165,6 +170,7 @@ class Ec2Farm:
             attempt.made.clear()
             attempt.maybe_running = False
         self._keys.forget(token)
+        return rented
 
     def login(self, machine: Machine) -> str:
         """See `Farm.login`."""
@@ -222,17 +228,11 @@ class Ec2Farm:
             network.let_in(account, group_id=group_id, address=attempt.caller, port=machine.ssh_port)
         return group_id
 
-    def _rented(self, machine: Machine) -> Iterator[Resource]:
-        """Find the machine of a launch; where the answer may have been lost, look until it can be believed."""
-        request, attempt = machine.request, self._attempts.get(machine.request.token)
+    def _rented(self, machine: Machine) -> tuple[Machine, ...]:
+        """Return the machine of a launch, as Farm.release does; where its answer may have been lost, look for it."""
+        attempt = self._attempts.get(machine.request.token)
         if machine.instance_id:
-            yield Resource(kind=Kind.INSTANCE, id=machine.instance_id, job_id=request.job_id)
-        elif attempt is None or attempt.maybe_running:
-            deadline = time.monotonic() + self._settings.search_seconds
-            for _ in paced(deadline=deadline, first=0.2, longest=1.0):
-                if found := instances.find_launched(
-                    self._in(machine.region), token=request.token, job_id=request.job_id
-                ):
-                    for each in found:
-                        yield Resource(kind=Kind.INSTANCE, id=each.id, job_id=request.job_id)
-                    return
+            return (machine,)
+        if attempt and not attempt.maybe_running:
+            return ()
+        return find_unheard(self._in(machine.region), machine, seconds=self._settings.search_seconds)

@@ -136,6 +136,7 @@ class Renting:
             lifetime_seconds=max(int(seconds_left(ledger.record)), 1),
             lease_seconds=max(int(settings.lease_minutes * 60), 1),
             on_demand=on_demand,
+            asked_at=now(),
         )
         machine = self._farm.plan(request)
         # What the machines cost is known only now, and with that how long each may live.
@@ -173,7 +174,7 @@ class Renting:
         if machine is None:
             return
         try:
-            self._farm.release(machine)
+            paid = self._farm.release(machine)
         except CleanupError:
             raise
         except CloudrenderError as error:
@@ -182,6 +183,7 @@ class Renting:
                 resources=(machine.instance_id or machine.request.token,),
                 hint=error.hint,
             ) from error
-        spent = ledger.record.spent_usd + machine_cost(machine, until=now())
+        # A machine whose launch was never answered, to a client that was killed meanwhile, was paid all the same.
+        spent = ledger.record.spent_usd + sum(machine_cost(each, until=now()) for each in paid)
         ledger.save(machine=None, spent_usd=spent)
         ledger.report(ev.MachineReleased(at=time.time(), machine=machine))
