@@ -22,7 +22,6 @@ from .farms.factory import open_account, open_farm
 from .job.folder import JobFolder
 from .job.record import JobRecord
 from .job.spec import JobSpec
-from .job.status import Status
 from .job.traced import is_traced, load_traced
 from .local_blender import LocalBlender, find_blender
 from .settings import Settings
@@ -150,7 +149,6 @@ def reopen(folder: JobFolder, *, keeper: bool = False) -> bool:
     if not record.open:
         if complete(folder, record):
             return False
-        fresh = replace(record, status=Status.PENDING, started=now(), ended=None, launches=0)
-        folder.save(replace(fresh, failed_frames={}, suspects=()))
+        folder.save(record.anew(now()))
     folder.answer(keeper=keeper)
     return True

@@ -94,8 +94,9 @@ def drive_folder(folder: JobFolder, display: Display, *, keeper: bool = False) -
                 for line in (_complete(folder.job_id, record), *kept_lines(folder.job_id, kept)):
                     display.say(line)
                 return 0
-            display.say(f"Ending the machine that was kept for job {folder.job_id}")
-            _drive(folder, record, display)
+            if not _is_kept(record) or complete(folder, record):
+                display.say(f"Ending the machine that was kept for job {folder.job_id}")
+                _drive(folder, record, display)
         if not reopen(folder, keeper=keeper):
             display.say(_complete(folder.job_id, record))
             return 0
@@ -123,10 +124,14 @@ def _settled(folder: JobFolder, record: JobRecord, display: Display, *, ask: boo
     return record
 
 
+def _is_kept(record: JobRecord) -> bool:
+    return record.kept_until is not None and time.time() < record.kept_until
+
+
 def _kept_for_nothing_more(folder: JobFolder, record: JobRecord) -> ev.KeptMachine | None:
     """Return the machine that is kept for a job with all its frames here: there is nothing to go on with."""
     machine, until = record.machine, record.kept_until
-    if machine is None or until is None or time.time() >= until or not complete(folder, record):
+    if machine is None or until is None or not _is_kept(record) or not complete(folder, record):
         return None
     return ev.KeptMachine(machine=machine, until=until, login=farm_of(folder, record).login(machine))
 

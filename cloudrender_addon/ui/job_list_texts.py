@@ -59,7 +59,7 @@ def possible(job: JobSummary | None, live: Live | None) -> Possible:
     return Possible(
         show=job.saved > 0,
         folder=True,
-        resume=not job.driven and job.kept_until is None and (job.open or not job.complete),
+        resume=not job.driven and (not job.complete or (job.open and job.kept_until is None)),
         cancel=job.open,
         forget=not job.open and not job.driven,
         log=True,

@@ -96,7 +96,7 @@ def _ended(layout: Any, context: Context, job: DrivenJob, ended: ev.JobEnded) ->
     if isinstance(ended.error, MissingFilesError):
         row.operator("cloudrender.render_anyway", text="Render Anyway", icon="PLAY").job_id = job_id
         row.operator("file.find_missing_files", text="Find Missing Files", icon="VIEWZOOM")
-    if ending.resume and not ended.kept:
+    if ending.resume:
         row.operator("cloudrender.resume", text=ending.resume, icon="PLAY").job_id = job_id
     if ended.frames:
         row.operator("cloudrender.show_result", text="Show Result", icon="IMAGE_DATA").job_id = job_id

@@ -63,6 +63,8 @@ class FakeFarm:
     adopt_error: CloudrenderError | None = None
     begin_error: CloudrenderError | None = None
     push_error: CloudrenderError | None = None
+    begun: list[str] = field(default_factory=list)
+    """By what names machines were emptied; the same one twice does nothing on a machine."""
     extended: dict[str, tuple[int, int]] = field(default_factory=dict)
     on_call: Callable[[str], None] = lambda _name: None
     """Hears what is asked of a kept machine, before it is done."""
@@ -198,6 +200,7 @@ class FakeLink:
 
     def begin(self, job_id: str) -> None:
         self.farm.on_call("begin")
+        self.farm.begun.append(job_id)
         if self.farm.begin_error:
             raise self.farm.begin_error
         self.farm.running[self.machine] = None

@@ -71,6 +71,7 @@ def test_when_a_job_was_started() -> None:
         (ELSEWHERE, LIVE, {"show", "folder", "cancel", "log"}),
         (ELSEWHERE, replace(LIVE, cancelling=True), {"show", "folder", "log"}),
         (KEPT, None, {"show", "folder", "cancel", "log"}),
+        (replace(KEPT, saved=20), None, {"show", "folder", "resume", "cancel", "log"}),
         (DAMAGED, None, {"forget", "log"}),
     ],
 )

@@ -16,13 +16,14 @@ from cloudrender_addon.backend.errors import MachineError, RenderError
 from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
 from cloudrender_addon.backend.job.folder import JobFolder
+from cloudrender_addon.backend.job.progress import Progress
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
 from cloudrender_addon.backend.job.words import clock
 from cloudrender_addon.cli import jobs
 from cloudrender_addon.cli.display import LineDisplay
-from tests.unit.fakes import FakeFarm, frame_event, render_all, unclean
-from tests.unit.one_job import FRAMES, run
+from tests.unit.fakes import FakeFarm, Script, frame_event, render_all, unclean
+from tests.unit.one_job import FRAMES, Killed, run
 
 
 @pytest.fixture
@@ -103,23 +104,110 @@ def test_attach_ends_the_machine_of_a_complete_job_whose_time_is_over(
     assert farm.running == {} and keeping.load().status is Status.SUCCEEDED
 
 
-def test_attach_with_frames_missing_ends_the_machine_and_renders_them(
-    keeping: JobFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    farm = FakeFarm([fail, render_all])
-    run(keeping, farm)
+def in_turn(*scripts: Script) -> Script:
+    """Return the script of a machine that does one thing after another each time it is begun on."""
+    following = iter(scripts)
+    return lambda plan: next(following)(plan)  # noqa: PLW0108 - the next at each call
+
+
+@pytest.fixture
+def failed(keeping: JobFolder) -> tuple[JobFolder, FakeFarm]:
+    """A job that failed after its first frame, ten minutes after the launch of the machine, which is kept."""
+    farm = FakeFarm([in_turn(fail, render_all, render_all), render_all])
+    launch = farm.launch
+    farm.launch = lambda machine: replace(launch(machine), launched_at=time.time() - 600)  # type: ignore[method-assign]
+    assert run(keeping, farm)[0].kept
+    farm.launch = launch  # type: ignore[method-assign]
     spec = keeping.load().spec
     spec.project.mkdir()
     (spec.project / spec.blend).touch()
-    assert attach(keeping, farm, monkeypatch)[0] == 0
-    assert list(farm.running) == ["i-1"] and len(keeping.saved_frames(spec.output)) == len(FRAMES)
+    return keeping, farm
 
 
-def test_a_kept_machine_is_not_rendered_on(keeping: JobFolder) -> None:
-    farm = FakeFarm([fail])
-    run(keeping, farm)
-    ended, _ = run(keeping, farm)
-    assert ended.status is Status.FAILED and ended.kept is None and farm.running == {} and len(farm.launched) == 1
+def test_attach_renders_missing_frames_on_the_machine_that_is_kept(
+    failed: tuple[JobFolder, FakeFarm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, farm = failed
+    code, said = attach(folder, farm, monkeypatch)
+    assert code == 0 and list(farm.running) == ["i-0"] and len(farm.launched) == 1
+    assert "no launch, no boot" in said and "Ending the machine" not in said and "Booting" not in said
+    record = folder.load()
+    assert len(folder.saved_frames(record.spec.output)) == len(FRAMES)
+    assert (record.status, record.error, record.launches) == (Status.KEPT, "", 1)
+    assert farm.extended["i-0"][0] > 3600  # it was only to be kept
+
+
+def test_what_it_cost_is_counted_once(failed: tuple[JobFolder, FakeFarm]) -> None:
+    folder, farm = failed
+    before = folder.load().machine
+    ended, events = run(folder, farm)
+    assert ended.cost_usd == pytest.approx(0.06, rel=0.02) == summarize(folder).cost_usd
+    [taken] = [event for event in events if isinstance(event, ev.MachineTakenOver)]
+    shown = Progress(total=3, started=0, machine=before).after(taken)
+    assert shown.cost_usd(time.time()) == pytest.approx(0.06, rel=0.02)
+
+
+def test_each_time_it_is_emptied(failed: tuple[JobFolder, FakeFarm]) -> None:
+    folder, farm = failed
+    for _ in range(2):
+        assert run(folder, farm)[0].error is None
+        (folder.load().spec.output / "0002.png").unlink()
+    assert len(set(farm.begun)) == 2 and len(farm.launched) == 1  # by another name, or nothing would be removed
+
+
+@pytest.mark.parametrize("dies_at", ["begin", "extend"])
+def test_who_dies_meanwhile_can_go_on(failed: tuple[JobFolder, FakeFarm], dies_at: str) -> None:
+    folder, farm = failed
+
+    def die(call: str) -> None:
+        if call == dies_at:
+            raise Killed
+
+    farm.on_call = die
+    with pytest.raises(Killed):
+        run(folder, farm)
+    farm.on_call = lambda _call: None
+    assert summarize(folder).cost_usd == pytest.approx(0.06, rel=0.02) and list(farm.running) == ["i-0"]
+    ended, _ = run(folder, farm)
+    assert ended.kept and ended.frames == FRAMES and len(farm.launched) == 1
+
+
+@pytest.mark.parametrize("why", ["gone", "busy", "too dear"])
+def test_attach_rents_another_machine_if_the_kept_one_will_not_do(
+    failed: tuple[JobFolder, FakeFarm], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    folder, farm = failed
+    if why == "gone":
+        farm.running.clear()
+    elif why == "busy":
+        farm.begin_error = MachineError("It failed", details=("the job before is still rendering",))
+    else:
+        with_settings(folder, max_cost=0.061)
+    code, said = attach(folder, farm, monkeypatch)
+    if why == "too dear":
+        assert code == 1 and "cost limit" in said and farm.running == {} and folder.load().status is Status.FAILED
+        return
+    assert code == 0 and list(farm.running) == ["i-1"] and "The machine that was kept is not used: " in said
+    assert folder.load().spent_usd == pytest.approx(0.06, rel=0.02)
+
+
+def test_attach_ends_a_machine_whose_time_is_over_and_rents_another(
+    failed: tuple[JobFolder, FakeFarm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, farm = failed
+    record = folder.load()
+    assert record.machine
+    folder.save(replace(record, machine=replace(record.machine, ends_at=time.time() - 1)))
+    assert run(folder, farm)[0].status is Status.FAILED and farm.running == {} and not farm.begun  # as Blender does
+    assert attach(folder, farm, monkeypatch)[0] == 0 and list(farm.running) == ["i-1"]
+
+
+def test_who_cancels_meanwhile_ends_it(failed: tuple[JobFolder, FakeFarm]) -> None:
+    folder, farm = failed
+    token = CancelToken()
+    farm.on_call = lambda _call: token.cancel()
+    ended, _ = run(folder, farm, token)
+    assert ended.status is Status.CANCELLED and farm.running == {} and folder.load().machine is None
 
 
 def test_a_clean_up_that_fails_after_the_keeping_stays_open(keeping: JobFolder) -> None:

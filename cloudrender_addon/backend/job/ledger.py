@@ -14,6 +14,7 @@ from . import events as ev
 from .collect import Collector
 from .folder import JobFolder
 from .limits import seconds_left
+from .record import JobRecord
 from .spec import JobSpec
 from .status import Status
 
@@ -78,8 +79,12 @@ class Ledger:
 
     def save(self, **changes: Any) -> None:
         """Change the record, on disk when this returns. Raises `RecordError`."""
-        self.record = replace(self.record, **changes)
-        self._folder.save(self.record)
+        self.put(replace(self.record, **changes))
+
+    def put(self, record: JobRecord) -> None:
+        """Put another record of this job in place, on disk when this returns. Raises `RecordError`."""
+        self.record = record
+        self._folder.save(record)
 
     def note(self, **changes: Any) -> None:
         """Change the record where a full disk must not stop the job, least of all its clean-up."""

@@ -38,7 +38,8 @@ class Progress:
             case ev.StatusChanged(status=status):
                 return replace(self, status=status)
             case ev.MachineLaunched(machine=machine) | ev.MachineTakenOver(machine=machine):
-                return replace(self, machine=machine)
+                # One that this job itself had kept is paid anew from now on: what it cost before is spent.
+                return replace(self, machine=machine, spent_usd=self.cost_usd(machine.paid_from or event.at))
             case ev.MachineReleased(machine=machine):
                 spent = self.spent_usd + machine_cost(machine, until=event.at)
                 return replace(self, machine=None, spent_usd=spent)

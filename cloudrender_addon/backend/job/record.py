@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class JobRecord:
         if self.status is not Status.KEPT or self.machine is None:
             return None
         return self.machine.end
+
+    def anew(self, at: float) -> JobRecord:
+        """Return the record of this job as it begins once more: what it has cost counts, what failed is forgotten."""
+        begun = replace(self, status=Status.PENDING, started=at, ended=None, launches=0, error="", hint="")
+        return replace(begun, failed_frames={}, suspects=())
 
     @property
     def open(self) -> bool:

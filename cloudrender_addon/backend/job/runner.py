@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..assets.bundle import Bundle
 from ..assets.hash_cache import HashCache
-from ..cancel import CancelToken
+from ..cancel import CancelToken, Wish
 from ..clock import now
 from ..errors import (
     Cancelled,
@@ -75,11 +75,11 @@ class JobRunner:
     def run(self) -> ev.JobEnded:
         """Render what is missing, end every machine, close the record; or leave all as it is, if asked to.
 
-        A job whose machine was kept is not gone on with: the machine is ended, and the record closed.
-        Never raises; reports one `JobEnded`.
+        A job whose machine is kept goes on with it if frames are missing; else, or if it is kept no longer, the machine
+        is ended, and the record closed. Never raises; reports one `JobEnded`.
         """
         try:
-            if self._ledger.record.status is Status.KEPT:
+            if self._ledger.record.status is Status.KEPT and not self._goes_on():
                 ended = self._end(self._earlier_error())
             else:
                 error = self._attempt()
@@ -96,6 +96,8 @@ class JobRunner:
 
     def _attempt(self) -> CloudrenderError | None:
         try:
+            if self._ledger.record.status is Status.KEPT:
+                self._begin_again()
             self._render_missing()
             self._raise_failed_frames()
         except Cancelled as cancelled:
@@ -123,6 +125,19 @@ class JobRunner:
                     raise MachineGoneError("The machine finished, but not all of its frames are here")
             except MachineGoneError as gone:
                 self._recover(gone)
+
+    def _goes_on(self) -> bool:
+        """Tell whether there is something left to do for the machine that was kept, and somebody who wants that."""
+        record = self._ledger.record
+        kept = record.kept_until is not None and now() < record.kept_until
+        complete = self._ledger.collector.saved.keys() >= {*record.spec.frames}
+        return kept and not complete and self._cancel.wish is not Wish.CANCEL
+
+    def _begin_again(self) -> None:
+        """Begin with what is missing: on the machine that was kept, or on another if that will not do."""
+        if self._taking_over.take_back() is None:
+            self._renting.release()
+            self._ledger.put(self._ledger.record.anew(now()))
 
     def _machine(self) -> Machine:
         return self._renting.machine_at_hand() or self._taking_over.take() or self._renting.rent()

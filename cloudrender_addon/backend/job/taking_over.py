@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take over the machine that another job of this computer has kept, in place of renting one.
+"""Take over the machine that a job of this computer has kept, this one or another, in place of renting one.
 
 It is booted and has its Blender. The order makes every crash harmless: first the machine is asked whether it is free,
 and emptied; it still ends itself when it was to. Then this job's record names it, in one write: now it is this job's.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from ..errors import Cancelled, CloudrenderError, Detached, RecordError, RenderE
 from ..farms.base import Farm, Machine
 from ..settings import Settings
 from . import events as ev
+from .cost import machine_cost
 from .folder import JobFolder
 from .handing_over import load_settled
 from .ledger import Ledger
@@ -84,6 +86,34 @@ class TakingOver:
                     return machine
         return None
 
+    def take_back(self) -> Machine | None:
+        """Return the machine that this job itself had kept, emptied, and begin its record anew; None if it will not do.
+
+        Raises `ProjectError`, `RecordError`, `Cancelled`, `Detached`.
+        """
+        ledger, kept = self._ledger, self._ledger.record
+        if kept.machine is None or not _lasts(kept):
+            return None
+        self._bundle()
+        at = now()
+        # What it has cost so far this job has paid, too.
+        fresh = replace(kept.anew(at), launches=1, spent_usd=kept.spent_usd + machine_cost(kept.machine, until=at))
+        try:
+            if not _affordable(fresh, kept.machine):
+                return None
+            # By a name that no `begin` had before: one that has begun is not emptied.
+            machine = self._empty(kept.machine, name=f"{ledger.spec.job_id}-{secrets.token_hex(4)}")
+            machine = _let_live(fresh, machine, at=at)
+            self._cancel.check()
+        except CloudrenderError as problem:
+            if isinstance(problem, Cancelled | Detached):
+                raise
+            ledger.say(f"The machine that was kept is not used: {_explained(problem)}")
+            return None
+        ledger.put(replace(fresh, machine=machine))
+        ledger.report(ev.MachineTakenOver(at=time.time(), machine=machine, kept_by=ledger.spec.job_id))
+        return machine
+
     def _others(self) -> list[JobFolder]:
         """Return the jobs that keep a machine: first those of the same project, the newest first."""
         spec, found = self._ledger.spec, []
@@ -106,14 +136,7 @@ class TakingOver:
         there = not settings.regions or machine.region in settings.regions
         if not (bought and there and machine.offer.instance_type in settings.instance_types):
             return False
-        if _place(kept.spec.settings) != _place(settings) or kept.kept_until - now() < _HAND_OVER_SECONDS:
-            return False
-        freed = replace(machine, paid_from=now(), ends_at=None)
-        try:
-            affordable = seconds_left(replace(mine, machine=freed)) >= _HAND_OVER_SECONDS
-        except RenderError:
-            affordable = False
-        return affordable and (freed.end or 0.0) - now() >= _WORTHWHILE_SECONDS
+        return _place(kept.spec.settings) == _place(settings) and _lasts(kept) and _affordable(mine, machine)
 
     def _take_from(self, other: JobFolder, machine: Machine) -> Machine | None:
         """Take over a machine, under the lock of the job that keeps it; None if that cannot be done."""
@@ -123,17 +146,15 @@ class TakingOver:
         ledger.enter(Status.PROVISIONING)
         try:
             self._farm.adopt(machine, keys=other.keys)
-            machine = self._empty(machine)
+            machine = self._empty(machine, name=ledger.spec.job_id)
             at = now()
-            machine = replace(machine, paid_from=at, ends_at=None)
-            machine = replace(machine, ends_at=at + seconds_left(replace(ledger.record, machine=machine)))
+            machine = _let_live(ledger.record, machine, at=at)
             self._cancel.check()
         except CloudrenderError as problem:
             self._farm.disown(machine)
             if isinstance(problem, Cancelled | Detached):
                 raise
-            why = f" ({problem.details[-1]})" if problem.details else ""
-            ledger.say(f"The machine kept by job {other.job_id} is not used: {problem.message}{why}")
+            ledger.say(f"The machine kept by job {other.job_id} is not used: {_explained(problem)}")
             return None
         before = ledger.record
         try:
@@ -150,13 +171,38 @@ class TakingOver:
         ledger.report(ev.MachineTakenOver(at=time.time(), machine=machine, kept_by=other.job_id))
         return machine
 
-    def _empty(self, machine: Machine) -> Machine:
-        """Make the machine ready for this job, if it answers and is idle."""
+    def _empty(self, machine: Machine, *, name: str) -> Machine:
+        """Make the machine ready for this job, if it answers and is idle; nothing if `name` has begun on it already."""
         deadline = time.monotonic() + _CONNECT_SECONDS
         machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
         with contextlib.closing(link):
-            link.begin(self._ledger.spec.job_id)
+            link.begin(name)
         return machine
+
+
+def _lasts(kept: JobRecord) -> bool:
+    """Tell whether the machine of a job is still kept for long enough to be taken over."""
+    return kept.kept_until is not None and kept.kept_until - now() >= _HAND_OVER_SECONDS
+
+
+def _affordable(record: JobRecord, machine: Machine) -> bool:
+    """Tell whether a machine that is kept may live for long enough, by its lifetime and by the limits of this job."""
+    freed = replace(machine, paid_from=now(), ends_at=None)
+    try:
+        left = seconds_left(replace(record, machine=freed))
+    except RenderError:
+        return False
+    return left >= _HAND_OVER_SECONDS and (freed.end or 0.0) - now() >= _WORTHWHILE_SECONDS
+
+
+def _let_live(record: JobRecord, machine: Machine, *, at: float) -> Machine:
+    """Return the machine as the job of this record has it from then on. Raises `RenderError`."""
+    freed = replace(machine, paid_from=at, ends_at=None)
+    return replace(freed, ends_at=at + seconds_left(replace(record, machine=freed)))
+
+
+def _explained(problem: CloudrenderError) -> str:
+    return f"{problem.message} ({problem.details[-1]})" if problem.details else problem.message
 
 
 def _place(settings: Settings) -> tuple[object, ...]:
