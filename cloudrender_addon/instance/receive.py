@@ -8,6 +8,7 @@ END; out: what is lacking still, until nothing is. Empty lines say that somebody
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -67,10 +68,12 @@ class _Leading:
         if length > _MANIFEST_BYTES:
             raise ValueError("a manifest of a size that no project has")
         text = zlib.decompress(exactly(self._source, length))
-        entries = parse_manifest(text)
-        self._store.put(hashlib.sha256(text).hexdigest(), text)
+        entries, name = parse_manifest(text), hashlib.sha256(text).hexdigest()
+        self._make_room({name, *(sha256 for sha256, _ in objects_of(entries))})
+        self._store.put(name, text)
         self._fill(entries)
         assemble(entries, store=self._store, project=self._root.project)
+        self._store.note_last(name)
         self._watch.stop()
         self._answers.say(complete=True)
         return 0
@@ -79,6 +82,16 @@ class _Leading:
         if self._root.project.is_dir():
             return "present"
         return "ended" if Journal(self._root.events).ended() else "lacking"
+
+    def _make_room(self, wanted: set[str]) -> None:
+        """Keep what is wanted, and what the project had that was there last: it may be rendered again."""
+        last = self._store.last()
+        if last is not None:
+            wanted.add(last)
+            with contextlib.suppress(OSError, ValueError):
+                text = Path(self._store.path(last)).read_bytes()
+                wanted.update(sha256 for sha256, _ in objects_of(parse_manifest(text)))
+        self._store.prune(wanted)
 
     def _fill(self, entries: tuple[Entry, ...]) -> None:
         """Receive until nothing is lacking."""

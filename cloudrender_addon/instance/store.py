@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents that have arrived on the machine, each under its SHA-256; they outlive the project they came with."""
+"""The contents that have arrived on the machine, each under its SHA-256; they outlive the project they came with.
+
+Not for ever: where one job comes after another, what neither the last nor the next one has is deleted.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from .transfer import BLOCK_BYTES, WHOLE_BYTES, block_bytes, blocks_of
@@ -18,11 +22,15 @@ _MTIME = 946_684_800
 
 
 class Store:
-    """`folder`/ab/abcd… are whole and genuine; `folder`/parts has what is on its way."""
+    """`folder`/ab/abcd… are whole and genuine; `folder`/parts has what is on its way.
+
+    `folder`/last names the manifest of the project that was there last.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
         self._parts = os.path.join(self._folder, "parts")
+        self._last = os.path.join(self._folder, "last")
         os.makedirs(self._parts, exist_ok=True)
         self._made: set[str] = set()
 
@@ -68,6 +76,34 @@ class Store:
             os.replace(part.path, self._place(part.sha256))
         part.forget()
         return genuine
+
+    def last(self) -> str | None:
+        """Return the SHA-256 of the manifest of the project that was there last, None if there was none."""
+        with contextlib.suppress(OSError), open(self._last, encoding="ascii", errors="replace") as last:
+            return last.read()
+        return None
+
+    def note_last(self, manifest: str) -> None:
+        """Note that the project of this manifest is there. On a full disk none is noted, and less is kept."""
+        new = f"{self._last}.{os.getpid()}"
+        try:
+            with open(new, "w", encoding="ascii") as last:
+                last.write(manifest)
+            os.replace(new, self._last)
+        except OSError:
+            for path in (new, self._last):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def prune(self, keep: Iterable[str]) -> None:
+        """Delete what is whole and what is on its way, but for these. What resists stays: it is only in the way."""
+        kept = set(keep)
+        with os.scandir(self._folder) as folders:
+            for folder in [entry.path for entry in folders if entry.is_dir(follow_symlinks=False)]:
+                for name in os.listdir(folder):
+                    if name.split(".")[0] not in kept:
+                        with contextlib.suppress(OSError):
+                            os.unlink(f"{folder}/{name}")
 
     def _place(self, sha256: str) -> str:
         if sha256[:2] not in self._made:

@@ -97,6 +97,33 @@ def test_a_part_that_is_not_genuine_is_thrown_away(store: Store) -> None:
     assert list((Path(part.path).parent).iterdir()) == []
 
 
+def test_only_what_is_wanted_stays(store: Store, tmp_path: Path) -> None:
+    wanted, other, large = sha256(b"wanted"), sha256(b"other"), sha256(LARGE)
+    for content in (b"wanted", b"other"):
+        store.put(sha256(content), content)
+    for name in (large, other):
+        store.part(name, len(LARGE)).add(0, block(0))
+    store.note_last(wanted)
+    store.prune({wanted, large})
+    assert {path.name for path in (tmp_path / "store").rglob("*") if path.is_file()} == {
+        wanted, large, f"{large}.have", "last",
+    }  # fmt: skip
+    assert Store(tmp_path / "store").last() == wanted
+    store.put(other, b"other")  # a folder that is empty now does not matter
+
+
+def test_of_the_last_project_is_known_what_could_be_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert store.last() is None
+    store.note_last("ab")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        store.note_last("cd")
+    assert store.last() is None
+
+
 def entries(store: Store, **files: bytes) -> tuple[Entry, ...]:
     for content in files.values():
         assert store.put(sha256(content), content)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,36 @@ def test_a_second_project_sends_what_changed(rig: Rig, tmp_path: Path) -> None:
     sent.clear()
     push(rig.link(), make(tmp_path / "project", files), on_sent=sent.append)
     assert tree(rig.root / "project") == files and not sent
+
+
+def test_what_neither_the_last_project_nor_this_one_has_is_removed(rig: Rig, tmp_path: Path) -> None:
+    """A machine may be kept for one job after another: its disk was made for one."""
+    rig.booted()
+    kinds = [os.urandom(50_000) for _ in range(4)]
+
+    def render(*contents: bytes) -> int:
+        """Return how many bytes were sent."""
+        sent = [0]
+        shutil.rmtree(rig.root / "project", ignore_errors=True)
+        push(rig.link(), make(tmp_path / "project", dict(zip("abcd", contents, strict=False))), on_sent=sent.append)
+        return sent[-1]
+
+    def kept() -> set[bytes]:
+        return {content for content in tree(rig.root / "store").values() if len(content) == 50_000}
+
+    render(kinds[0], kinds[1])
+    assert render(kinds[0], kinds[2]) == 50_000 and kept() == {*kinds[:3]}
+    assert render(kinds[0], kinds[1]) == 0, "who goes back to what was there last sends nothing"
+    render(kinds[3])
+    assert kept() == {kinds[0], kinds[1], kinds[3]}
+    render(kinds[3])
+    assert kept() == {kinds[3]}
+    rig.forget_project()
+    broken = make(tmp_path / "broken", {"a": kinds[0], "b": os.urandom(30 << 20)})
+    with pytest.raises(ZeroDivisionError):
+        push(rig.link(), broken, on_sent=lambda sent: 1 // (sent < 10 << 20))
+    assert kinds[3] in kept(), "what was cut off is not the last project"
+    assert render(kinds[3]) == 0
 
 
 def test_what_is_damaged_on_the_machine_is_sent_again(rig: Rig, tmp_path: Path) -> None:
