@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from .assets.addons import with_addons
 from .assets.bundle import Bundle
-from .assets.concerns import listed
+from .assets.concerns import listed, shown
 from .assets.project import scan_project
 from .assets.staging import staging_folder
 from .assets.trace_result import MissingFile
@@ -22,9 +24,11 @@ from .farms.factory import open_account, open_farm
 from .job.folder import JobFolder
 from .job.record import JobRecord
 from .job.spec import JobSpec
-from .job.traced import is_traced, load_traced
+from .job.traced import is_traced, keep_traced, load_traced
 from .local_blender import LocalBlender, find_blender
 from .settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def blender_for(spec: JobSpec, *, own: Path | None = None) -> LocalBlender | None:
@@ -95,12 +99,34 @@ def missing_files(spec: JobSpec, missing: tuple[MissingFile, ...]) -> MissingFil
     return MissingFilesError(text.rstrip("."), paths=paths, details=tuple(map(str, missing)))
 
 
-def bundle_of(folder: JobFolder, spec: JobSpec) -> Bundle:
+def bundle_of(
+    folder: JobFolder,
+    spec: JobSpec,
+    *,
+    cancel: CancelToken,
+    blender: Callable[[], LocalBlender | None] | None = None,
+) -> Bundle:
     """Return what the job sends, each file looked at anew: what was traced, else the project's folder.
 
-    Raises `ProjectError` when something of it is gone, `RecordError`.
+    What a .blend uses that was saved since is found out once more, by the `blender` that this returns, or one of this
+    computer. For the job's thread. Raises `ProjectError` when something of it is gone, `RecordError`, and as
+    `trace_job` does.
     """
-    return with_addons(load_traced(folder).bundle, spec.addons) if is_traced(folder) else scan_job(spec)
+    if not is_traced(folder):
+        return scan_job(spec)
+    traced = load_traced(folder)
+    if traced.changed:
+        found = blender() if blender else blender_for(spec)
+        if found is None:
+            raise ProjectError(
+                f"{shown(traced.changed[0])} changed since it was found out what it uses, and there is no Blender "
+                f"{spec.blender} on this computer to look again",
+                hint="Name one with --local-blender, or start a new render of the file",
+            )
+        _log.info("%s changed since it was traced: once more", traced.changed[0])
+        traced = trace_job(spec, blender=found, cancel=cancel, log=folder.path / "trace.log")
+        keep_traced(folder, traced)
+    return with_addons(traced.bundle, spec.addons)
 
 
 def scan_job(spec: JobSpec) -> Bundle:

@@ -8,6 +8,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 
 from ..backend.assets.bundle import Bundle
@@ -34,9 +35,11 @@ EXIT_CODES = {Status.SUCCEEDED: 0, Status.CANCELLED: 130}
 
 
 def drive(
-    folder: JobFolder, *, farm: Farm, bundle: Callable[[], Bundle], display: Display, cancelled: bool = False
+    folder: JobFolder, *, farm: Farm, bundle: Callable[[CancelToken], Bundle], display: Display, cancelled: bool = False
 ) -> int:
     """Run a job to its end and show it; return the exit code. The caller holds the folder's lock.
+
+    `bundle` is asked on the job's thread for what it sends, and hears by the token when that is not wanted any more.
 
     With `cancelled` the job is only ended: its machine is released and its record closed.
     """
@@ -44,7 +47,7 @@ def drive(
     if cancelled:
         cancel.cancel()
     events: queue.SimpleQueue[ev.Event] = queue.SimpleQueue()
-    runner = JobRunner(folder, farm=farm, bundle=bundle, report=events.put, cancel=cancel)
+    runner = JobRunner(folder, farm=farm, bundle=partial(bundle, cancel), report=events.put, cancel=cancel)
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=runner.run, name="job", daemon=True)
     with log_to(folder.log), stop_signals(cancel) as presses:

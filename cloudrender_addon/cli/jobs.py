@@ -12,6 +12,7 @@ from collections.abc import Set
 from dataclasses import asdict, replace
 from typing import Any
 
+from ..backend.assets.bundle import Bundle
 from ..backend.aws.inventory import END_SECONDS
 from ..backend.baking.record import BuildStore
 from ..backend.baking.tidying import end_left_build, tidy_builds
@@ -225,7 +226,11 @@ def tags_of(record: JobRecord) -> set[str]:
 
 def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled: bool = False) -> int:
     farm = farm_of(folder, record)
-    return drive(folder, farm=farm, bundle=lambda: bundle_of(folder, record.spec), display=display, cancelled=cancelled)
+
+    def bundle(cancel: CancelToken) -> Bundle:
+        return bundle_of(folder, record.spec, cancel=cancel)
+
+    return drive(folder, farm=farm, bundle=bundle, display=display, cancelled=cancelled)
 
 
 def _row(summary: JobSummary) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..backend.assets.bundle import Bundle
 from ..backend.aws.catalog import machine_type
 from ..backend.aws.session import Account
+from ..backend.cancel import CancelToken
 from ..backend.clock import now
 from ..backend.errors import NotOfferedError, SceneError, UsageError
 from ..backend.farms.factory import open_account, open_farm
@@ -23,7 +25,7 @@ from ..backend.job.spec import JobSpec, new_job_id
 from ..backend.job.store import JobStore
 from ..backend.job.there import frames_there
 from ..backend.job.traced import keep_traced
-from ..backend.jobs import bundle_of, named
+from ..backend.jobs import blender_for, bundle_of, named
 from ..backend.releases import check_released
 from ..backend.scene import NEWEST_BLENDER, OLDEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
@@ -92,7 +94,12 @@ def render(arguments: argparse.Namespace, settings: Settings, display: Display) 
             keep_traced(folder, traced)
         farm = open_farm(spec.settings, account=account, keys=folder.keys)
         pace = partial(remembered_pace, store, blend=blend, instance_type=settings.instance_type)
-        return drive(folder, farm=farm, bundle=lambda: bundle_of(folder, spec), display=Forecasting(display, pace=pace))
+        blender = partial(blender_for, spec, own=arguments.own_blender)
+
+        def bundle(cancel: CancelToken) -> Bundle:
+            return bundle_of(folder, spec, cancel=cancel, blender=blender)
+
+        return drive(folder, farm=farm, bundle=bundle, display=Forecasting(display, pace=pace))
 
 
 def _look_up_machine(account: Account, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ class Blend:
 
     `targets` are stored path → path in the bundle, changed or not: the first that is noted holds. `packed` are the
     changes in datablocks that are packed in it and are still a library's, from 5.0 on: by what is stored of that
-    library's path.
+    library's path. `size` (bytes) and `mtime_ns` are the file's as it was read; both -1 if that is not known.
     """
 
     path: str
@@ -31,6 +32,8 @@ class Blend:
     caches: str
     targets: dict[str, str] = field(default_factory=dict)
     packed: dict[str, dict[str, str]] = field(default_factory=dict)
+    size: int = -1
+    mtime_ns: int = -1
 
     def stored(self, name: str) -> str:
         """Return a place in the bundle as it is stored in this .blend."""
@@ -49,13 +52,42 @@ class Blend:
         return {stored: target for stored, target in self.targets.items() if stored != target}
 
 
-class Blends:
-    """All .blends of a trace. `main` is the one that is rendered, whose library in memory is `library`."""
+class Reading:
+    """Looks which files are read: the main .blend before it is, its libraries, which nobody knows by then, after it.
 
-    def __init__(self, request: Request, library: Any, resolver: Resolver) -> None:
+    Of each its size in bytes and its time, -1 and -1 if it may not be what was read.
+    """
+
+    def __init__(self, main: str) -> None:
+        self.main = _size_and_time(main)
+        self._began_ns = time.time_ns()
+
+    def library(self, path: str) -> tuple[int, int]:
+        """Look at a library that has just been read: one that was saved since it was begun is not known."""
+        size, mtime_ns = _size_and_time(path)
+        return (-1, -1) if self._began_ns <= mtime_ns <= time.time_ns() else (size, mtime_ns)
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+class Blends:
+    """All .blends of a trace. `main` is the one that is rendered, whose library in memory is `library`.
+
+    `reading` is from when to when they were read.
+    """
+
+    def __init__(self, request: Request, library: Any, resolver: Resolver, *, reading: Reading) -> None:
         original = request.original or request.blend
         folders = os.path.dirname(request.blend), os.path.dirname(original)
-        self.main = Blend(request.blend, request.name, *folders)
+        size, mtime_ns = reading.main
+        self.main = Blend(request.blend, request.name, *folders, size=size, mtime_ns=mtime_ns)
+        self._reading = reading
         self._library = library
         self._resolver = resolver
         self.own_places = {os.path.normpath(path) for path in (request.blend, original)}
@@ -81,7 +113,8 @@ class Blends:
             source = found.files[found.name]
             folder = os.path.dirname(source)
             self._names[found.path] = found.name
-            self._blends[library] = Blend(source, found.name, folder, folder)
+            size, mtime_ns = self._reading.library(source)
+            self._blends[library] = Blend(source, found.name, folder, folder, size=size, mtime_ns=mtime_ns)
 
     def take_archives(self, data: Any) -> None:
         """Take the libraries that stand for what is packed of them: `//` is their folder, there or not."""

@@ -44,6 +44,7 @@ class Answer:
     scripts: list[str] = field(default_factory=list)
     undefined_nodes: list[str] = field(default_factory=list)
     viewport_only: list[str] = field(default_factory=list)
+    blends: dict[str, dict[str, Any]] = field(default_factory=dict)  # name → which file it was when it was read
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is written, sorted so that the same project gives the same answer."""
@@ -57,6 +58,7 @@ class Answer:
             "scripts": [shown(text) for text in self.scripts],
             "undefined_nodes": sorted({shown(name) for name in self.undefined_nodes}),
             "viewport_only": sorted({shown(path) for path in self.viewport_only}),
+            "blends": [{"name": name, **read} for name, read in sorted(self.blends.items())],
         }
 
 

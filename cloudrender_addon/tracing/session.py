@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-from .blends import Blends
+from .blends import Blends, Reading
 from .disk import Disk
 from .facts import tell
 from .opening import CannotOpen, link_everything
@@ -45,15 +45,17 @@ def answer(request: Request) -> dict[str, Any]:
     """Return the result of a trace as it is written: what was found, or the error."""
     found = Answer(blender=".".join(map(str, bpy.app.version)))
     try:
+        reading = Reading(request.blend)
         main = link_everything(request.blend)
     except CannotOpen as error:
         return _error(str(error), error.hint)
     resolver = Resolver(Disk(), request.project)
-    blends = Blends(request, main, resolver)
+    blends = Blends(request, main, resolver, reading=reading)
     tracer = Tracer(bpy.data, blends, resolver, found)
     tracer.run()
     rewrite(blends, staging=Path(request.staging), answer=found)
     tell(tracer, bpy.data, found, scratch=Path(request.staging))
+    found.blends = {one.name: {"path": one.path, "size": one.size, "mtime_ns": one.mtime_ns} for one in blends.sent()}
     return found.as_json()
 
 

@@ -14,7 +14,7 @@ from ..backend.cancel import CancelToken, Wish
 from ..backend.errors import Cancelled, CloudrenderError, ConfigError, Detached, RecordError
 from ..backend.job.status import Status
 from . import lookups, monitor
-from .own_blender import own_blender
+from .own_blender import blender_of, own_blender
 from .sending import find_files
 from .session import SESSION, DrivenJob
 
@@ -135,7 +135,8 @@ def _run(job: DrivenJob, *, was_open: bool, own: LocalBlender) -> None:
                 SESSION.inbox.put(lookups.refresh_summaries)  # the job that kept it is over now
 
         def bundle() -> Bundle:
-            return bundle_of(job.folder, record.spec)
+            spec = record.spec
+            return bundle_of(job.folder, spec, cancel=job.cancel, blender=lambda: blender_of(spec, own=own))
 
         JobRunner(job.folder, farm=farm, bundle=bundle, report=report, cancel=job.cancel).run()
 

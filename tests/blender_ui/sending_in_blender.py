@@ -129,7 +129,7 @@ def case_the_whole_folder(folder: Path) -> None:
     made, record = snapshot.make_job(bpy.context, animation=False)
     sending.find_files(made, record.spec, own=own_blender(), report=lambda _: None, cancel=CancelToken())
     assert not job_traced.is_traced(made)
-    bundle = part("backend.jobs").bundle_of(made, record.spec)
+    bundle = part("backend.jobs").bundle_of(made, record.spec, cancel=CancelToken())
     assert {file.name for file in bundle.files} == {"data.bin", "film.blend", "tex/wood.png"}
     shutil.rmtree(made.path)
 

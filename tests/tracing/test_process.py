@@ -70,6 +70,39 @@ os._exit(0)
 """
 
 
+_LIBRARIES = """
+import contextlib, os, sys
+import bpy
+
+sys.path.insert(0, sys.argv[1])
+from cloudrender_addon.tracing import session
+
+folder = sys.argv[2]
+bpy.ops.wm.read_factory_settings(use_empty=True)
+for name in ("saved", "left"):
+    bpy.data.objects.new(name, None).use_fake_user = True
+    bpy.ops.wm.save_as_mainfile(filepath=f"{folder}/{name}.blend", copy=True)
+bpy.ops.wm.read_factory_settings(use_empty=True)
+for name in ("saved", "left"):
+    with bpy.data.libraries.load(f"{folder}/{name}.blend", link=True) as (_, wanted):
+        wanted.objects = [name]
+    bpy.context.scene.collection.objects.link(wanted.objects[0])
+bpy.ops.wm.save_as_mainfile(filepath=f"{folder}/scene.blend", relative_remap=True)
+bpy.ops.wm.read_factory_settings(use_empty=True)
+
+def link_everything(path):
+    main = genuine(path)
+    os.utime(f"{folder}/saved.blend")
+    os.utime(f"{folder}/scene.blend")
+    return main
+
+genuine, session.link_everything = session.link_everything, link_everything
+os.utime(f"{folder}/left.blend", ns=(1, 1))
+os.utime(f"{folder}/scene.blend", ns=(2, 2))
+session.main(__import__("pathlib").Path(sys.argv[3]))
+"""
+
+
 def _trace(python: Path, folder: Path, *, program: tuple[str, ...] = (), **request: Any) -> tuple[int, dict[str, Any]]:
     asked = {
         "blend": str(folder / "scene.blend"),
@@ -87,11 +120,17 @@ def _trace(python: Path, folder: Path, *, program: tuple[str, ...] = (), **reque
     return done.returncode, json.loads((folder / "result.json").read_text())
 
 
+def _as_it_is(path: Path, name: str) -> dict[str, Any]:
+    status = path.stat()
+    return {"name": name, "path": str(path), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
 def test_a_file_that_uses_nothing(blender_python: Path, version: str, tmp_path: Path) -> None:
     shutil.copy(_BLENDS / "tiny-4.2.blend", tmp_path / "scene.blend")
     code, result = _trace(blender_python, tmp_path)
     assert (code, result["blender"]) == (0, version)
     assert result["files"] == [{"source": str(tmp_path / "scene.blend"), "name": "scene.blend"}]
+    assert result["blends"] == [_as_it_is(tmp_path / "scene.blend", "scene.blend")]
     assert not [key for key in ("missing", "left_out", "warnings", "scripts", "viewport_only") if result[key]]
 
 
@@ -122,3 +161,16 @@ def test_a_file_that_is_saved_while_it_is_read_is_not_taken_for_what_it_was(
     first, second = map(Path, json.loads((tmp_path / "found.json").read_text()))
     assert first != second
     assert b"OBSavedLater" not in first.read_bytes() and b"OBSavedLater" in second.read_bytes()
+
+
+def test_what_is_saved_while_it_is_read_is_not_told_as_what_was_read(blender_python: Path, tmp_path: Path) -> None:
+    asked = {"blend": str(tmp_path / "scene.blend"), "original": str(tmp_path / "scene.blend"), "name": "scene.blend"}
+    places = {"project": str(tmp_path), "staging": str(tmp_path / "staging"), "result": str(tmp_path / "result.json")}
+    (tmp_path / "request.json").write_text(json.dumps({**asked, **places}))
+    program = [blender_python, "-c", _LIBRARIES, Path(__file__).parents[2], tmp_path, tmp_path / "request.json"]
+    done = subprocess.run(program, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    blends = {blend["name"]: blend for blend in json.loads((tmp_path / "result.json").read_text())["blends"]}
+    assert blends["left.blend"] == _as_it_is(tmp_path / "left.blend", "left.blend")
+    assert blends["scene.blend"]["mtime_ns"] == 2 != (tmp_path / "scene.blend").stat().st_mtime_ns
+    assert (blends["saved.blend"]["size"], blends["saved.blend"]["mtime_ns"]) == (-1, -1)

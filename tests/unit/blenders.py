@@ -42,6 +42,11 @@ def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3", c
 def result_of(*files: tuple[Path, str], **more: Any) -> dict[str, Any]:
     """Return a trace's result with these files, source and name."""
     listed = [{"source": str(source), "name": name} for source, name in files]
+    blends = [
+        {"name": name, "path": str(source), "size": source.stat().st_size, "mtime_ns": source.stat().st_mtime_ns}
+        for source, name in files
+        if source.suffix == ".blend" and source.is_file()
+    ]
     lists = ("missing", "left_out", "warnings", "scripts", "undefined_nodes", "viewport_only")
     nothing: dict[str, Any] = {name: [] for name in lists}
-    return {"blender": "4.2.3", "files": listed, **nothing, **more}
+    return {"blender": "4.2.3", "files": listed, "blends": blends, **nothing, **more}

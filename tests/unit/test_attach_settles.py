@@ -92,6 +92,7 @@ def test_what_changed_meanwhile_is_said(tmp_path: Path, driven: list[JobRecord])
     go_on(folder)
     blend = folder.load().spec.project / "a.blend"
     blend.write_bytes(b"another")
-    assert "Note: Changed since the job was made; what it uses since then may not be sent: a.blend." in go_on(folder)
+    said = go_on(folder)
+    assert "Note: Changed since the job was made" in said and "those that are here: a.blend." in said
     blend.unlink()  # its machine may have all of it
     assert go_on(folder) == "" and len(driven) == 3

@@ -69,7 +69,7 @@ class Display(LineDisplay):
 
 
 def run(folder: JobFolder, farm: FakeFarm, display: Display) -> int:
-    return drive(folder, farm=farm, bundle=lambda: Bundle(root=Path(), files=()), display=display)
+    return drive(folder, farm=farm, bundle=lambda _cancel: Bundle(root=Path(), files=()), display=display)
 
 
 def test_a_face_that_falls_over_ends_the_machine_first(folder: JobFolder) -> None:

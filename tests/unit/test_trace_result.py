@@ -54,6 +54,7 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     [{"files": None}, {"files": [1]}, {"files": [{"source": "/a", "name": 1}]}, {"files": [{"source": 1, "name": "a"}]},
      {"files": [{"source": "relative.blend", "name": "a.blend"}]}, {"files": []}, {"missing": {}}, {"missing": ["x"]},
      {"missing": [{"owner": "a", "path": None, "library": ""}]}, {"warnings": [1]}, {"warnings": "text"},
+     {"blends": [{"name": "a", "path": "/a", "size": "1", "mtime_ns": 1}]}, {"blends": None},
      {"left_out": [{"owner": "a"}]}, {"viewport_only": [["x"]]},
      {"scripts": [None]}, {"undefined_nodes": "x"}, {"error": "text"}, {"error": {"message": 1}}],
 )  # fmt: skip

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +18,8 @@ import pytest
 
 from cloudrender_addon.backend.assets import staging
 from cloudrender_addon.backend.assets.addons import AddOn
+from cloudrender_addon.backend.assets.hash_cache import HashCache
+from cloudrender_addon.backend.assets.hashing import hash_bundle
 from cloudrender_addon.backend.assets.traced import Traced, TraceRequest, trace
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LocalBlenderError, MissingFilesError, ProjectError
@@ -25,8 +29,9 @@ from cloudrender_addon.backend.job.spec import JobSpec
 from cloudrender_addon.backend.job.store import JobStore
 from cloudrender_addon.backend.job.traced import is_traced, keep_traced, load_traced
 from cloudrender_addon.backend.jobs import bundle_of, trace_job
+from cloudrender_addon.backend.local_blender import LocalBlender
 from cloudrender_addon.backend.settings import Settings
-from tests.unit.blenders import answering, result_of
+from tests.unit.blenders import answering, fake_blender, result_of
 
 SCRIPT = Path("/trace.py")
 
@@ -191,14 +196,17 @@ def traced_by(tmp_path: Path, spec: JobSpec, *files: tuple[Path, str], **more: A
 def test_a_job_goes_on_sending_what_was_traced(tmp_path: Path, root: Path, folder: JobFolder) -> None:
     spec = spec_of(tmp_path)
     put(root / "unused.png")
-    assert not is_traced(folder) and len(bundle_of(folder, spec).files) == 2
+    assert not is_traced(folder) and len(bundle_of(folder, spec, cancel=CancelToken()).files) == 2
     missing = [{"owner": "image Wood", "path": "/w.png", "library": ""}]
     spec = replace(spec, accept_missing=("/w.png",))
     traced = traced_by(tmp_path, spec, (put(root / "wood.png"), "wood.png"), missing=missing, warnings=["W."])
     keep_traced(folder, traced)
     assert is_traced(folder) and load_traced(folder) == traced
     put(root / "wood.png", b"longer now")
-    assert [(file.name, file.size) for file in bundle_of(folder, spec).files] == [("a.blend", 5), ("wood.png", 10)]
+    assert [(file.name, file.size) for file in bundle_of(folder, spec, cancel=CancelToken()).files] == [
+        ("a.blend", 5),
+        ("wood.png", 10),
+    ]
 
 
 def test_addons_go_with_what_was_traced(tmp_path: Path, root: Path, folder: JobFolder) -> None:
@@ -208,7 +216,10 @@ def test_addons_go_with_what_was_traced(tmp_path: Path, root: Path, folder: JobF
     traced = traced_by(tmp_path, spec, undefined_nodes=["Brick"])
     assert traced.undefined_nodes == ()
     keep_traced(folder, traced)
-    assert [file.name for file in bundle_of(folder, spec).files] == ["_addons/bricks.py", "a.blend"]
+    assert [file.name for file in bundle_of(folder, spec, cancel=CancelToken()).files] == [
+        "_addons/bricks.py",
+        "a.blend",
+    ]
 
 
 def test_what_is_gone_when_the_job_goes_on_is_told(tmp_path: Path, root: Path, folder: JobFolder) -> None:
@@ -216,15 +227,80 @@ def test_what_is_gone_when_the_job_goes_on_is_told(tmp_path: Path, root: Path, f
     keep_traced(folder, traced_by(tmp_path, spec, (put(root / "wood.png"), "wood.png")))
     (root / "wood.png").unlink()
     with pytest.raises(ProjectError, match=r"gone: .*wood\.png") as caught:
-        bundle_of(folder, spec)
+        bundle_of(folder, spec, cancel=CancelToken())
     assert "Put them back" in caught.value.hint
 
 
-def test_a_blend_that_changed_when_the_job_goes_on_is_told(tmp_path: Path, root: Path, folder: JobFolder) -> None:
-    keep_traced(folder, traced_by(tmp_path, spec_of(tmp_path)))
-    assert not bundle_of(folder, spec_of(tmp_path)).notes
+def test_a_blend_that_changed_when_the_job_goes_on_is_traced_once_more(
+    tmp_path: Path, root: Path, folder: JobFolder
+) -> None:
+    spec = spec_of(tmp_path)
+    copy = put(tmp_path / "home" / "staging" / "0123.blend", b"rewritten")
+    keep_traced(folder, traced_by(tmp_path, spec, (copy, "lib/b.blend")))
+
+    def go_on(blender: LocalBlender | None) -> list[str]:
+        bundle = bundle_of(folder, spec, cancel=CancelToken(), blender=lambda: blender)
+        assert not bundle.notes
+        return [file.name for file in bundle.files]
+
+    assert go_on(None) == ["a.blend", "lib/b.blend"]  # nobody has to be asked
+    put(root / "a.blend", b"BLEND")
     os.utime(root / "a.blend", ns=(1, 1))
-    assert "a.blend" in bundle_of(folder, spec_of(tmp_path)).notes[0]
+    assert load_traced(folder).changed == ("a.blend",)
+    assert "Changed since the job was made" in load_traced(folder).bundle.notes[0]
+    with pytest.raises(ProjectError, match=r"a\.blend changed since it was found out what it uses"):
+        go_on(None)
+    other = put(tmp_path / "home" / "staging" / "4567.blend", b"another")
+    now_used = (root / "a.blend", "a.blend"), (put(root / "new.png"), "new.png"), (other, "lib/b.blend")
+    blender = answering(tmp_path / "asked again", result_of(*now_used))
+    assert go_on(blender) == go_on(None) == ["a.blend", "lib/b.blend", "new.png"]
+    assert [path.read_bytes() for path in (folder.path / "traced").iterdir()] == [b"another"]
+
+
+def test_what_was_traced_is_what_is_hashed(tmp_path: Path, root: Path, folder: JobFolder) -> None:
+    spec = spec_of(tmp_path)
+    keep_traced(folder, traced_by(tmp_path, spec))
+    bundle = bundle_of(folder, spec, cancel=CancelToken())
+    cache = HashCache(tmp_path / "hashes")
+    hash_bundle(bundle, cache=cache)
+    os.utime(root / "a.blend", ns=(1, 1))
+    with pytest.raises(ProjectError, match=r"a\.blend changed"):
+        hash_bundle(bundle, cache=cache)
+
+
+def saved_while_it_is_read(tmp_path: Path, root: Path, *, times: int) -> Traced:
+    """Trace a file that is saved by somebody each time the trace has read it."""
+    put(tmp_path / "times", b"." * times)
+    result = result_of((root / "a.blend", "a.blend"))
+    saves = f"""
+import json, os, sys
+asked, left = json.load(open(sys.argv[-1])), os.path.getsize({str(tmp_path / "times")!r})
+status = os.stat(asked["blend"])
+result = {result!r}
+result["blends"][0].update(size=status.st_size, mtime_ns=status.st_mtime_ns)
+if left:
+    os.truncate({str(tmp_path / "times")!r}, left - 1)
+    with open(asked["blend"], "ab") as blend:
+        blend.write(b"saved")
+json.dump(result, open(asked["result"], "w"))
+"""
+    (tmp_path / "saves.py").write_text(saves)
+    words = shlex.join([sys.executable, str(tmp_path / "saves.py")])
+    program = fake_blender(tmp_path / "blender", "4.2.3", script=f'exec {words} "$@"')
+    blender = LocalBlender(program=program, version=(4, 2, 3))
+    return trace_job(spec_of(tmp_path), blender=blender, cancel=CancelToken(), script=SCRIPT)
+
+
+def test_a_file_that_is_saved_while_it_is_traced_is_traced_once_more(tmp_path: Path, root: Path) -> None:
+    traced = saved_while_it_is_read(tmp_path, root, times=1)
+    [file] = traced.bundle.files
+    assert (file.size, file.mtime_ns) == (len(b"blendsaved"), (root / "a.blend").stat().st_mtime_ns)
+
+
+def test_a_file_that_is_saved_again_and_again_is_no_project(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(ProjectError, match=r"a\.blend changes while it is looked through") as caught:
+        saved_while_it_is_read(tmp_path, root, times=9)
+    assert (tmp_path / "times").stat().st_size == 7 and "alone" in caught.value.hint
 
 
 def test_a_rewritten_copy_outlives_its_place(tmp_path: Path, root: Path, folder: JobFolder) -> None:
@@ -233,18 +309,18 @@ def test_a_rewritten_copy_outlives_its_place(tmp_path: Path, root: Path, folder:
     traced = traced_by(tmp_path, spec, (copy, "lib/b.blend"))
     assert traced.staged == {"lib/b.blend"}
     keep_traced(folder, traced)
-    [_, file] = bundle_of(folder, spec).files
+    [_, file] = bundle_of(folder, spec, cancel=CancelToken()).files
     assert file.source == copy, "other jobs send it from there, too"
     old = time.time() - 40 * 86_400
     os.utime(copy.with_name("0123.blend.used"), (old, old))
-    bundle_of(folder, spec)
+    bundle_of(folder, spec, cancel=CancelToken())
     staging.prune(copy.parent)
     assert copy.exists(), "it is about to be sent"
     copy.unlink()
-    [_, file] = bundle_of(folder, spec).files
+    [_, file] = bundle_of(folder, spec, cancel=CancelToken()).files
     assert file.source.read_bytes() == b"rewritten" and file.source.is_relative_to(folder.path)
     put(copy, b"something else")
-    assert bundle_of(folder, spec).files[1].source.read_bytes() == b"rewritten"
+    assert bundle_of(folder, spec, cancel=CancelToken()).files[1].source.read_bytes() == b"rewritten"
 
 
 def test_missing_files_are_refused_unless_accepted(tmp_path: Path, root: Path) -> None:

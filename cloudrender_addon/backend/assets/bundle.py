@@ -10,11 +10,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class BundleFile:
-    """One file to send: where it is, its POSIX path below the project, its size in bytes."""
+    """One file to send: where it is, its POSIX path below the project, its size in bytes.
+
+    `mtime_ns` is its time if nothing but what it was then may be sent: a .blend, whose files were found out then.
+    """
 
     source: Path
     name: str
     size: int
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class Bundle:
     def with_source(self, name: str, source: Path) -> Bundle:
         """Return the bundle with the file of this name taken from elsewhere. Raises `OSError`."""
         size = source.stat().st_size
-        files = tuple(replace(f, source=source, size=size) if f.name == name else f for f in self.files)
+        files = tuple(replace(f, source=source, size=size, mtime_ns=None) if f.name == name else f for f in self.files)
         return replace(self, files=files)
 
     def with_files(self, files: Iterable[BundleFile]) -> Bundle:

@@ -129,6 +129,7 @@ def file_hash(file: BundleFile, before: os.stat_result, *, check: Callable[[], N
 def _status(file: BundleFile) -> os.stat_result:
     with reading(file.name):
         status = file.source.stat()
-    if status.st_size != file.size or not stat.S_ISREG(status.st_mode):
+    same = status.st_size == file.size and file.mtime_ns in (None, status.st_mtime_ns)
+    if not (same and stat.S_ISREG(status.st_mode)):
         raise changed(file.name)
     return status

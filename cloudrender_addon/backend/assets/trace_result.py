@@ -29,6 +29,24 @@ class TracedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TracedBlend:
+    """A .blend that was read, by its name in the project. `size` and `mtime_ns` are as they were then, or -1."""
+
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+
+    def is_unchanged(self) -> bool:
+        """Tell whether the file is what was read."""
+        try:
+            status = self.path.stat()
+        except (OSError, ValueError):
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MissingFile:
     """A file that is not there. `owner` is what uses it ("image Wood"), `library` the linked file it is in, or ""."""
 
@@ -67,6 +85,7 @@ class TraceResult:
     scripts: tuple[str, ...] = ()
     undefined_nodes: tuple[str, ...] = ()
     viewport_only: tuple[str, ...] = ()
+    blends: tuple[TracedBlend, ...] = ()
 
 
 def read_result(path: Path, *, blend: str) -> TraceResult:
@@ -109,6 +128,15 @@ def _result(data: dict[str, Any], *, blend: str) -> TraceResult:
         scripts=_strings(data, "scripts"),
         undefined_nodes=_strings(data, "undefined_nodes"),
         viewport_only=_strings(data, "viewport_only"),
+        blends=tuple(
+            TracedBlend(
+                name=_text(each, "name"),
+                path=Path(_text(each, "path")),
+                size=_number(each, "size"),
+                mtime_ns=_number(each, "mtime_ns"),
+            )
+            for each in map(_object, _list(data, "blends"))
+        ),
     )
 
 
@@ -161,6 +189,13 @@ def _strings(data: dict[str, Any], name: str) -> tuple[str, ...]:
 
 def _text(data: dict[str, Any], name: str) -> str:
     return _string(data[name])
+
+
+def _number(data: dict[str, Any], name: str) -> int:
+    value = data[name]
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is no number")
+    return value
 
 
 def _string(value: object) -> str:

@@ -17,13 +17,13 @@ from typing import NamedTuple
 from pathspec import GitIgnoreSpec
 
 from ..cancel import CancelToken
-from ..errors import LocalBlenderError
+from ..errors import LocalBlenderError, ProjectError
 from ..local_blender import LocalBlender
 from .bundle import Bundle, BundleFile
-from .concerns import content_concerns, listed
+from .concerns import content_concerns, listed, shown
 from .rules import IGNORE_FILE, is_secret, read_ignore_file
 from .staging import alone_in, note_use, prune
-from .trace_result import LeftOut, MissingFile, TracedFile, TraceResult, read_result
+from .trace_result import LeftOut, MissingFile, TracedBlend, TracedFile, TraceResult, read_result
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tracing" / "trace.py"
 
@@ -65,7 +65,8 @@ class Traced:
     `missing` are files that are not there, `left_out` are there and are not sent all the same, `warnings` say what
     else will look different; among it are the `undefined_nodes`, types of nodes that neither Blender nor an add-on that
     goes along knows. `viewport_only` are files that no render needs: they are not sent. `staged` are the names of those
-    files of the bundle that are copies with other paths in them, which may not stay where they are.
+    files of the bundle that are copies with other paths in them, which may not stay where they are. `changed` are those
+    .blends of it that are not any more what was traced.
     """
 
     bundle: Bundle
@@ -76,6 +77,7 @@ class Traced:
     viewport_only: tuple[str, ...] = ()
     outside: tuple[Path, ...] = ()
     staged: frozenset[str] = frozenset()
+    changed: tuple[str, ...] = ()
 
     def log(self) -> None:
         """Write all that is missing, left out or worth a warning to the log, however much it is."""
@@ -101,14 +103,19 @@ def trace(
 ) -> Traced:
     """Ask Blender which files the .blend uses, and return those that are sent; its output goes to `log`.
 
-    Takes a second and more, ten minutes at most. Raises `LocalBlenderError`, `ProjectError` (the ignore file is
-    damaged), `Cancelled`, `Detached`.
+    A .blend that is saved meanwhile is looked through once more. Takes a second and more, ten minutes at most. Raises
+    `LocalBlenderError`, `ProjectError` (it is saved again and again, the ignore file is damaged), `Cancelled`,
+    `Detached`.
     """
     ignored = read_ignore_file(request.project)
     _log.info("asking %s (Blender %s) what %s uses", blender.program, blender.series, request.blend)
     try:
         with alone_in(request.staging, seconds=_DEADLINE_SECONDS, cancel=cancel):
             found = _ask(request, blender=blender, cancel=cancel, log=log, script=script)
+            if saved := _saved_meanwhile(found):
+                _log.info("%s was saved meanwhile: once more", saved[0].path)
+                found = _ask(request, blender=blender, cancel=cancel, log=log, script=script)
+                _check_unchanged(found)
             traced = _Choice(request, ignored=ignored).traced(found)
             for file in traced.bundle.files:
                 if file.name in traced.staged:
@@ -117,6 +124,19 @@ def trace(
     except OSError as error:
         raise LocalBlenderError(f"Blender cannot be asked what the file uses ({error})") from error
     return traced
+
+
+def _saved_meanwhile(found: TraceResult) -> tuple[TracedBlend, ...]:
+    """Return the .blends that may not be any more what was read: what they use may be something else."""
+    return tuple(blend for blend in found.blends if not blend.is_unchanged())
+
+
+def _check_unchanged(found: TraceResult) -> None:
+    if saved := _saved_meanwhile(found):
+        raise ProjectError(
+            f"{shown(saved[0].name)} changes while it is looked through",
+            hint="Leave the project's files alone until they are sent, then try again.",
+        )
 
 
 def _ask(
@@ -157,6 +177,7 @@ class _Choice:
         # Most files are in a few folders.
         self._place = cache(self._place_of)
         self._names_secret = cache(_names_secret)
+        self._read: dict[Path, int] = {}
         self._files: list[BundleFile] = []
         self._left_out: list[LeftOut] = []
         self._staged: set[str] = set()
@@ -164,6 +185,7 @@ class _Choice:
         self._noted: defaultdict[str, list[str]] = defaultdict(list)
 
     def traced(self, found: TraceResult) -> Traced:
+        self._read = {blend.path: blend.mtime_ns for blend in found.blends}
         for file in found.files:
             self._look_at(file)
         files = tuple(sorted(self._files, key=lambda file: file.name))
@@ -216,7 +238,8 @@ class _Choice:
         elif not readable:
             self._left_out.append(LeftOut(owner=file.name, path=path, why="it cannot be read"))
         else:
-            self._files.append(BundleFile(source=file.source, name=file.name, size=status.st_size))
+            read = self._read.get(file.source)  # not of a copy in which paths were rewritten: that is nobody's to save
+            self._files.append(BundleFile(source=file.source, name=file.name, size=status.st_size, mtime_ns=read))
             if place.staged:
                 self._staged.add(file.name)
             if is_outside:

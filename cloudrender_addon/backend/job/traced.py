@@ -23,7 +23,7 @@ from .folder import JobFolder
 LINKS = "traced"
 
 _VERSION = 1
-_CHANGED = "Changed since the job was made; what it uses since then may not be sent"
+_CHANGED = "Changed since the job was made, so the frames that are missing may not match those that are here"
 
 
 def is_traced(folder: JobFolder) -> bool:
@@ -38,11 +38,11 @@ def keep_traced(folder: JobFolder, traced: Traced) -> None:
     try:
         links.mkdir(mode=0o700, exist_ok=True)
         for number, file in enumerate(traced.bundle.files):
-            kept = f"{number}.blend" if file.name in traced.staged else None
+            # By the copy's own name: another copy is another file, whatever was noted before.
+            kept = f"{number}-{file.source.name}" if file.name in traced.staged else None
             if kept:
                 link(file.source, links / kept)
-            # A .blend that changes may use other files.
-            stamp = file.source.stat().st_mtime_ns if file.name.lower().endswith(".blend") and not kept else None
+            stamp = file.mtime_ns
             rows.append({"source": str(file.source), "name": file.name, "kept": kept, "stamp": stamp})
         data = {
             "version": _VERSION,
@@ -60,6 +60,8 @@ def keep_traced(folder: JobFolder, traced: Traced) -> None:
         part = _path(folder).with_suffix(".part")
         part.write_text(json.dumps(data), encoding="utf-8")
         part.replace(_path(folder))
+        for left in {path.name for path in links.iterdir()} - {str(row["kept"]) for row in rows}:
+            (links / left).unlink()
     except OSError as error:
         raise RecordError(
             f"The files of the job cannot be noted in {folder.path} ({error.strerror})",
@@ -100,7 +102,8 @@ def _traced(data: dict[str, Any], links: Path) -> Traced:
             continue
         if row["stamp"] not in (None, status.st_mtime_ns):
             changed.append(row["name"])
-        files.append(BundleFile(source=source, name=row["name"], size=status.st_size))
+        mtime_ns = None if row["stamp"] is None else status.st_mtime_ns
+        files.append(BundleFile(source=source, name=row["name"], size=status.st_size, mtime_ns=mtime_ns))
     _raise_gone(gone)
     bundle = Bundle(
         root=Path(data["root"]),
@@ -117,6 +120,7 @@ def _traced(data: dict[str, Any], links: Path) -> Traced:
         viewport_only=tuple(data["viewport_only"]),
         outside=tuple(map(Path, data["outside"])),
         staged=frozenset(row["name"] for row in data["files"] if row["kept"] is not None),
+        changed=tuple(changed),
     )
 
 
