@@ -8,6 +8,7 @@ the extension is uninstalled, and never tells which of all these it is about to 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cli.keeper import JOB
+from ..cli.keeper import JOB, copy_job
 
 if TYPE_CHECKING:
     from .session import DrivenJob
@@ -38,11 +39,10 @@ def keep(job: DrivenJob, *, end: bool) -> bool:
     words = ["cancel", job.spec.job_id] if end else ["attach", job.spec.job_id, "--hand-over"]
     environ = {**os.environ, "CLOUDRENDER_HOME": str(job.spec.settings.home)}
     environ.pop("PYTHONPATH", None)
-    place = Path(tempfile.mkdtemp(prefix="cloudrender-"))
+    place = Path(tempfile.mkdtemp(prefix="cloudrender-", dir=_temporary_beside(job.folder.path)))
     try:
         program = shutil.copytree(_ROOT, place / _ROOT.name, ignore=shutil.ignore_patterns("__pycache__"))
-        large = shutil.ignore_patterns("snapshot", "traced", "lock", "*.part")
-        shutil.copytree(job.folder.path, place / JOB, ignore=large)
+        copy_job(job.folder.path, place / JOB)
         subprocess.Popen(
             [str(python), str(program / "cli" / "keeper.py"), _paths(), str(job.folder.path), *words],
             env=environ,
@@ -57,6 +57,15 @@ def keep(job: DrivenJob, *, end: bool) -> bool:
         shutil.rmtree(place, ignore_errors=True)
         return False
     return True
+
+
+def _temporary_beside(folder: Path) -> Path | None:
+    """Return a place for temporary files on the disk of a folder, if any: its .blends are linked there, not copied."""
+    for place in (Path(tempfile.gettempdir()), Path("/var/tmp")):
+        with contextlib.suppress(OSError):
+            if place.stat().st_dev == folder.stat().st_dev and os.access(place, os.W_OK):
+                return place
+    return None
 
 
 def _paths() -> str:

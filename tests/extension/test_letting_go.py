@@ -129,6 +129,19 @@ def test_it_does_so_when_the_extension_is_uninstalled(
     assert Path(folder).is_relative_to(blender.blender.extensions / ".user" / "user_default" / "cloudrender")
 
 
+def test_then_it_sends_all_to_another_machine_if_that_is_lost(
+    cloud: Cloud, scripting: Callable[..., Scripting]
+) -> None:
+    blender = scripting("4.2.23", own=True)
+    folder = blender.run(start(600) + UNINSTALL, CLOUDRENDER_HOME="")
+    wait_for(lambda: not blender.processes() or (Path(folder) / "record.json").is_file(), "the folder to be put back")
+    assert not Path(folder).parents[1].joinpath("staging").exists(), "Blender has deleted all that it could"
+    cloud.kill(cloud.machines[0])
+    wait_for_the_last(blender)
+    assert len(blender.pictures()) == 600 and len(cloud.machines) == 2
+    assert JobFolder(Path(folder)).load().status.value == "succeeded"
+
+
 def test_it_cancels_the_job_if_that_is_wanted(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
     blender = scripting("4.2.23")
     job_id = blender.run(start(4000) + 'part("ui.preferences").preferences().on_quit = "CANCEL"' + QUIT)
