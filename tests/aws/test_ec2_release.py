@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -246,13 +247,26 @@ def test_a_machine_of_another_job_is_reached_and_ended_by_its_tags(
     for path in ours.iterdir():
         assert path.read_bytes() == (theirs / path.name).read_bytes()
         assert path.suffix == ".pub" or path.stat().st_mode & 0o077 == 0
+    opener = (theirs / "job_key").read_bytes()
+    shutil.rmtree(theirs)  # that job is closed, and may be forgotten: the machine is opened by a copy of its key
+    farm = farm_on(aws, ours)
     farm.connect(machine, cancel=CancelToken(), deadline=soon())
-    assert opened.knocks[0]["key_file"] == ours / "job_key" and "ssh" in farm.login(machine)
+    assert opened.knocks[0]["key_file"] == ours / "job_key" and (ours / "job_key").read_bytes() == opener
+    assert "ssh" in farm.login(machine)
     assert len(farm.leftovers("job-2", taken=["t1"])) == 5 and farm.leftovers("job-2") == ()
     assert farm.leftovers("job-1", given=["t1"]) == ()
     farm.release(machine)
     assert aws.everything() == EMPTY and farm.leftovers("job-2", taken=["t1"]) == ()
     assert not [path for path in ours.iterdir() if path.name.startswith(("host_key", "job_key"))]
+
+
+def test_a_job_that_took_a_machine_over_rents_its_next_one_with_a_key_of_its_own(aws: Stage, tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    farm, machine = farm_on(aws, ours), rent(farm_on(aws, theirs))
+    farm.adopt(machine, keys=theirs)
+    farm.release(machine)
+    rent(farm, launch="t2")
+    assert (ours / "job_key").read_bytes() != (theirs / "job_key").read_bytes()
 
 
 def test_a_machine_that_is_not_taken_over_after_all_leaves_no_key(aws: Stage, tmp_path: Path) -> None:
