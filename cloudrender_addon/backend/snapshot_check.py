@@ -195,11 +195,23 @@ class _SmallFrames:
         path = self._scratch / "request.json"
         path.write_text(json.dumps(whole), encoding="utf-8")
         log = self._scratch / "blender.log"
-        self._blender.run(_SCRIPT, str(path), log=log, seconds=_SECONDS, cancel=self._cancel)
+        try:
+            self._blender.run(_SCRIPT, str(path), log=log, seconds=_SECONDS, cancel=self._cancel)
+        finally:
+            self._remove_compiled()
         answer = self._answer()
         if "error" in answer:
             raise RenderError(answer["error"]["message"], hint=answer["error"]["hint"])
         return answer
+
+    def _remove_compiled(self) -> None:
+        """Remove what a Blender that was killed, or crashed, has left beside the user's scripts."""
+        left = self._answer().get("compiled")
+        for name in left if isinstance(left, list) else ():
+            path = Path(str(name))
+            if path.suffix == ".oso":
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     @property
     def _result(self) -> Path:

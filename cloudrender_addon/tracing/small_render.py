@@ -8,7 +8,8 @@ bundle `root` (its folder), `against` (the earlier picture) and `difference` (th
 
 The result has `frame`, `engine`, and of a bundle `differing` (share of the pixels; null: they are not of the same size)
 and `reached` (files outside `root` that the .blend uses); or `error` with `message` and `hint`. From the time when the
-file is open until the end it has `engine` alone: that is what a crash leaves.
+file is open until the end it has `engine`, and `compiled` alone: that is what a crash leaves. These are files that were
+not there, which the render makes beside the user's: whoever kills this Blender removes them.
 
 Nothing of the user's is written to: File Output nodes are muted, and simulations without a bake have caches elsewhere.
 """
@@ -78,15 +79,15 @@ def _answer(request: dict[str, Any], said: dict[str, Any]) -> None:
     if request["engine"]:
         scene.render.engine = request["engine"]
     said["engine"] = scene.render.engine
-    _tell(request, said)
+    compiled = _compiled_scripts() if "copy" in request else []
+    _tell(request, {**said, "compiled": list(map(str, compiled))})
     _keep_fluids_apart(Path(request["result"]).parent / "fluids")
     _make_small(scene, longest=request["longest"], samples=request["samples"])
     _write_only(scene, picture)
-    compiled = _compiled_scripts() if "copy" in request else {}
     try:
         bpy.ops.render.render(write_still=True)
     finally:
-        for path in [path for path, was_there in compiled.items() if not was_there]:
+        for path in compiled:
             path.unlink(missing_ok=True)  # nothing stays beside the user's files
     if not picture.is_file():
         raise Failure(kind="scene", message="Blender wrote no picture", hint="Render the frame in Blender to see why")
@@ -177,12 +178,12 @@ def _keep_fluids_apart(folder: Path) -> None:
                 domain.cache_directory = str(folder / str(number))
 
 
-def _compiled_scripts() -> dict[Path, bool]:
-    """Return what Cycles compiles external scripts to, beside them, and whether that is there."""
+def _compiled_scripts() -> list[Path]:
+    """Return what Cycles will compile external scripts to, beside them, as far as that is not there."""
     nodes = [node for _, _, tree in all_trees(bpy.data) for node in tree.nodes if node.type == "SCRIPT"]
     scripts = {bpy.path.abspath(node.filepath, library=node.id_data.library) for node in nodes}
     data: Any = bpy.data
     for camera in data.cameras:  # since 5.0 they may be scripts
         scripts.add(bpy.path.abspath(getattr(camera, "custom_filepath", ""), library=camera.library))
     paths = [Path(script).with_suffix(".oso") for script in scripts if os.path.basename(script)]
-    return {path: path.exists() for path in paths}
+    return [path for path in paths if not path.exists()]

@@ -283,3 +283,10 @@ def test_home_behind_a_link_is_home(home: Path, tmp_path: Path) -> None:
 def test_scan_repeats_what_was_asked_before(home: Path) -> None:
     put(home / "scene.blend")
     assert scan(home).concerns == preliminary_concerns(home)
+
+
+def test_a_compiled_shader_that_is_out_of_date_is_left(root: Path) -> None:
+    for name, age in (("a.osl", 2), ("a.oso", 1), ("b.osl", 1), ("b.oso", 2), ("lone.oso", 1)):
+        put(root / name)
+        os.utime(root / name, (1_000_000 + age, 1_000_000 + age))
+    assert names(scan(root)) == ["a.osl", "b.osl", "b.oso", "lone.oso", "scene.blend"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -129,6 +130,26 @@ def test_frames_that_are_not_the_same_come_with_a_next_step(
     result, _ = check(bundle, lambda request: {**fine(request), **answer}, send=send)
     assert "Probably" in result.hint and f"({other})" in result.hint
     assert check(bundle, fine, send=send)[0].hint == ""
+
+
+@pytest.mark.parametrize("ending", [LocalBlenderError("crashed"), Cancelled()], ids=["crashed", "killed"])
+def test_a_blender_that_ends_in_the_middle_leaves_nothing_beside_the_users_files(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, ending: Exception
+) -> None:
+    compiled, other = bundle.root / "glow.oso", bundle.root / "precious.txt"
+    other.touch()
+
+    def run(_blender: FakeBlender, _script: Path, *arguments: str, **_more: Any) -> None:
+        request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+        left = [str(compiled), str(other), str(bundle.root / "never made.oso")]
+        Path(request["result"]).write_text(json.dumps({"engine": "CYCLES", "compiled": left}))
+        compiled.touch()
+        raise ending
+
+    monkeypatch.setattr(FakeBlender, "run", run)
+    with contextlib.suppress(Cancelled):
+        check(bundle, fine)
+    assert not compiled.exists() and other.exists()
 
 
 def test_pictures_of_an_earlier_check_are_gone(bundle: Bundle) -> None:

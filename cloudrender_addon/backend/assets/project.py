@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import defaultdict
@@ -66,6 +67,7 @@ class _Scan:
             ) from error
         while self._pending:
             self._walk(self._pending.pop())
+        self._leave_outdated()
         if self._blend not in self._files:
             self._take_blend()
         files = tuple(self._files[name] for name in sorted(self._files))
@@ -100,6 +102,14 @@ class _Scan:
             ) from error
         if self._blend not in self._files:
             raise ProjectError(f"{shown(str(path))} cannot be sent", hint="Check that it is a file that you may read.")
+
+    def _leave_outdated(self) -> None:
+        """Leave what a shader was compiled to before it was edited: on the machine nothing shows that it is older."""
+        for name in [name for name in self._files if name.endswith(".oso")]:
+            source = self._files.get(f"{name.removesuffix('.oso')}.osl")
+            with contextlib.suppress(OSError):  # one that is gone is missed when it is read
+                if source and self._files[name].source.stat().st_mtime < source.source.stat().st_mtime:
+                    del self._files[name]
 
     def _walk(self, folder: _Folder) -> None:
         try:
