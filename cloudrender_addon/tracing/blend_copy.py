@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import mmap
-import shutil
+import os
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +23,11 @@ from .path_fields import BAKE, BAKE_CONTENT, LIBRARY, POINTERS, PROPERTY, PROPER
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _NO_DATABLOCKS = {b"LI", b"ID"}  # libraries, which belong to none, and what is only named: linked datablocks
 _GZIP = b"\x1f\x8b"
+
+_MOST_TIMES = 200
+_SMALL_BYTES, _MOST_BYTES = 1 << 30, 64 << 30
+"""How much larger a compressed .blend may be when it is unpacked: ten times is much for a scene, but a small one may be
+nearly all noughts."""
 
 _Texts = dict[bytes, bytes]  # stored → new
 
@@ -199,10 +204,12 @@ def opened(path: Path, *, scratch: Path) -> Iterator[BlendCopy]:
 
 
 def _unpack(file: IO[bytes], target: IO[bytes], *, is_gzip: bool) -> None:
+    """Unpack a file. Raises `NotABlend` where it grows as no .blend does: it may come from anybody."""
+    most = _most_unpacked(os.fstat(file.fileno()).st_size)
     if is_gzip:
         try:
             with gzip.open(file) as packed:
-                shutil.copyfileobj(packed, target, 1 << 20)
+                _copy(packed, target, most=most)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise NotABlend("it cannot be unpacked") from error
         return
@@ -210,9 +217,23 @@ def _unpack(file: IO[bytes], target: IO[bytes], *, is_gzip: bool) -> None:
 
     try:
         with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
-            shutil.copyfileobj(reader, target, 1 << 20)
+            _copy(reader, target, most=most)
     except zstandard.ZstdError as error:
         raise NotABlend("it cannot be unpacked") from error
+
+
+def _most_unpacked(packed: int) -> int:
+    """Return how many bytes so many packed ones may become."""
+    return min(max(packed * _MOST_TIMES, _SMALL_BYTES), _MOST_BYTES)
+
+
+def _copy(source: Any, target: IO[bytes], *, most: int) -> None:
+    done = 0
+    while piece := source.read(1 << 20):
+        done += len(piece)
+        if done > most:
+            raise NotABlend(f"unpacked it is larger than any .blend of its size, more than {most:,} bytes")
+        target.write(piece)
 
 
 def _text(data: bytes) -> str:
