@@ -70,6 +70,10 @@ def case_a_machine_type_that_is_none(folder: Path) -> None:
         for name in ("g5", "g5 xlarge", "g5.xlarge, gpu"):
             settings.machine_type = name
             assert only(problems()).text.endswith("is not the name of a machine type")
+        settings.machine_type = "c7g.large"
+        assert only(problems()).text.startswith("c7g.large has a Graviton (ARM) processor")
+        estimate = part("ui.panel_parts").estimate_text(bpy.context, frames=9)
+        assert estimate.startswith("c7g.large has a Graviton (ARM) processor")
         settings.machine_type = "g5.xlagre"
         assert problems() == [], "nobody has asked Amazon yet"
         quotes["g5.xlagre"] = quote(spot_usd=None, on_demand_usd=None, extras_usd=0.1)

@@ -117,6 +117,15 @@ def _bad_image(words: list[str]) -> Apply:
     return apply
 
 
+def _lack(words: list[str]) -> Apply:
+    (beginning,) = words
+
+    def apply(cloud: Cloud) -> None:
+        cloud.lacking_packages = (*cloud.lacking_packages, beginning)
+
+    return apply
+
+
 def _driver(words: list[str]) -> Apply:
     (version,) = words
 
@@ -245,6 +254,11 @@ _KINDS = {
         syntax="driver=VERSION",
         effect="the NVIDIA driver of GPU types; none: no image brings one; mismatch or silent: not one that works",
         parse=_driver,
+    ),
+    "lack": _Kind(
+        syntax="lack=PACKAGE",
+        effect="apt-get does not find the packages whose names begin like that",
+        parse=_lack,
     ),
     "no-gpu": _Kind(syntax="no-gpu", effect="machines of a GPU type come without a working GPU", parse=_no_gpu),
 }

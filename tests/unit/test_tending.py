@@ -279,3 +279,15 @@ def test_where_blender_came_from_is_told(tmp_path: Path, source: str, words: str
     said: list[ev.Event] = []
     tend(new_ledger(tmp_path, said.append), FakeFarm([script]))
     assert f"Blender 4.2.23 is ready ({words})" in [event.text for event in said if isinstance(event, ev.Notice)]
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("g4dn.12xlarge", 10), ("g4dn.metal", 20), ("c7i.metal-24xl", 20)])
+def test_bare_metal_may_take_longer_to_boot(tmp_path: Path, name: str, minutes: float) -> None:
+    class Silent(FakeFarm):
+        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Any]:
+            waited.append(deadline - time.monotonic())
+            raise MachineGoneError("The machine is gone")
+
+    waited: list[float] = []
+    tend(new_ledger(tmp_path, instance_type=name), Silent([]))
+    assert waited == [pytest.approx(minutes * 60, abs=20)]

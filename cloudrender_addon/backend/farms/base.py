@@ -65,6 +65,11 @@ class Offer:
         """Everything that is billed while such a machine runs, USD per hour."""
         return self.machine_usd + self.disk_usd + self.address_usd
 
+    @property
+    def bare_metal(self) -> bool:
+        """Whether it is a whole computer without a hypervisor, which tests itself for minutes before it boots."""
+        return self.instance_type.partition(".")[2].startswith("metal")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
