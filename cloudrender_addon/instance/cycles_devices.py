@@ -27,6 +27,8 @@ def choose_device(scene: Any, *, preferences: Any, gpu: bool) -> Device:
 
     Raises `Failure` (kind "gpu") if there should be a GPU and is none."""
     if scene.render.engine != "CYCLES":
+        if gpu and (said := nvidia_driver.complaint()):
+            raise _missing(said)
         notes = [] if gpu else ["This machine has no GPU: the scene's engine is slow on it or fails."]
         return Device("GPU" if gpu else "CPU", notes=notes)
     asked_for_gpu = scene.cycles.device == "GPU"
@@ -53,8 +55,12 @@ def _enable_gpus(preferences: Any) -> tuple[str, list[str]]:
         for device in preferences.devices:
             device.use = device.type == backend
         return backend, [device.name for device in preferences.devices if device.use]
-    said = nvidia_driver.complaint()
-    raise Failure(
+    raise _missing(nvidia_driver.complaint())
+
+
+def _missing(said: str) -> Failure:
+    """Return the failure for a GPU that was paid for and is not there; `said` is what its driver says of that."""
+    return Failure(
         kind="gpu",
         message="The machine was rented for its GPU, but Blender sees none "
         + (f"(the NVIDIA driver: {said})" if said else f"({', '.join(_BACKENDS)} were tried)"),

@@ -17,7 +17,7 @@ from .failure import Failure
 
 _SCRIPT = Path(__file__).resolve().parent / "driver.sh"
 _INSTALL_SECONDS = 1500.0
-"""Two minutes are usual, some more where modules have to be compiled; Ubuntu's own updates may hold it up before."""
+"""For some hundred megabytes, modules that may have to be compiled, and Ubuntu's own updates before that."""
 
 _ANSWER_SECONDS = 60.0
 _LOG_LINES = 15

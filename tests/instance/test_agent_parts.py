@@ -204,6 +204,19 @@ def test_a_missing_gpu_is_an_error_and_no_slow_render() -> None:
     assert "driver" in caught.value.hint
 
 
+@pytest.mark.parametrize("engine", ["CYCLES", "BLENDER_EEVEE_NEXT"])
+def test_a_driver_that_does_not_work_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\nexit 18\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(Failure, match=r"\(the NVIDIA driver: Failed to initialize NVML: Driver/library") as caught:
+        choose_device(scene(engine=engine), preferences=Preferences(("CPU", "Xeon")), gpu=True)
+    assert caught.value.kind == "gpu"
+    program.write_text("#!/bin/sh\n")
+    assert choose_device(scene(engine="BLENDER_EEVEE_NEXT"), preferences=Preferences(), gpu=True).kind == "GPU"
+
+
 def test_a_machine_without_gpu_renders_on_its_cpu_and_says_so() -> None:
     asked = scene(device="GPU")
     chosen = choose_device(asked, preferences=None, gpu=False)

@@ -33,12 +33,25 @@ def test_a_family_that_is_misspelt() -> None:
 
 @pytest.mark.parametrize(
     ("gpu", "kind"),
-    [(None, "cpu"), ("NVIDIA T4", "g"), ("NVIDIA L40S", "g"), ("NVIDIA V100", "p3"), ("NVIDIA H100", "p")],
+    [
+        (None, "cpu"),
+        ("NVIDIA T4", "g"),
+        ("NVIDIA L40S", "g"),
+        ("NVIDIA V100", "p3"),
+        ("NVIDIA H100", "p"),
+        ("NVIDIA M60", "p3"),
+        ("NVIDIA B200", "p"),
+        ("NVIDIA RTX PRO Server 6000", "g"),
+    ],
 )
 def test_the_gpu_says_which_recipe(gpu: str | None, kind: str) -> None:
     assert image_kind(gpu) == kind
-    with pytest.raises(ConfigError):
-        image_kind("AMD Radeon Pro V520")
+
+
+@pytest.mark.parametrize("gpu", ["AMD Radeon Pro V520", "Habana Gaudi HL-205", "NVIDIA L4 part", "NVIDIA K80"])
+def test_a_gpu_without_a_recipe(gpu: str) -> None:
+    with pytest.raises(ConfigError, match=gpu):
+        image_kind(gpu)
 
 
 def a_machine() -> Machine:
