@@ -30,9 +30,9 @@ fail() {
     exit 1
 }
 
-# A fresh machine's own updates hold the package manager's lock for a minute or two.
+# A fresh machine's own updates hold the package manager's lock for a minute or two. No service is restarted by itself afterwards.
 packages() {
-    sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+    sudo -n env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
 # Print the PCI ids of NVIDIA's devices of a class: 0x03 are GPUs, 0x0680 the switches between those of P4 and larger.

@@ -65,6 +65,11 @@ def test_plan_for_a_type_without_a_gpu(aws: Stage, farm: Ec2Farm) -> None:
     )
 
 
+def test_plan_for_a_gpu_whose_driver_the_machine_installs_has_room_for_it(aws: Stage, farm: Ec2Farm) -> None:
+    offer = farm.plan(request(machine="p3dn.24xlarge")).offer
+    assert (offer.image_id, offer.gpu, offer.volume_gb) == (aws.images[PLAIN_PARAMETER], "NVIDIA V100", 8 + 4 + 10 + 4)
+
+
 def test_plan_with_own_settings(aws: Stage, tmp_path: Path) -> None:
     image = register_image(aws.backend, name="own", size_gb=30)
     machine = farm_on(aws, tmp_path, image=image, ssh_user="artist", ssh_port=2222).plan(request())

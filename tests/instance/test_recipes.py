@@ -172,6 +172,9 @@ def test_compute_gpus_get_what_sets_up_their_switches(builder: Builder) -> None:
     assert facts(builder.run("p"))["device"] == "OPTIX (NVIDIA H100 (stand-in))"
     assert "nvidia-fabricmanager-580" in installed(builder.calls)
     assert (builder.path / "disk/var/lib/nvidia/switches").exists()
+    before = builder.calls.count("--no-install-recommends")
+    assert facts(builder.run("p"))["finished"] == "yes"
+    assert builder.calls.count("--no-install-recommends") == before
 
 
 def test_modules_that_nobody_has_built_are_compiled(builder: Builder) -> None:

@@ -22,7 +22,7 @@ _COMPUTE_GPUS = ("A100", "H100", "H200", "B200", "B300")
 """Several of them are joined by switches, which a service beside the driver (Fabric Manager) sets up."""
 
 _TOO_OLD = ("K80", "K520")
-"""No driver that Ubuntu 24.04 has drives them."""
+"""The last driver for them, 470, is not maintained any more, and too old for OptiX in Blender."""
 
 NVIDIA_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 """AWS's Ubuntu with NVIDIA drivers: https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html"""

@@ -36,7 +36,7 @@ _WITHOUT_RECIPE = {
     "g4ad": "its GPU is AMD's",
     "g6f": "it has part of a GPU, which needs NVIDIA's vGPU driver",
     "gr6f": "it has part of a GPU, which needs NVIDIA's vGPU driver",
-    "p2": "no driver of today drives its GPU",
+    "p2": "the last driver for its GPU is not maintained any more",
     **dict.fromkeys(("inf1", "inf2", "trn1", "trn1n", "trn2", "trn2u"), "Blender knows nothing of its accelerators"),
     **dict.fromkeys(("f1", "f2", "vt1", "dl1", "dl2q"), "Blender knows nothing of its accelerators"),
 }
