@@ -155,9 +155,16 @@ class MachineGoneError(MachineError):
 
 
 class LinkError(MachineError):
-    """The connection to the machine broke or cannot be made; the machine itself may be well."""
+    """The connection to the machine broke or cannot be made; the machine itself may be well.
+
+    `refused` says that it was reached, and did not let this computer in.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", details: tuple[str, ...] = (), refused: bool = False) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.refused = refused
 
 
 class HostKeyError(MachineError):

@@ -7,7 +7,8 @@ here=$(dirname "$0")
 . "$here/bake.sh"
 
 keep_talking
+alone
 SWITCHES=yes
 gpu_driver
 blenders gpu
-clean_up
+fact finished yes

@@ -7,6 +7,7 @@ here=$(dirname "$0")
 . "$here/bake.sh"
 
 keep_talking
+alone
 gpu_driver
 blenders gpu
-clean_up
+fact finished yes

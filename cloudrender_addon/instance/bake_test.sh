@@ -6,6 +6,7 @@ here=$(dirname "$0")
 . "$here/bake.sh"
 
 keep_talking
+alone
 if [ "$1" = cpu ]; then
     blenders cpu
 else

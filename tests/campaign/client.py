@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from cloudrender_addon.backend.aws import instances
-from cloudrender_addon.backend.farms import agent_events, agent_link, ec2, ec2_order, ec2_reach
+from cloudrender_addon.backend.farms import agent_events, agent_link, ec2, ec2_order, ec2_reach, reconnect
 from cloudrender_addon.backend.job import renting, taking_over, tending
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.record import JobRecord
@@ -30,6 +30,7 @@ from cloudrender_addon.cli.main import run
 
 HURRY: Mapping[ModuleType, Mapping[str, float]] = {
     tending: {"UNREACHABLE_SECONDS": 4.0},
+    reconnect: {"UNREACHABLE_SECONDS": 4.0},
     agent_events: {"_HEARTBEAT_SILENCE": 5.0},
     agent_link: {"_ANSWER_SILENCE": 7.0},
     ec2_reach: {"_OPEN_SECONDS": 4.0, "_LOOK_EVERY": 1.0},

@@ -15,6 +15,7 @@ import pytest
 from cloudrender_addon.instance import KINDS, agent_files, recipe_files
 from cloudrender_addon.instance.blender_release import bring
 from cloudrender_addon.instance.download import Mirror as Releases
+from tests.cloud.command import wait_for
 from tests.localcloud import machine
 from tests.localcloud.gpu_machine import furnish
 from tests.localcloud.mirror import Mirror, installed_blenders, launcher_scripts
@@ -62,25 +63,39 @@ class Builder:
             (self.path / name).touch()
 
     def run(self, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(kind, *arguments)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, kind: str, *arguments: str) -> subprocess.Popen[str]:
         if not (self.path / "disk/sys").exists():
             furnish(self.path / "disk", gpu=self.gpu, switches=self.switches, driver=self.modules)
         agent = self.path / "tmp/cloudrender/agent"
         agent.mkdir(exist_ok=True)
         for name, content in {**agent_files(), **recipe_files()}.items():
             (agent / name).write_bytes(content)
-        return subprocess.run(
+        return subprocess.Popen(
             ["/bin/sh", str(agent / f"bake_{kind}.sh"), *arguments],
             env=self.environ(),
             cwd=self.path,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
-            check=False,
         )
+
+    def put_tool(self, name: str, script: str) -> None:
+        """Put a tool before the one that the machine has."""
+        (self.path / "tools.d").mkdir(exist_ok=True)
+        tool = self.path / "tools.d" / name
+        tool.write_text(script)
+        tool.chmod(0o755)
+
+    def take_tool(self, name: str) -> None:
+        (self.path / "tools.d" / name).unlink()
 
     def environ(self) -> dict[str, str]:
         return {
-            "PATH": f"{self.path / 'disk/usr/bin'}:{STANDIN / 'shims'}:{os.environ['PATH']}",
+            "PATH": f"{self.path / 'tools.d'}:{self.path / 'disk/usr/bin'}:{STANDIN / 'shims'}:{os.environ['PATH']}",
             "HOME": str(self.path / "home"),
             "TMPDIR": str(self.path / "tmp"),
             "CR_PREFIX": str(self.path / "disk"),
@@ -109,6 +124,7 @@ def facts(ran: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     found = facts(builder.run("g"))
+    facts(builder.run("clean"))
     assert found["driver"] == "580.95.05" and found["gpu"] == "T4" and found["blender"] == "4.2.23"
     assert found["device"] == "OPTIX (NVIDIA T4 (stand-in))" and found["download"] == "4.2.23"
     assert found["finished"] == "yes"
@@ -267,21 +283,62 @@ def test_a_blender_that_there_is_not(builder: Builder) -> None:
 
 
 def test_it_ends_when_nobody_listens(builder: Builder) -> None:
-    agent = builder.path / "tmp/cloudrender/agent"
-    for name, content in {**agent_files(), **recipe_files()}.items():
-        (agent / name).write_bytes(content)
-    endless = builder.path / "bin"
-    endless.mkdir()
-    (endless / "python3").write_text("#!/bin/sh\nexec sleep 4\n")
-    (endless / "python3").chmod(0o755)
-    environ = builder.environ()
-    environ["PATH"] = f"{endless}:{environ['PATH']}"
-    process = subprocess.Popen(["/bin/sh", str(agent / "bake_cpu.sh")], env=environ, stdout=subprocess.PIPE)
+    builder.put_tool("python3", "#!/bin/sh\nexec sleep 4\n")
+    process = builder.start("cpu")
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=20) == 143  # a shell hears the signal when the tool in hand has ended
 
 
+def test_two_never_run_at_once(builder: Builder) -> None:
+    """The client is gone and back: what the first run has in hand ends before the second one begins."""
+    log = builder.path / "tools"
+    tool = f'#!/bin/sh\necho "$$ begins" >>{log}\nsleep 1.5\necho "$$ ends" >>{log}\n'
+    builder.put_tool("python3", tool)
+    first = builder.start("cpu")
+    assert first.stdout is not None
+    first.stdout.readline()
+    wait_for(log.exists, "the first run's tool")
+    first.stdout.close()
+    second = builder.run("cpu")
+    assert first.wait(timeout=20) != 0, "it ended, as nobody listened"
+    assert "::step Waiting for what is still under way" in second.stdout and "::fact finished" in second.stdout
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert [word for _, word in lines] == ["begins", "ends"] * 2 and lines[0][0] == lines[1][0]
+
+
+def test_what_apt_says_last_is_told(builder: Builder) -> None:
+    builder.driver = "none"
+    locked = "E: Could not get lock /var/lib/dpkg/lock"
+    builder.put_tool("apt-get", f"#!/bin/sh\necho Reading\necho '{locked}' >&2\nexit 100\n")
+    ran = builder.run("g")
+    assert ran.returncode == 1 and "::fact" not in ran.stdout
+    assert f"::error packages install -y failed: {locked}" in ran.stdout
+    assert "Reading" in ran.stdout
+
+
+def test_a_step_that_was_cut_off_is_done_again(builder: Builder) -> None:
+    """The file is there, but what it is for was not done: the machine must not start with the other driver."""
+    builder.put_tool("update-initramfs", "#!/bin/sh\necho no room >&2\nexit 1\n")
+    ran = builder.run("g")
+    assert ran.returncode == 1 and "no room" in ran.stdout
+    builder.take_tool("update-initramfs")
+    builder.put_tool("python3", "#!/bin/sh\n")
+    facts(builder.run("g"))
+    facts(builder.run("g"))
+    assert builder.calls.count("update-initramfs") == 1
+
+
+def test_cleaning_up_may_be_run_again(builder: Builder) -> None:
+    builder.put_tool("cloud-init", "#!/bin/sh\nexit 1\n")
+    assert builder.run("clean").returncode == 1
+    assert all((builder.path / name).exists() for name in (*KEYS, HOST_KEY) if not name.endswith("history"))
+    builder.take_tool("cloud-init")
+    for _ in range(2):
+        facts(builder.run("clean"))
+    assert not [name for name in (*KEYS, HOST_KEY) if (builder.path / name).exists()]
+
+
 def test_recipes_are_there_for_each_kind() -> None:
-    assert set(recipe_files()) == {"bake.sh", "bake_test.sh", *(f"bake_{kind}.sh" for kind in KINDS)}
+    assert set(recipe_files()) == {"bake.sh", "bake_test.sh", "bake_clean.sh", *(f"bake_{kind}.sh" for kind in KINDS)}

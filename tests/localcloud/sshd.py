@@ -34,16 +34,23 @@ def find_sshd() -> str:
 def configure(
     folder: Path, *, address: str, port: int, host_key: str, authorized_key: str, env: Mapping[str, str]
 ) -> list[str]:
-    """Write everything sshd needs into `folder` and return the command that starts it."""
-    _write(folder / "host_key", host_key.rstrip("\n") + "\n", 0o600)
-    _write(folder / "authorized_keys", authorized_key.strip() + "\n", 0o600)
+    """Write everything sshd needs into `folder` and return the command that starts it.
+
+    The keys are on the machine's own disk, where an image's recipe takes them away: then nobody gets in any more.
+    """
+    keys, home = folder / "disk" / "etc" / "ssh", folder / "home" / ".ssh"
+    for place in (keys, home):
+        place.mkdir(parents=True, exist_ok=True)
+    _write(keys / "ssh_host_ed25519_key", host_key.rstrip("\n") + "\n", 0o600)
+    with (home / "authorized_keys").open("a", encoding="utf-8") as authorized:  # as cloud-init does
+        authorized.write(authorized_key.strip() + "\n")
     sftp = "/usr/lib/openssh/sftp-server"
     _write(folder / "login", _LOGIN % {"sftp": sftp}, 0o700)
     settings = " ".join(f'"{name}={value}"' for name, value in env.items())
     lines = [
         f"ListenAddress {address}:{port}",
-        f'HostKey "{folder}/host_key"',
-        f'AuthorizedKeysFile "{folder}/authorized_keys"',
+        f'HostKey "{keys}/ssh_host_ed25519_key"',
+        f'AuthorizedKeysFile "{home}/authorized_keys"',
         "PidFile none",
         "StrictModes no",
         f"UsePAM {'yes' if _password_locked() else 'no'}",

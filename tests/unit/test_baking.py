@@ -10,7 +10,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.images import image_kind
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
-from cloudrender_addon.backend.baking.recipe import _Said
+from cloudrender_addon.backend.baking.recipe import Said
 from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
 from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer
@@ -108,9 +108,9 @@ def test_a_record_of_a_build_that_failed_to_end_stays(tmp_path: Path) -> None:
         left.load()
 
 
-def said(*lines: str) -> _Said:
+def said(*lines: str) -> Said:
     heard: list[str] = []
-    said = _Said(heard.append)
+    said = Said(heard.append)
     for line in lines:
         said.hear(line)
     return said

@@ -20,13 +20,14 @@ from ..aws.machine_images import MachineImage
 from ..aws.session import Account
 from ..cancel import CancelToken
 from ..clock import now
-from ..errors import CloudError, ImageError, LinkError, MachineGoneError
-from ..farms.base import Farm, Machine, MachineRequest, MachineState
+from ..errors import CloudError, ImageError
+from ..farms.base import Farm, Machine, MachineRequest
 from ..job.cost import machine_cost
 from ..job.spec import new_job_id
 from ..job.words import format_seconds
-from .recipe import Baked, run_recipe
+from .recipe import Baked, Recipe
 from .record import BuildFolder
+from .steady import run_recipe
 
 LIFETIME_SECONDS = 7200
 """After which a builder ends itself. It is stopped long before: what takes longest is AWS making the image."""
@@ -140,30 +141,18 @@ class Builder:
         return machine
 
     def _run(self, machine: Machine, *, test: bool) -> Baked:
-        try:
-            return run_recipe(
-                machine,
-                key_file=self._folder.keys / "job_key",
-                kind=image_kind(machine.offer.gpu),
-                test=test,
-                mirror=self._record.settings.mirror,
-                blender=self._record.blender,
-                say=self._say,
-                cancel=self._cancel,
-            )
-        except LinkError as broken:
-            self._raise_if_gone(machine, broken)
-            raise
-
-    def _raise_if_gone(self, machine: Machine, broken: LinkError) -> None:
-        """Raise `MachineGoneError` if the connection broke because the machine is no more."""
-        try:
-            status = self._farm.status(machine)
-        except CloudError:
-            return
-        if status.state is MachineState.GONE:
-            reason = status.reason or "no reason was given"
-            raise MachineGoneError(f"The machine has ended: {reason}", hint="Build the image again") from broken
+        record = self._record
+        recipe = (Recipe.to_try if test else Recipe.to_make)(
+            kind=image_kind(machine.offer.gpu), mirror=record.settings.mirror, blender=record.blender
+        )
+        return run_recipe(
+            recipe,
+            machine=machine,
+            farm=self._farm,
+            key_file=self._folder.keys / "job_key",
+            say=self._say,
+            cancel=self._cancel,
+        )
 
     def _make(self, machine: Machine, baked: Baked) -> MachineImage:
         account, build_id = self._account, self._record.build_id

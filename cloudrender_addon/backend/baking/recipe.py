@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a recipe (instance/bake_*.sh) on a machine over SSH, and read what it says."""
+"""A recipe (instance/bake_*.sh): one run of it over one SSH connection, and what it says meanwhile."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from ..errors import CloudrenderError, GpuError, LinkError, MachineError
 from ..farms import agent_commands as commands
 from ..farms.base import Machine
 
+CLEAN = "bake_clean.sh"
+"""The recipe that comes last: it takes the keys away that let us in."""
+
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 30.0
 """Fifteen of the recipe's signs of life missed."""
@@ -27,8 +30,10 @@ _SILENCE_SECONDS = 30.0
 _RENEW_SECONDS = 30.0
 _ROOT_FIFTHS = 600
 _MAX_LINES = 500_000
+_MAX_NEWS = 1000
 _LOG_LINES = 20
 _VERSION = re.compile(r"\d+(\.\d+){1,3}")
+_DISK_FULL = "No space left on device"
 
 _PUT = (
     # $1: how many fifths of a second to wait for ROOT, which the user data makes; input: a tar of agent and recipe.
@@ -56,21 +61,33 @@ class Baked:
     seconds: float
 
 
-def run_recipe(
-    machine: Machine,
-    *,
-    key_file: Path,
-    kind: str,
-    test: bool = False,
-    mirror: str,
-    blender: tuple[str, ...],
-    say: Callable[[str], None],
-    cancel: CancelToken,
-) -> Baked:
-    """Run the recipe for that kind of machines to its end; `test` only looks whether all is there and works.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is to be done on a machine: `scripts` in their order, for machines of that kind with those Blenders."""
+
+    kind: str
+    scripts: tuple[str, ...]
+    mirror: str
+    blender: tuple[str, ...]
+
+    @classmethod
+    def to_make(cls, *, kind: str, mirror: str, blender: tuple[str, ...]) -> Recipe:
+        """Return the recipe of an image."""
+        return cls(kind=kind, scripts=(f"bake_{kind}.sh", CLEAN), mirror=mirror, blender=blender)
+
+    @classmethod
+    def to_try(cls, *, kind: str, mirror: str, blender: tuple[str, ...]) -> Recipe:
+        """Return the recipe that only looks whether all is there and works."""
+        return cls(kind=kind, scripts=("bake_test.sh",), mirror=mirror, blender=blender)
+
+
+def run_script(
+    recipe: Recipe, script: str, *, machine: Machine, key_file: Path, said: Said, cancel: CancelToken
+) -> None:
+    """Run one script of a recipe to its end; it may have been run before, to any step.
 
     Raises `MachineError` with the recipe's own cause (`GpuError` where the driver is it), `LinkError` (the connection
-    broke; a recipe without a listener ends), `HostKeyError`, `Cancelled`.
+    broke; a recipe without a listener ends, when the tool in hand has), `HostKeyError`, `Cancelled`.
     """
     from ..ssh.connection import SshConnection  # noqa: PLC0415 - paramiko takes 0.2 s to import
 
@@ -92,12 +109,12 @@ def run_recipe(
                 "The machine did not set itself up",
                 hint="Its image has to run user data at the first boot (cloud-init): begin with another one, or auto",
             )
+        if _DISK_FULL.encode() in answer.complaints:
+            raise _full_disk(())
         answer.check("Putting the recipe on the machine")
-        script = "bake_test.sh" if test else f"bake_{kind}.sh"
-        said = _Said(say)
         renewed = time.monotonic()
         lines = connection.stream_lines(
-            commands.remote(_RUN, script, kind, mirror, " ".join(blender)),
+            commands.remote(_RUN, script, recipe.kind, recipe.mirror, " ".join(recipe.blender)),
             task="The recipe",
             silence_seconds=_SILENCE_SECONDS,
             cancel=cancel,
@@ -106,7 +123,8 @@ def run_recipe(
             try:
                 for line in lines:
                     said.hear(line.decode("utf-8", "replace"))
-                    if not said.cleaning and time.monotonic() - renewed >= _RENEW_SECONDS:
+                    # The last one takes the agent away, and is done at once.
+                    if script != CLEAN and time.monotonic() - renewed >= _RENEW_SECONDS:
                         renewed = time.monotonic()
                         renew = commands.remote(commands.AGENT, "renew")
                         connection.run(renew, silence_seconds=_SILENCE_SECONDS, cancel=cancel).check("Keeping it")
@@ -114,7 +132,6 @@ def run_recipe(
                 raise
             except MachineError as failed:
                 raise said.failure(failed) from failed
-    return said.result(kind)
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:
@@ -127,8 +144,8 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-class _Said:
-    """What a recipe has said so far. The machine is not trusted: anything may come."""
+class Said:
+    """What a recipe has said so far, over all connections. The machine is not trusted: anything may come."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -138,42 +155,57 @@ class _Said:
         self._count = 0
         self._began = time.monotonic()
         self._seconds = 0.0
-        self.cleaning = False
+        self._news: set[str] = set()
+        self.step = ""
+        """What it is at."""
+
+    @property
+    def progress(self) -> int:
+        """How many different things it has said of what it does: more than before means that it gets on."""
+        return len(self._news)
 
     def hear(self, line: str) -> None:
+        """Take a line in. Raises `MachineError` if there are more than makes sense."""
         self._count += 1
-        if self._count > _MAX_LINES:
+        if self._count > _MAX_LINES or len(self._news) > _MAX_NEWS:
             raise MachineError("The recipe prints more than makes sense")
-        kind, _, text = line[:500].partition(" ")
+        line = line[:500]
+        kind, _, text = line.partition(" ")
         match kind:
             case "::step":
-                self.cleaning = text == "Cleaning up"
+                self.step = text
                 self._say(text)
+                self._news.add(line)
             case "::fact":
                 name, _, value = text.partition(" ")
                 if name == "device" and not self._seconds:
                     self._seconds = time.monotonic() - self._began
-                self._facts.setdefault(name, []).append(value)
+                if line not in self._news:  # a recipe that is run again says it again
+                    self._facts.setdefault(name, []).append(value)
+                self._news.add(line)
             case "::error":
                 self._error = text
             case "::hint":
                 self._hint = text
             case _ if line.strip():
-                self._last.append(line[:500])
+                self._last.append(line)
 
     def failure(self, error: MachineError) -> CloudrenderError:
         """Return the error of a recipe that ended with another status than 0."""
+        details = tuple(self._last)
+        if any(_DISK_FULL in line for line in (self._error, *details)):
+            return _full_disk(details)
         if not self._error:
-            return MachineError(error.message, details=tuple(self._last))
+            return MachineError(f"{error.message}, at: {self.step}" if self.step else error.message, details=details)
         about_gpu = "NVIDIA" in self._error or "GPU" in self._error
-        return (GpuError if about_gpu else MachineError)(self._error, hint=self._hint, details=tuple(self._last))
+        return (GpuError if about_gpu else MachineError)(self._error, hint=self._hint, details=details)
 
     def result(self, kind: str) -> Baked:
         """Return what the recipe says it did. Raises `MachineError` if that is not all of it, or makes no sense."""
         versions = tuple(dict.fromkeys(self._facts.get("blender", [])))
         driver = self._facts.get("driver", [""])[-1]
         plain = all(_VERSION.fullmatch(each) for each in (*versions, *([driver] if kind != "cpu" else [])))
-        if "finished" not in self._facts or not versions or not plain:
+        if not self.finished or not versions or not plain:
             raise MachineError("The recipe did not say what it did", details=tuple(self._last))
         contents = Contents(kind=kind, blender=versions, driver=driver if kind != "cpu" else "")
         return Baked(
@@ -182,3 +214,16 @@ class _Said:
             downloaded=tuple(self._facts.get("download", [])),
             seconds=self._seconds,
         )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that an image is made of is there and was tried."""
+        return "finished" in self._facts
+
+
+def _full_disk(details: tuple[str, ...]) -> MachineError:
+    return MachineError(
+        "The disk of the machine is full",
+        hint="Ask for fewer Blender versions at once, or begin with an image that has a larger disk (--image)",
+        details=details,
+    )

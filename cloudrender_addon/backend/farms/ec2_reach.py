@@ -81,7 +81,7 @@ def reach(
             )
         except LinkError as error:
             if last:
-                raise _silent(machine, since=started, why=error.message) from error
+                raise _silent(machine, since=started, why=error.message, refused=error.refused) from error
         else:
             return machine, link
         now = time.monotonic()
@@ -137,7 +137,7 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
     )
 
 
-def _silent(machine: Machine, *, since: float, why: str) -> LinkError:
+def _silent(machine: Machine, *, since: float, why: str, refused: bool = False) -> LinkError:
     if machine.offer.address_usd:
         hint = f"Check that this network lets TCP connections out to port {machine.ssh_port}; then try again"
     else:
@@ -145,4 +145,5 @@ def _silent(machine: Machine, *, since: float, why: str) -> LinkError:
     return LinkError(
         f"The machine {machine.instance_id or ''} did not answer within {time.monotonic() - since:.0f} s: {why}",
         hint=hint,
+        refused=refused,
     )

@@ -10,28 +10,19 @@ from collections.abc import Callable, Iterator
 
 from ..cancel import CancelToken
 from ..clock import now
-from ..errors import CloudError, LinkError, MachineError, MachineGoneError, UnreachableError
-from ..farms.base import Farm, Machine, MachineState
+from ..errors import CloudError, LinkError, MachineError, MachineGoneError
+from ..farms.base import Farm, Machine
 from ..farms.link import Link, RenderPlan
+from ..farms.reconnect import MAX_SHORT_LINKS, SHORT_LINK_SECONDS, UNREACHABLE_SECONDS, connect_again
 from . import events as ev
 from .follow import Follower
 from .ledger import Ledger
 from .packing import Packing
 from .status import Status
 
-UNREACHABLE_SECONDS = 180.0
-"""How long a machine that the cloud calls running may not answer before it is given up and replaced."""
-
-MAX_SHORT_LINKS = 10
-"""How many links in a row may break within `SHORT_LINK_SECONDS` before the machine is given up."""
-
-SHORT_LINK_SECONDS = 60.0
-
 METAL_FACTOR = 2
 """How much longer a bare-metal machine may take to boot: up to 14 minutes were measured, on 77 of several families
 (https://gitlab.com/testing-farm/infrastructure/-/merge_requests/1526)."""
-
-_LEAST_SECONDS = 10.0  # for a try to connect, however late it is
 
 MAX_MOVES = 2
 """How many machines of a job may be left on a recommendation alone."""
@@ -97,38 +88,17 @@ class Tending:
                 link = self._reconnect(machine, lost, follower)
 
     def _reconnect(self, machine: Machine, lost: LinkError, follower: Follower) -> Link:
-        """Connect again for as long as the machine may live, but give it up when only it does not answer.
+        """Connect again; after its notice, a machine is not waited for any longer."""
+        ledger = self._ledger
+        ledger.enter(Status.RECOVERING)
+        ledger.say(f"{lost.message}; connecting again")
 
-        This computer may be off the network: the machine renders on meanwhile. So the time counts only if the cloud
-        said before and after that the machine is running. After its notice, a machine is not waited for any longer.
-        """
-        self._ledger.enter(Status.RECOVERING)
-        self._ledger.say(f"{lost.message}; connecting again")
-        while True:
-            was_seen = self._is_seen(machine)
-            now = time.monotonic()
-            deadline = max(min(now + UNREACHABLE_SECONDS, follower.gone_by), now + _LEAST_SECONDS)
-            try:
-                return self._farm.connect(machine, cancel=self._cancel, deadline=deadline)[1]
-            except LinkError as error:
-                if was_seen and self._is_seen(machine):
-                    raise MachineGoneError("The machine does not answer any more") from error
-            self._ledger.check_limits()
-            self._ledger.say("This computer seems to be offline; the machine goes on, and so does the waiting")
+        def offline() -> None:
+            ledger.check_limits()
+            ledger.say("This computer seems to be offline; the machine goes on, and so does the waiting")
 
-    def _is_seen(self, machine: Machine) -> bool:
-        """Ask the cloud for the machine; False when the cloud cannot be reached. Raises `MachineGoneError`."""
-        try:
-            status = self._farm.status(machine)
-        except UnreachableError:
-            return False
-        if status.state is MachineState.GONE:
-            raise MachineGoneError(
-                f"The machine has ended: {status.reason or 'no reason was given'}",
-                details=(status.code,) if status.code else (),
-                reclaimed=status.reclaimed,
-            )
-        return True
+        gone_by = follower.gone_by
+        return connect_again(self._farm, machine, cancel=self._cancel, offline=offline, gone_by=gone_by)[1]
 
     def _was_reclaimed(self, machine: Machine) -> bool:
         """Ask the cloud why a machine went that did not say so itself."""

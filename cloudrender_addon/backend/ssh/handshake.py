@@ -65,6 +65,7 @@ def open_transport(
             raise LinkError(
                 f"{address} does not let {user} in",
                 hint="Check the SSH user of the machine image; the automatic images have `ubuntu`.",
+                refused=True,
             )
     except BaseException as error:
         drop(transport)
@@ -72,6 +73,7 @@ def open_transport(
             raise LinkError(
                 f"{address} port {port} cannot be reached: {cause(error)}",
                 hint="Check that the network you are in lets SSH connections out.",
+                refused=transport is not None and not isinstance(error, TimeoutError),
             ) from error
         raise
     return transport
