@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from ..backend.aws.enabled_regions import enabled_regions
 from ..backend.aws.session import Account
-from ..backend.baking.tidying import driven_builds
+from ..backend.baking.tidying import build_regions, driven_builds
 from ..backend.errors import RecordError
 from ..backend.farms.factory import open_account
 from ..backend.farms.leftovers import Leftover, Search, end_all, search
@@ -26,7 +26,7 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     """List and end what is ours; jobs being driven right now are left alone. Return 1 if anything is left."""
     store, account = JobStore(settings.home), open_account(settings)
     records = _records(store)
-    regions = enabled_regions(account) if arguments.all_regions else _likely_regions(account, settings, records)
+    regions = enabled_regions(account) if arguments.all_regions else _likely_regions(account, settings, store, records)
     looked = _look(account, regions, records, store, display)
     if not looked.found:
         display.say(f"Nothing of cloudrender is left running in {_places(looked, regions)}")
@@ -68,10 +68,11 @@ def _records(store: JobStore) -> list[JobRecord]:
     return records
 
 
-def _likely_regions(account: Account, settings: Settings, records: list[JobRecord]) -> tuple[str, ...]:
-    """Return the regions of the settings and those in which this computer ever rented, each once."""
+def _likely_regions(account: Account, settings: Settings, store: JobStore, records: list[JobRecord]) -> tuple[str, ...]:
+    """Return the regions of the settings and those in which this computer ever rented or left an image, each once."""
     recorded = [record.machine.region for record in records if record.machine is not None]
     recorded += [region for record in records for region in record.spec.settings.regions]
+    recorded += build_regions(store.home)
     return tuple(dict.fromkeys([account.region, *settings.regions, *recorded]))
 
 

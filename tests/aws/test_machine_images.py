@@ -22,7 +22,7 @@ from cloudrender_addon.backend.farms.leftovers import search
 from tests.localcloud.cloud import REGION, Cloud
 from tests.localcloud.renting import UBUNTU, wait_until
 
-JOB = "image-20261126-1"
+JOB, COPY = "image-20261126-1", "image-20261126-2"
 CONTENTS = Contents(kind="g", blender=("4.2.23", "4.5.15"), driver="580.95.05")
 BOTH = {
     "Version": "2012-10-17",
@@ -140,7 +140,7 @@ def test_a_deregistered_image_whose_snapshots_were_left(cloud: Cloud, account: A
 def test_a_copy_in_another_region_is_kept_likewise(cloud: Cloud, account: Account) -> None:
     image = wait(account, make(account, builder(cloud, account)))
     there = account.at("eu-west-1")
-    copy = wait(there, machine_images.copy_image(there, image))
+    copy = wait(there, machine_images.copy_image(there, image, job_id=COPY))
     assert (copy.contents, copy.name, copy.region) == (CONTENTS, image.name, "eu-west-1")
     machine_images.keep_image(there, copy)
     assert machine_images.find_image(there, copy.id).job_id == ""
@@ -160,7 +160,7 @@ def test_a_missing_right_names_the_policy_that_gives_it(cloud: Cloud, account: A
         "CreateImage": lambda: make(account, machine, name="second"),
         "DeleteTags": lambda: machine_images.keep_image(account, image),
         "DeregisterImage": lambda: machine_images.delete_image(account, image.id),
-        "CopyImage": lambda: machine_images.copy_image(account, image),
+        "CopyImage": lambda: machine_images.copy_image(account, image, job_id=COPY),
     }
     with pytest.raises(e.PermissionsError, match=f"ec2:{action}") as error:
         calls[action]()
@@ -186,7 +186,7 @@ def test_the_policies_together_allow_exactly_what_is_called(cloud: Cloud, accoun
     image = wait(account, make(account, builder(cloud, account)))
     machine_images.keep_image(account, image)
     there = account.at("eu-west-1")
-    machine_images.delete_image(there, machine_images.copy_image(there, image))
+    machine_images.delete_image(there, machine_images.copy_image(there, image, job_id=COPY))
     account.ec2.deregister_image(ImageId=image.id)
     machine_images._delete_snapshots(account, image.snapshots)
     end(cloud, account)

@@ -32,6 +32,7 @@ class OwnImages:
         self.failing = False
         self._folder = folder
         self._machine_of = machine_of
+        self._copies: dict[tuple[str, Any], str] = {}
         self._lock = threading.Lock()
 
     def disk_of(self, image_id: str) -> Path | None:
@@ -70,6 +71,9 @@ class OwnImages:
 
         backend = response.ec2_backend
         there = get_backend("ec2")[backend.account_id][response._get_param("SourceRegion")]
+        token = (backend.region_name, response._get_param("ClientToken"))
+        if (made := self._copies.get(token)) in backend.amis:
+            return ActionResult({"ImageId": made})
         source = there.describe_images(ami_ids=[response._get_param("SourceImageId")])[0]
         ebs = source.block_device_mappings[0]["Ebs"]
         encrypted = ebs["Encrypted"] or response._get_param("Encrypted") in (True, "true")
@@ -79,6 +83,8 @@ class OwnImages:
         with self._lock:
             if (disk := self.disk_of(source.id)) is not None:
                 shutil.copytree(disk, self._folder / image.id, symlinks=True)
+        if token[1]:
+            self._copies[token] = image.id
         return ActionResult({"ImageId": image.id})
 
     def deregister(self, original: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import CloudError, ImageError, MachineGoneError, PermissionsError
 from . import instances
 from .errors import code_of
-from .pace import paced
+from .pace import insisted, paced
 from .prices import SNAPSHOT_USD_PER_GB_MONTH
 from .tags import JOB, job_of
 
@@ -76,10 +76,19 @@ def stop_machine(account: Account, instance_id: str, *, deadline: float, sleep: 
     `deadline` is `time.monotonic()` seconds; `sleep` is `CancelToken.sleep`. Raises `MachineGoneError` if it ends
     instead, `CloudError`, and what `sleep` raises.
     """
-    with _calling(account, "ec2:StopInstances"):
-        account.ec2.stop_instances(InstanceIds=[instance_id])
-    for _ in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
-        found = instances.describe(account, instance_id)
+
+    def ask() -> None:
+        with _calling(account, "ec2:StopInstances"):
+            account.ec2.stop_instances(InstanceIds=[instance_id])
+
+    insisted(ask, deadline=deadline, sleep=sleep)
+    for last in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
+        try:
+            found = instances.describe(account, instance_id)
+        except CloudError as error:
+            if last or not error.retryable:
+                raise
+            continue
         if found is not None and found.state == "stopped":
             return
         if found is None or found.state in ("shutting-down", instances.TERMINATED):
@@ -183,18 +192,19 @@ def delete_image(account: Account, image_id: str) -> None:
         _delete_snapshots(account, image.snapshots)
 
 
-def copy_image(account: Account, image: MachineImage) -> str:
+def copy_image(account: Account, image: MachineImage, *, job_id: str) -> str:
     """Ask for an encrypted copy of an image in the account's region and return its id. Raises `CloudError`.
 
-    Made under `job_id` "copy-IMAGE": until `keep_image` it counts as half-made.
+    Idempotent by `job_id`. Until `keep_image` it counts as half-made.
     """
     with _calling(account, "ec2:CopyImage"):
         answer = account.ec2.copy_image(
+            ClientToken=job_id,
             SourceImageId=image.id,
             SourceRegion=image.region,
             Name=image.name,
             Encrypted=True,
-            TagSpecifications=_tagged(image.name, image.contents, job_id=f"copy-{image.id}"),
+            TagSpecifications=_tagged(image.name, image.contents, job_id=job_id),
         )
     return answer["ImageId"]
 

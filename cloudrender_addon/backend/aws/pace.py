@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from ..errors import CloudError
+
+T = TypeVar("T")
 
 _GROWTH = 1.6
 
@@ -26,3 +31,17 @@ def paced(
             sleep(min(pause, left))
         pause = min(pause * _GROWTH, longest)
     yield True
+
+
+def insisted(call: Callable[[], T], *, deadline: float, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Return what `call` returns; after an error that time may heal it is called again, until the deadline.
+
+    For calls that may be repeated. `deadline` is `time.monotonic()` seconds. Raises what `call` and `sleep` raise.
+    """
+    for last in paced(deadline=deadline, first=1.0, longest=15.0, sleep=sleep):
+        try:
+            return call()
+        except CloudError as error:
+            if last or not error.retryable:
+                raise
+    raise AssertionError("the last turn returns or raises")

@@ -8,23 +8,23 @@ own (nothing runs on it): it costs its disk until the record or the tag leads to
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..aws import inventory, machine_images
+from ..aws import machine_images
 from ..aws.images import image_kind
-from ..aws.inventory import Kind
 from ..aws.machine_images import MachineImage
 from ..aws.session import Account
 from ..cancel import CancelToken
 from ..clock import now
-from ..errors import CloudError, ImageError
+from ..errors import CapacityError, MachineGoneError, NotOfferedError, QuotaError
 from ..farms.base import Farm, Machine, MachineRequest
 from ..job.cost import machine_cost
 from ..job.spec import new_job_id
-from ..job.words import format_seconds
+from .finishing import ask_for_image, end_now, finish_image
 from .recipe import Baked, Recipe
 from .record import BuildFolder
 from .steady import run_recipe
@@ -33,8 +33,6 @@ LIFETIME_SECONDS = 7200
 """After which a builder ends itself. It is stopped long before: what takes longest is AWS making the image."""
 
 STOP_SECONDS = 600.0
-IMAGE_SECONDS = 5400.0
-_SAY_EVERY = 60.0
 _BLENDER_BYTES = 2 << 30
 
 
@@ -83,9 +81,10 @@ class Builder:
     def build(self) -> Built:
         """Make the image."""
         try:
-            machine = self._rent()
-            baked = self._run(machine, test=False)
-            image = self._make(machine, baked)
+            with self._in_other_words():
+                machine = self._rent()
+                baked = self._run(machine, test=False)
+                image = self._make(machine, baked)
         except BaseException as error:
             self._say("Undoing what was done")
             self._end(error)
@@ -95,10 +94,11 @@ class Builder:
     def test(self) -> Tested:
         """Try the image that the settings name."""
         try:
-            began = time.monotonic()
-            machine = self._rent()
-            answered = time.monotonic() - began
-            baked = self._run(machine, test=True)
+            with self._in_other_words():
+                began = time.monotonic()
+                machine = self._rent()
+                answered = time.monotonic() - began
+                baked = self._run(machine, test=True)
         except BaseException as error:
             self._end(error)
             raise
@@ -108,6 +108,32 @@ class Builder:
             first_frame_seconds=answered + baked.seconds,
             cost_usd=self._end(),
         )
+
+    @contextlib.contextmanager
+    def _in_other_words(self) -> Iterator[None]:
+        """Let an error name the next step of who makes an image, where it would name that of who renders."""
+        name = self._record.instance_type
+        larger = f"{name.partition('.')[0]}.2xlarge"
+        try:
+            yield
+        except NotOfferedError as error:
+            error.hint = "Choose another region (--region) or family (--family)"
+            raise
+        except CapacityError as error:
+            error.hint = (
+                "It was asked for on-demand in every zone: try again in some minutes, or with another size "
+                f"(--family {larger}) or region (--region)"
+            )
+            raise
+        except QuotaError as error:
+            error.hint = (
+                "An image is made on an on-demand machine, which has a quota of its own: `cloudrender quota "
+                f"--purchase on-demand -c {name} --request` asks AWS for more (it takes hours to days)"
+            )
+            raise
+        except MachineGoneError as error:
+            error.hint = "Nothing of it can be gone on with: start it again"
+            raise
 
     def _rent(self) -> Machine:
         """Return a machine that answers."""
@@ -155,72 +181,31 @@ class Builder:
         )
 
     def _make(self, machine: Machine, baked: Baked) -> MachineImage:
-        account, build_id = self._account, self._record.build_id
-        assert machine.instance_id is not None  # noqa: S101 - for the type checker
+        account, build_id, sleep = self._account, self._record.build_id, self._cancel.sleep
+        instance_id = machine.instance_id
+        assert instance_id is not None  # noqa: S101 - for the type checker
         self._say("Shutting the machine down")
-        machine_images.stop_machine(
-            account, machine.instance_id, deadline=time.monotonic() + STOP_SECONDS, sleep=self._cancel.sleep
-        )
-        image_id = machine_images.make_image(
-            account,
-            instance_id=machine.instance_id,
-            job_id=build_id,
-            name=f"cloudrender-{build_id}",
-            contents=baked.contents,
+        machine_images.stop_machine(account, instance_id, deadline=time.monotonic() + STOP_SECONDS, sleep=sleep)
+        image_id = ask_for_image(
+            self._folder,
+            lambda: machine_images.make_image(
+                account,
+                instance_id=instance_id,
+                job_id=build_id,
+                name=f"cloudrender-{build_id}",
+                contents=baked.contents,
+            ),
+            sleep=sleep,
         )
         self._say(f"AWS makes the image {image_id}, which takes some minutes")
-        image = machine_images.wait_until_available(
-            account, image_id, deadline=time.monotonic() + IMAGE_SECONDS, sleep=self._telling(self._cancel.sleep)
-        )
-        # From here on the image is wanted: whoever finds the record finishes it instead of undoing it.
-        self._save(image_id=image.id)
-        machine_images.keep_image(account, image)
-        return image
-
-    def _telling(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
-        began = told = time.monotonic()
-
-        def wait(seconds: float) -> None:
-            nonlocal told
-            sleep(seconds)
-            if time.monotonic() - told >= _SAY_EVERY:
-                told = time.monotonic()
-                self._say(f"AWS still makes the image, since {format_seconds(told - began)}")
-
-        return wait
+        return finish_image(self._folder, account, image_id, say=self._say, sleep=sleep)
 
     def _end(self, cause: BaseException | None = None) -> float:
         """End all but a finished image; return what the machine cost. Raises `CleanupError`, from `cause`."""
         machine = self._record.machine
-        try:
-            end_build(self._folder, account=self._account, farm=self._farm)
-        except CloudError as unclean:
-            raise unclean from cause
+        end_now(self._folder, account=self._account, farm=self._farm, cause=cause)
         return machine_cost(machine, until=now()) if machine and machine.launched_at else 0.0
 
     def _save(self, **changes: object) -> None:
         self._record = replace(self._record, **changes)  # type: ignore[arg-type]
         self._folder.save(self._record)
-
-
-def end_build(folder: BuildFolder, *, account: Account, farm: Farm) -> None:
-    """End what the record of a build names: its machine, and its image unless that is whole; then close the record.
-
-    Idempotent; also for a build whose client died. The caller holds the folder's lock. Not interrupted by cancellation.
-    Raises `CleanupError`, `CloudError`, `RecordError`: the record stays.
-    """
-    record = folder.load()
-    if record.image_id:
-        try:
-            image = machine_images.find_image(account, record.image_id)
-        except ImageError:
-            pass  # deleted meanwhile
-        else:
-            if image.job_id:
-                machine_images.keep_image(account, image)
-    if record.machine is not None:
-        farm.release(record.machine)
-        if not record.image_id:
-            half_made = inventory.list_ours(account, job_id=record.build_id, kinds={Kind.IMAGE})
-            inventory.end(account, half_made)
-    folder.forget()

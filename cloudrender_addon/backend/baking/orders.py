@@ -7,7 +7,6 @@ Who asks (terminal or Blender) gives a `say` for each step in a line, and a toke
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -21,7 +20,9 @@ from ..farms.factory import open_account, open_farm
 from ..jobs import named
 from ..releases import check_released
 from ..settings import Settings
-from .build import IMAGE_SECONDS, Builder, Built, Tested, new_build_id
+from . import words
+from .build import Builder, Built, Tested, new_build_id
+from .copying import copy_image
 from .families import TRIED_ON, builder_type
 from .record import BuildRecord, BuildStore
 from .tidying import tidy_builds
@@ -86,14 +87,15 @@ def copy(settings: Settings, image_id: str, *, region: str, say: Say, cancel: Ca
         raise UsageError(
             f"{source.id} is in {source.region}, {source.state}", hint="Copy a whole one to another region"
         )
+    tidy_builds(settings.home, say=say)
     there = account.at(region)
-    copy_id = machine_images.copy_image(there, source)
-    try:
-        say(f"AWS copies {source.id} to {copy_id} in {region}, which takes some minutes")
-        deadline = time.monotonic() + IMAGE_SECONDS
-        copied = machine_images.wait_until_available(there, copy_id, deadline=deadline, sleep=cancel.sleep)
-        machine_images.keep_image(there, copied)
-    except BaseException:
-        machine_images.delete_image(there, copy_id)
-        raise
-    return copied
+    for each in machine_images.list_images(there):
+        if each.name == source.name:
+            raise UsageError(
+                f"{region} has a copy of {source.id} already: {each.id} ({words.state(each)})",
+                hint=f"Use it, or delete it first: `cloudrender image delete {each.id} --region {region}`",
+            )
+    record = _record(replace(settings, region=region), machine="", blender=source.contents.blender)
+    with BuildStore(settings.home).create(record) as folder:
+        farm = open_farm(record.settings, account=there, keys=folder.keys)
+        return copy_image(folder, source, account=there, farm=farm, say=say, cancel=cancel)

@@ -27,9 +27,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRecord:
-    """One build. `machine` is set from just before the launch; `image_id` once the image is whole.
+    """One build, or one copy into the region of the settings, which has no machine (`instance_type` is "").
 
-    `settings` name profile and region, and the image to begin with. `blender` are versions or series.
+    `machine` is set from just before the launch, `image_asked` from just before AWS is asked for the image; `image_id`
+    once that is whole. `settings` name profile and region, and the image to begin with. `blender` are versions or
+    series.
     """
 
     build_id: str
@@ -37,6 +39,7 @@ class BuildRecord:
     blender: tuple[str, ...]
     settings: Settings
     machine: Machine | None = None
+    image_asked: bool = False
     image_id: str = ""
 
 
