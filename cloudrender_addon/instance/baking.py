@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
                 _say("fact", f"download {blender.version}")
             _say("step", f"Rendering a first frame with Blender {blender.version}")
             _say("fact", f"device {_warm_up(blender, gpu=device == 'gpu')}")
+            blender_release.mark_tried(blender)
             _say("fact", f"blender {blender.version}")
     except Failure as failure:
         for line in failure.log:

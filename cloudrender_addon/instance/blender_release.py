@@ -19,6 +19,9 @@ from .failure import Failure
 BAKED = "blender"
 """Where the recipes of machine images put Blenders, below the user's home, each in a folder named by its version."""
 
+_TRIED = "cloudrender-tried"
+"""A file in such a folder: with this Blender, as it is there, a frame was rendered on this image."""
+
 # Where people put Blender on their images. A glob costs nothing, a download about half a minute of rent.
 _PLACES = (
     "/opt/blender*/blender",
@@ -51,9 +54,17 @@ def bring(*, wanted: str, mirror: Mirror, folder: Path) -> Blender:
     """
     if not re.fullmatch(r"\d+\.\d+(\.\d+)?", wanted):
         raise Failure(kind="blender", message=f"{wanted!r} is not a Blender version", hint='Give one like "4.2".')
+    if tried := _tried(wanted):
+        return tried
     found = _on_image(wanted) or _downloaded(wanted, folder) or _download(wanted, mirror, folder)
     blender_libraries.ensure(found.executable)
     return found
+
+
+def mark_tried(blender: Blender) -> None:
+    """Note that this Blender has rendered on the machine: an image of it need not be looked at closely."""
+    if blender.executable.parent.parent == Path.home() / BAKED:
+        (blender.executable.parent / _TRIED).touch()
 
 
 def matches(version: str, wanted: str) -> bool:
@@ -76,6 +87,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 # -- on the image ---------------------------------------------------------------------------------------
+
+
+def _tried(wanted: str) -> Blender | None:
+    """Return what a recipe has left. Neither run nor looked at here: that would read it from the disk once more."""
+    folder = Path.home() / BAKED
+    version = newest([mark.parent.name for mark in folder.glob(f"[0-9]*/{_TRIED}")], wanted)
+    return Blender(folder / version / "blender", version, "image") if version else None
 
 
 def _on_image(wanted: str) -> Blender | None:

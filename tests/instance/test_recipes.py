@@ -142,8 +142,14 @@ def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch:
     tried = facts(builder.run("test", "g"))
     assert tried["device"] == found["device"] and "download" not in tried
     monkeypatch.setenv("HOME", str(builder.path / "home"))
+    monkeypatch.setattr(subprocess, "run", nothing_is_to_be_run)
     brought = bring(wanted="4.2", mirror=Releases("http://127.0.0.1:1"), folder=builder.path / "nowhere")
     assert (brought.source, brought.version) == ("image", "4.2.23"), "a job's agent finds it without a download"
+    assert os.access(brought.executable, os.X_OK)
+
+
+def nothing_is_to_be_run(*arguments: object, **_: object) -> None:
+    pytest.fail(f"a job on a baked image has to run nothing, but ran {arguments}")
 
 
 KERNEL = os.uname().release
