@@ -102,12 +102,12 @@ def contrast(picture: Image.Image) -> float:
 
 
 @contextlib.contextmanager
-def project_in(folder: Path, blend: str = "tiny-4.2") -> Iterator[Project]:
+def project_in(folder: Path, blend: str = "tiny-4.2", *, kind: type[Project] = Project) -> Iterator[Project]:
     """Make a project with one .blend, under a name with a space and letters that are not ASCII."""
     path = folder / "Mein Projekt ü"
     path.mkdir()
     shutil.copy(DATA / f"{blend}.blend", path / "robot ネコ.blend")
-    project = Project(path, folder)
+    project = kind(path, folder)
     try:
         yield project
     finally:

@@ -32,6 +32,11 @@ echo "cloudrender: device CPU"
 
 
 @pytest.fixture
+def project(forking: Project) -> Project:
+    return forking
+
+
+@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     """Give the test an account whose machines have a quick Blender; it holds while `tmp_path/hold` is there."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:
@@ -58,6 +63,12 @@ def brought(machine: Machine) -> dict[str, object]:
     return next(event for event in events(machine) if event["event"] == "blender_ready")
 
 
+def tools_called(disk: Path | None) -> str:
+    """Return what a machine's package tools were asked for, those of the machine before it that is on its image too."""
+    assert disk is not None
+    return (disk / "disk/var/log/calls").read_text()
+
+
 def only_images(cloud: Cloud) -> list[str]:
     """Return the images that are left; fail if anything else is."""
     assert cloud.leftovers(allowed=["image"]) == []
@@ -75,12 +86,16 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     [image] = only_images(cloud)
     assert f"{image} in us-east-1 is ready: for graphics GPUs, Blender 4.2.23, NVIDIA 580.95.05" in built.err
     assert records() == []
-    result = project.run("-f", 1)
+    result = project.run("-f", 1, "--send", "folder")
     assert result.code == 0, result.err
     assert cloud.machines[1].order.values["meta-data/ami-id"] == image
-    assert brought(cloud.machines[1])["source"] == "image"
+    ready = brought(cloud.machines[1])
+    assert ready["source"] == "image" and float(str(ready["seconds"])) < 0.2, (
+        "no download, and nothing run or looked at"
+    )
+    assert tools_called(cloud.machines[1].folder) == tools_called(cloud.images.disk_of(image)), "nothing was installed"
     assert "Automatic: made by you" in project.run("check-setup").out
-    other = project.run("-f", 2, "--blender", "4.5")
+    other = project.run("-f", 2, "--blender", "4.5", "--send", "folder")
     assert other.code == 0 and brought(cloud.machines[2])["source"] == "download", other.err
     timing = [json.loads(line)["timing"] for line in project.run("jobs", "--timing", "--json").out.splitlines()]
     [[baked], [_]] = timing
