@@ -73,7 +73,7 @@ def zipped(data: bytes) -> bytes:
         (b"hello, I am a text", "is not a Blender file", "Name a .blend"),
         (b"\x89PNG\r\n\x1a\n", "is not a Blender file", "Name a .blend"),
         (zipped(b"hello"), "is not a Blender file", "Name a .blend"),
-        (gzip.compress(b"hello"), "is not a Blender file", "Name a .blend"),
+        (gzip.compress(b"hello", mtime=0), "is not a Blender file", "Name a .blend"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "is not a Blender file", "git lfs pull"),
         (b"BLEN", "is cut short", ".blend1"),
         (b"BLENDER", "is cut short", ".blend1"),
