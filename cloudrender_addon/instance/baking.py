@@ -16,6 +16,7 @@ from . import blender_release
 from .blender_release import Blender
 from .download import Mirror
 from .failure import Failure
+from .program import run_program
 
 _WARM_UP = Path(__file__).resolve().parent / "warm_up.py"
 _WARM_UP_SECONDS = 1200.0
@@ -59,36 +60,28 @@ def _warm_up(blender: Blender, *, gpu: bool) -> str:
         command = [str(blender.executable), "-b", "--factory-startup", "-noaudio", "--python-exit-code", "3"]
         command += ["-P", str(_WARM_UP), "--", folder, "gpu" if gpu else "cpu"]
         try:
-            answer = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=_WARM_UP_SECONDS,
-                check=False,
-            )
+            answer = run_program(command, seconds=_WARM_UP_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failure(
                 kind="blender",
                 message=f"Blender {blender.version} does not render: {error}",
                 hint="Try another version.",
             ) from error
-        text = answer.stdout.decode("utf-8", errors="replace")
-        said = re.findall(r"^cloudrender: (device|gpu) (.+)$", text, re.MULTILINE)
+        said = re.findall(r"^cloudrender: (device|gpu) (.+)$", answer.text, re.MULTILINE)
         for kind, words in said:
             if kind == "gpu":
                 raise Failure(
                     kind="gpu",
                     message=words,
                     hint="Driver and GPU of the image do not fit this Blender: choose another machine type or version.",
-                    log=text.splitlines()[-_LOG_LINES:],
+                    log=answer.lines[-_LOG_LINES:],
                 )
-        if answer.returncode != 0 or not said or not any(Path(folder).iterdir()):
+        if answer.code != 0 or not said or not any(Path(folder).iterdir()):
             raise Failure(
                 kind="blender",
-                message=f"Blender {blender.version} did not render its first frame (exit status {answer.returncode})",
+                message=f"Blender {blender.version} did not render its first frame (exit status {answer.code})",
                 hint="The lines above are its last ones; another version may do.",
-                log=text.splitlines()[-_LOG_LINES:],
+                log=answer.lines[-_LOG_LINES:],
             )
         return str(said[-1][1])
 

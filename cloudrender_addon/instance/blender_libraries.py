@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from .failure import Failure
+from .program import run_program
 
 # libegl1 is opened at run time (EEVEE), so `ldd` never misses it: all are installed when any is missing.
 _APT = [
@@ -23,6 +24,7 @@ _DNF = [
 _ATTEMPTS = 4  # a fresh machine's own updates hold the package manager's locks for a minute or two
 _PAUSE_SECONDS = 5.0
 _INSTALL_SECONDS = 300.0
+_LOOK_SECONDS = 60.0
 
 
 def ensure(executable: Path) -> None:
@@ -45,16 +47,8 @@ def ensure(executable: Path) -> None:
 def _missing(executable: Path) -> list[str]:
     if shutil.which("ldd") is None:
         return []
-    answer = subprocess.run(
-        ["ldd", str(executable)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=60,
-        check=False,  # it refuses scripts, which miss nothing
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    lines = answer.stdout.decode("utf-8", errors="replace").splitlines()
+    # It refuses scripts, which miss nothing.
+    lines = run_program(["ldd", str(executable)], seconds=_LOOK_SECONDS).lines
     return sorted({line.split()[0] for line in lines if line.rstrip().endswith("=> not found")})
 
 
@@ -82,14 +76,7 @@ def _commands() -> list[list[str]]:
 
 def _run(command: list[str]) -> tuple[bool, list[str]]:
     try:
-        answer = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_INSTALL_SECONDS,
-            check=False,
-        )
+        ended = run_program(command, seconds=_INSTALL_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, [str(error)]
-    return answer.returncode == 0, answer.stdout.decode("utf-8", errors="replace").splitlines()
+    return ended.code == 0, ended.lines

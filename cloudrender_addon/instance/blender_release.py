@@ -15,6 +15,7 @@ from pathlib import Path
 from . import blender_libraries
 from .download import Mirror
 from .failure import Failure
+from .program import run_program
 
 BAKED = "blender"
 """Where the recipes of machine images put Blenders, below the user's home, each in a folder named by its version."""
@@ -117,18 +118,13 @@ def _candidates() -> list[Path]:
 def _version_of(executable: Path) -> str | None:
     try:
         blender_libraries.ensure(executable)
-        answer = subprocess.run(
-            [str(executable), "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_VERSION_SECONDS,
-            check=True,
-        ).stdout.decode("utf-8", errors="replace")
-    except (OSError, subprocess.SubprocessError, Failure) as error:
+        answer = run_program([str(executable), "--version"], seconds=_VERSION_SECONDS)
+        if answer.code != 0:
+            raise OSError(f"exit status {answer.code}")
+    except (OSError, subprocess.TimeoutExpired, Failure) as error:
         print(f"{executable} is not usable: {error}", flush=True)  # noqa: T201 - stdout is agent.log
         return None
-    found = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer, re.MULTILINE)
+    found = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer.text, re.MULTILINE)
     if not found:
         return None
     return found[1] if found[1].count(".") == 2 else f"{found[1]}.0"

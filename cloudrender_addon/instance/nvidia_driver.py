@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .failure import Failure
+from .program import run_program
 
 _SCRIPT = Path(__file__).resolve().parent / "driver.sh"
 _INSTALL_SECONDS = 1500.0
@@ -57,20 +58,14 @@ def ensure(say: Callable[[str], None]) -> None:
 def complaint() -> str:
     """Return what the driver says is wrong with it, in its own words; "" if nothing is, or there is no driver."""
     try:
-        answer = subprocess.run(
-            ["nvidia-smi", "-L"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_ANSWER_SECONDS,
-            check=False,
-        )
+        answer = run_program(["nvidia-smi", "-L"], seconds=_ANSWER_SECONDS)
     except FileNotFoundError:
         return ""
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    lines = answer.stdout.decode("utf-8", errors="replace").split("\n")
-    return "" if answer.returncode == 0 else lines[0].strip() or f"exit status {answer.returncode}"
+    if answer.code == 0:
+        return ""
+    return answer.text.partition("\n")[0].strip() or f"exit status {answer.code}"
 
 
 def _listen(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> tuple[dict[str, str], deque[str]]:
