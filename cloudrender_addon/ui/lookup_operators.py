@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..backend.aws.policy import policy_text
+from ..backend.aws.policy import images_policy_text, policy_text
 from . import lookups
 from .answers import Answer, Refusing
 from .online import Online
@@ -90,8 +90,22 @@ class CLOUDRENDER_OT_copy_policy(bpy.types.Operator):  # noqa: N801 - Blender's 
         return {"FINISHED"}
 
 
+class CLOUDRENDER_OT_copy_images_policy(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+    """Copy the rights that making machine images takes besides, for pasting them as a second policy"""
+
+    bl_idname = "cloudrender.copy_images_policy"
+    bl_label = "Copy Images Policy"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
+
+    def execute(self, context: Context) -> Answer:
+        context.window_manager.clipboard = images_policy_text()  # type: ignore[union-attr]
+        self.report({"INFO"}, "In the clipboard: paste it at IAM > Policies > Create policy > JSON, as a second policy")
+        return {"FINISHED"}
+
+
 CLASSES = (
     CLOUDRENDER_OT_copy_policy,
+    CLOUDRENDER_OT_copy_images_policy,
     CLOUDRENDER_OT_refresh_prices,
     CLOUDRENDER_OT_check_setup,
     CLOUDRENDER_OT_request_quota,

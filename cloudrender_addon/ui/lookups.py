@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ..backend.settings import Settings
 
 
-def refresh_quotes(context: Context) -> None:
-    """Ask for today's prices of all recommended machines and the chosen one."""
+def refresh_quotes(context: Context, *, also: tuple[str, ...] = ()) -> None:
+    """Ask for today's prices of all recommended machines, the chosen one, and those that somebody asks about `also`."""
     try:
         settings = settings_for(context)
         chosen = machine_types(context)
@@ -47,7 +47,7 @@ def refresh_quotes(context: Context) -> None:
         from ..backend.farms.factory import open_account  # noqa: PLC0415 - boto3 takes a second
         from ..backend.farms.quotes import quote  # noqa: PLC0415
 
-        names = dict.fromkeys([*(choice.name for choice in CHOICES), *chosen])
+        names = dict.fromkeys([*(choice.name for choice in CHOICES), *chosen, *also])
         return quote(open_account(settings), settings, tuple(names))
 
     in_background("quotes", ask, then=_take_quotes, failed=_no_quotes)

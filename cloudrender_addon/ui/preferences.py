@@ -16,6 +16,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 from ..backend.aws.regions import REGIONS
 from . import compat, fields, preferences_layout, texts
 from .package import PACKAGE
+from .session import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,14 @@ def _regions(_owner: object, _context: Context, typed: str) -> Iterator[str]:
             yield ", ".join([*names, texts.suggestion(region, place)])
 
 
+def _images(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
+    """Suggest what is no image but a rule, and the images that were listed."""
+    yield texts.suggestion("auto", "An image of your own for such machines if there is one, else Amazon's")
+    yield texts.suggestion("public", "Amazon's, also if there is one of your own")
+    for image in SESSION.images or ():
+        yield texts.suggestion(image.id, f"Blender {', '.join(image.contents.blender)}, {image.region}")
+
+
 class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Blender's naming rule
     """See the module."""
 
@@ -73,8 +82,12 @@ class CLOUDRENDER_AP_preferences(bpy.types.AddonPreferences):  # noqa: N801 - Bl
     )
     image: StringProperty(  # type: ignore[valid-type]
         name="Image",
-        description='System the machine starts with: "auto" for one with the right drivers, or the ID of an AMI',
+        description='System the machine starts with: "auto" for an image of your own or else Amazon\'s, "public" for '
+        "Amazon's, or the ID of an AMI",
         default="auto",
+        search=_images,
+        update=fields.value_alone("image"),
+        search_options={"SUGGESTION"},
     )
     ssh_user: StringProperty(  # type: ignore[valid-type]
         name="SSH User",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the preferences look: how to begin, the account and Check Setup, the machine, what new files begin with."""
+"""How the preferences look: how to begin, account and Check Setup, machine and images, what new files begin with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import drawing
+from . import drawing, images_layout
 from .session import SESSION
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def draw(layout: Any, context: Context, own: Any) -> None:
     column.prop(own, "keep_minutes")
     column.prop(own, "subnet", placeholder="Automatic")
     column.prop(own, "security_group", placeholder="Automatic")
+    images_layout.draw(_section(layout, "Machine Images", "DISK_DRIVE"), context, own)
     column = _section(layout, "Defaults for New Files", "FILE_BLEND")
     for name in ("machine_type", "purchase", "send", "max_cost", "max_hours", "output"):
         column.prop(own, f"default_{name}")

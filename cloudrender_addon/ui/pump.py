@@ -49,7 +49,8 @@ def pump() -> None:
             _take(job, _unexplained(job))
             changed = True
     now = time.monotonic()
-    if changed or (SESSION.running and now - SESSION.drawn >= 1):  # elapsed time and cost go on by themselves
+    goes_on = bool(SESSION.running) or SESSION.baking is not None  # elapsed time and cost, by themselves
+    if changed or (goes_on and now - SESSION.drawn >= 1):
         SESSION.drawn = now
         redraw()
 

@@ -8,6 +8,7 @@ into the .blend; this is neither.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,6 +19,8 @@ from ..backend.cancel import CancelToken, Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..backend.aws.machine_images import MachineImage
+    from ..backend.baking.record import BuildFolder
     from ..backend.errors import CloudrenderError
     from ..backend.farms.check import CheckResult
     from ..backend.farms.quotes import Quote
@@ -27,6 +30,14 @@ if TYPE_CHECKING:
     from ..backend.job.spec import JobSpec
     from ..backend.job.summary import JobSummary
     from ..backend.snapshot_check import SnapshotCheck
+
+IMAGE_WORK, IMAGE_LIST = "image", "images"
+"""In `Session.busy` while a machine is at work for an image or AWS copies one, and while images are listed."""
+
+
+def deleting(image_id: str) -> str:
+    """Return what is in `Session.busy` while that image is deleted."""
+    return f"delete {image_id}"
 
 
 @dataclass(kw_only=True)
@@ -77,6 +88,34 @@ class Checked:
     error: CloudrenderError | None = None
 
 
+@dataclass(kw_only=True)
+class Baking:
+    """What is done for a machine image, and since when (epoch seconds) it is at what. `over` is set when it has ended.
+
+    `folder` is the record of what is rented, from before the launch on; its own thread sets it.
+    """
+
+    title: str
+    began: float = field(default_factory=time.time)
+    doing: str = "Asking Amazon"
+    since: float = field(default_factory=time.time)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    over: threading.Event = field(default_factory=threading.Event)
+    folder: BuildFolder | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baked:
+    """How that ended, in words. `image` is a new one, which may have taken the place of others."""
+
+    title: str
+    lines: tuple[str, ...]
+    hint: str = ""
+    details: tuple[str, ...] = ()
+    failed: bool = False
+    image: MachineImage | None = None
+
+
 @dataclass
 class Session:
     """See the module. `current` is the job that the main row of the panel is about."""
@@ -91,6 +130,11 @@ class Session:
     checking: Checking | None = None
     checked: Checked | None = None
     """Check Snapshot, under way and as it ended last."""
+    images: tuple[MachineImage, ...] | None = None
+    """The machine images of the account as they were listed last, None before."""
+    baking: Baking | None = None
+    baked: Baked | None = None
+    """What is done on a machine for an image, and how that ended last."""
     busy: frozenset[str] = frozenset()
     inbox: SimpleQueue[Callable[[], None]] = field(default_factory=SimpleQueue)
     """What background work wants done on the main thread."""

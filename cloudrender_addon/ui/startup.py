@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import RecordError
-from . import jobs, lookups, snapshot_check
+from . import images, jobs, lookups, snapshot_check
 from .background import in_background
 from .preferences import jobs_home, preferences
 from .session import SESSION, Session
@@ -38,12 +38,17 @@ def unregister() -> None:
         bpy.app.timers.unregister(_first_look)
     if SESSION.checking is not None:
         snapshot_check.leave()
+    left = images.leave()
     end = bool(SESSION.running) and preferences().on_quit == "CANCEL"
-    for job in jobs.leave_all():
+    running = jobs.leave_all()
+    if running or left:
         from . import keeper  # noqa: PLC0415 - its imports take longer than all else that enabling does
 
-        if not keeper.keep(job, end=end or job.cancelling):
-            _log.warning("job %s goes on alone; resume it when Blender runs again", job.spec.job_id)
+        for job in running:
+            if not keeper.keep(job, end=end or job.cancelling):
+                _log.warning("job %s goes on alone; resume it when Blender runs again", job.spec.job_id)
+        if left and not keeper.end_build(left):
+            _log.warning("the image build %s is ended when Blender runs again", left.build_id)
     vars(SESSION).update(vars(Session()))
 
 
@@ -92,6 +97,7 @@ def _first_look() -> None:
     lookups.refresh_profiles()
     if bpy.app.online_access:
         pick_up_open_jobs()
+        images.tidy()
         if preferences().setup_done:
             lookups.refresh_quotes(bpy.context)
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A word about the running job in the status bar, with a button to cancel it."""
+"""A word about the running job in the status bar, and about a machine image under way, with buttons to cancel them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import progress_texts
-from .session import SESSION
+from . import image_texts, progress_texts
+from .session import SESSION, Baking
 
 if TYPE_CHECKING:
     from bpy.types import Context
 
 
 def _draw(header: Any, _context: Context) -> None:
+    if SESSION.baking is not None:
+        _draw_baking(header, SESSION.baking)
     job = SESSION.job
     if job is None or job.ended is not None:
         return
@@ -29,6 +31,14 @@ def _draw(header: Any, _context: Context) -> None:
     button.label(text="", icon="EVENT_ESC")
     button.separator(factor=2)  # the sign is wider than the place an icon gets
     button.operator("cloudrender.cancel", text="", icon="CANCEL", emboss=False).job_id = job.spec.job_id
+
+
+def _draw_baking(header: Any, baking: Baking) -> None:
+    row = header.layout.row(align=True)
+    row.label(text=image_texts.status_line(baking, time.time()), icon="DISK_DRIVE")
+    button = row.row(align=True)
+    button.enabled = not baking.cancel.noted
+    button.operator("cloudrender.cancel_image", text="", icon="CANCEL", emboss=False)
 
 
 def redraw() -> None:

@@ -19,6 +19,7 @@ JobSummary, Pace = part("backend.job.summary").JobSummary, part("backend.job.est
 Quote = part("backend.farms.quotes").Quote
 check, base = part("backend.farms.check"), part("backend.farms.base")
 snapshot_check = part("backend.snapshot_check")
+machine_images, image_texts = part("backend.aws.machine_images"), part("ui.image_texts")
 CancelToken = part("backend.cancel").CancelToken
 session = part("ui.session")
 SESSION = session.SESSION
@@ -178,6 +179,30 @@ def checked(**fields: Any) -> Callable[[], None]:
     )
 
 
+IMAGE = machine_images.MachineImage(
+    id="ami-2", name="n", region="us-east-1", state="available", reason="", job_id="", size_gb=87,
+    snapshots=("snap-2",),
+    contents=machine_images.Contents(kind="g", blender=("4.2.23",), driver="580.95.05"), created=NOW - 7200,
+)  # fmt: skip
+IMAGES = (
+    replace(IMAGE, id="ami-1", created=NOW - 200 * 86_400),
+    IMAGE,
+    replace(IMAGE, id="ami-3", job_id="image-1", state="pending", created=None),
+    replace(IMAGE, id="ami-4", state="failed", reason="Client.InternalError"),
+)
+BUILT = session.Baked(title="Image Ready", lines=("ami-2 in us-east-1 cost $0.12",), image=IMAGE)
+NOT_BUILT = image_texts.failed("Image Build", errors.GpuError("NVML: mismatch", hint="Try again", details=("a", "b")))
+
+
+def baking(*, cancelled: bool = False) -> None:
+    """Be in the middle of a build."""
+    SESSION.baking = session.Baking(title="Image Build", began=NOW - 300, doing="Fetching Blender", since=NOW - 60)
+    SESSION.busy = frozenset({session.IMAGE_WORK})
+    SESSION.images = IMAGES
+    if cancelled:
+        SESSION.baking.cancel.cancel()
+
+
 STATES: dict[str, Callable[[], Any]] = {
     "idle": lambda: None,
     "offline": offline,
@@ -215,6 +240,12 @@ STATES: dict[str, Callable[[], Any]] = {
     "snapshot reaches out": checked(differing=0.0, reached=("/tex/wood.png",)),
     "snapshot without picture": checked(reason="The scene has no camera", hint="Set the scene's camera", bundle=None),
     "snapshot not checked": set_session(checked=session.Checked(blend="robot.blend", error=STILL)),
+    "no images": set_session(images=()),
+    "images": set_session(images=IMAGES),
+    "image under way": baking,
+    "image canceled": lambda: baking(cancelled=True),
+    "image built": set_session(images=IMAGES, baked=BUILT),
+    "image not built": set_session(images=IMAGES, baked=NOT_BUILT),
     "handed over": ended(Status.RENDERING, errors.Detached(), frames=3),
     **{f"job {name} chosen": (lambda name=name: choose(name)) for name in ("j1", "j2", "j3", "j4", "j5", "j6")},
 }  # fmt: skip

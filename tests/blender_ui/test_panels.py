@@ -200,3 +200,40 @@ def test_the_preferences(drawn: Any) -> None:
     assert "cloudrender.request_quota()" in buttons(drawn["checking"]["preferences"])
     held = {item["rna"] for item in items(drawn["idle"]["preferences"]) if item.get("rna")}
     assert not [name for name in held if "secret" in name or "key" in name]
+
+
+def test_machine_images(drawn: Any) -> None:
+    idle, empty, listed = (drawn[state]["preferences"] for state in ("idle", "no images", "images"))
+    assert {"Machine Images", "Build Image…", "List Images"} <= set(said(idle)) and "Refresh List" not in said(idle)
+    assert "No image of your own yet: jobs begin with Amazon's" in said(empty)
+    words = said(listed)
+    assert "For graphics GPUs, Blender 4.2.23, NVIDIA 580.95.05" in words
+    assert "ami-2, us-east-1, 2 h old, 87 GB for at most $4.35 a month" in words
+    assert "ami-1, us-east-1, 200 d old, 87 GB for at most $4.35 a month" in words
+    standing = ["it cannot be used", "Not finished", "Jobs on such machines begin with it", "A newer one has taken"]
+    told = [next(part for part in standing if part in text) for text in words if any(part in text for part in standing)]
+    assert told == ["Not finished", "Jobs on such machines begin with it", "A newer one has taken"]
+    assert "Failed: Client.InternalError" in words, "newest first, so this one is on top"
+    for action in ("test", "copy", "delete"):
+        assert f'cloudrender.{action}_image(image_id="ami-2")' in buttons(listed)
+
+
+def test_what_is_done_for_an_image_is_seen_in_the_preferences_and_the_status_bar(drawn: Any) -> None:
+    running, canceled = drawn["image under way"], drawn["image canceled"]
+    assert "Image Build, 5:00: Fetching Blender (1:00)" in said(running["preferences"])
+    assert "cloudrender.build_image()" not in buttons(running["preferences"])
+    assert said(running["statusbar"]) == ["Image Build: Fetching Blender, 5:00"]
+    assert buttons(running["statusbar"]) == ["cloudrender.cancel_image()"] == buttons(canceled["statusbar"])
+    assert said(canceled["statusbar"]) == ["Image Build: Undoing what was done, 5:00"]
+    assert "Image Build, 5:00: Undoing what was done (1:00)" in said(canceled["preferences"])
+
+
+def test_the_end_of_a_build_offers_what_it_has_replaced(drawn: Any) -> None:
+    built, failed = (drawn[f"image {state}"]["preferences"] for state in ("built", "not built"))
+    words = said(built)
+    assert "Image Ready" in words and "ami-2 in us-east-1 cost $0.12" in words
+    assert words.count("No job begins with ami-1 any more: at most $4.35 a month") == 1
+    assert said(failed)[said(failed).index("Image Build Failed") :][:5] == [
+        *("Image Build Failed", "NVML: mismatch", "Try again", "a", "b")
+    ]
+    assert not [text for text in said(failed) if "any more" in text]

@@ -76,16 +76,23 @@ class Driver:
         return x, y
 
     def find_button(
-        self, target: str, area: str, region: str = "WINDOW", *, across: float = 0.5, words: str = ""
+        self,
+        target: str,
+        area: str,
+        region: str = "WINDOW",
+        *,
+        across: float = 0.5,
+        down: float = 0.0,
+        words: str = "",
     ) -> tuple[int, int]:
         """Return where the button for this operator ("render.render") or property ("filepath") is.
 
-        The mouse goes down the region until Blender says that such a button is under it; `words` must be among the
-        operator's arguments, such as "animation=True". Raises AssertionError.
+        The mouse goes down the region, from where `down` says (0 to 1), until Blender says that such a button is under
+        it; `words` must be among the operator's arguments, such as "animation=True". Raises AssertionError.
         """
         left, top, right, bottom = self._places(f"rectangle({area!r}, {region!r})")
         x, seen = round(left + across * (right - left)), []
-        for y in range(top + _STEP, bottom, _STEP):
+        for y in range(top + round(down * (bottom - top)) + _STEP, bottom, _STEP):
             self.move(x, y)
             found = self._places(f"under_mouse({area!r}, {region!r})")
             if found and found.partition("(")[0] == target and words in found:
