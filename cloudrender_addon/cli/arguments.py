@@ -12,8 +12,6 @@ from ..backend.errors import UsageError
 from .flags import (
     add_account,
     add_machine,
-    add_output,
-    add_place,
     add_purchase,
     add_sending,
     add_type,
@@ -21,6 +19,7 @@ from .flags import (
     make_parser,
     vcpu_count,
 )
+from .image_arguments import image_parser
 from .usage import Parser
 
 COMMANDS = (
@@ -40,7 +39,7 @@ COMMANDS = (
 _EPILOG = """\
 Other commands, each with --help:  cloudrender jobs | attach JOB | fetch JOB |
 cancel JOB | clean-up | check-setup | check-snapshot | quota | policy |
-image build, list, test AMI, copy AMI, delete AMI
+image build, list, test AMI, copy AMI, share AMI, delete AMI
 A file that is named like a command:  cloudrender ./jobs
 Exit codes:  0 done, 1 failed, 2 wrong usage, 130 cancelled
 """
@@ -214,47 +213,8 @@ def _policy() -> Parser:
     return parser
 
 
-def _image() -> Parser:
-    parser = make_parser("image", "Make machine images of your own, so that a job boots straight into rendering.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="build | list | test | copy | delete")
-
-    def action(name: str, description: str) -> Parser:
-        sub = actions.add_parser(name, help=description, description=description)
-        add_output(sub, default=argparse.SUPPRESS)  # what stands before the action holds unless it is said again
-        return sub
-
-    build = action("build", "Rent a machine, put driver and Blender on it, make an image of it, end the machine.")
-    build.add_argument(
-        "--family", required=True, metavar="FAMILY", help="machines it is for: g4dn, g5, p4d, c7i …, or a whole type"
-    )
-    build.add_argument(
-        "--blender",
-        nargs="+",
-        metavar="VERSION",
-        help="Blenders to put on it: 4.2.23, or 4.2 (its newest patch)",
-    )
-    add_account(build)
-    add_place(build, image="image to begin with (default: AWS's newest)")
-    add_account(action("list", "List the images made by cloudrender, with their monthly cost."))
-    test = action("test", "Render a frame on a machine of that image; tell devices, driver and times.")
-    test.add_argument("ami", metavar="AMI")
-    test.add_argument("--family", metavar="FAMILY", help="machine to try it on (default: the smallest of its kind)")
-    add_account(test)
-    add_place(test)
-    copy = action("copy", "Copy an image, encrypted, into another region.")
-    copy.add_argument("ami", metavar="AMI")
-    copy.add_argument("--region", dest="to", required=True, metavar="REGION", help="region to copy it to")
-    copy.add_argument("--from", dest="region", metavar="REGION", help="region it is in (default: yours)")
-    copy.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
-    delete = action("delete", "Delete images and their snapshots.")
-    delete.add_argument("ami", metavar="AMI", nargs="+")
-    delete.add_argument("-y", "--yes", action="store_true", help="delete them without asking")
-    add_account(delete)
-    return parser
-
-
 _PARSERS: dict[str, Callable[[], Parser]] = {
-    "image": _image,
+    "image": image_parser,
     "render": _render,
     "jobs": _jobs,
     "attach": _attach,

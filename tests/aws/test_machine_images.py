@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend import errors as e
-from cloudrender_addon.backend.aws import inventory, machine_images
+from cloudrender_addon.backend.aws import image_making, image_sharing, inventory, machine_images
+from cloudrender_addon.backend.aws.disk_keys import DEFAULT_KEY, encrypts_all, find_key
 from cloudrender_addon.backend.aws.images import resolve_image
 from cloudrender_addon.backend.aws.inventory import Kind
 from cloudrender_addon.backend.aws.machine_images import Contents
@@ -50,17 +51,17 @@ def builder(cloud: Cloud, account: Account) -> str:
     )
     machine = launched["Instances"][0]["InstanceId"]
     wait_until(lambda: cloud.machines[-1].running_at, what="the machine")
-    machine_images.stop_machine(account, machine, deadline=soon(), sleep=time.sleep)
+    image_making.stop_machine(account, machine, deadline=soon(), sleep=time.sleep)
     return machine
 
 
 def make(account: Account, machine: str, *, name: str = "cloudrender g") -> str:
-    return machine_images.make_image(account, instance_id=machine, job_id=JOB, name=name, contents=CONTENTS)
+    return image_making.make_image(account, instance_id=machine, job_id=JOB, name=name, contents=CONTENTS)
 
 
 def wait(account: Account, image: str, *, seconds: float = 10.0) -> machine_images.MachineImage:
     cancel = CancelToken()
-    return machine_images.wait_until_available(account, image, deadline=time.monotonic() + seconds, sleep=cancel.sleep)
+    return image_making.wait_until_available(account, image, deadline=time.monotonic() + seconds, sleep=cancel.sleep)
 
 
 def soon() -> float:
@@ -111,7 +112,7 @@ def test_an_image_that_fails_or_takes_too_long_or_is_not_waited_for(cloud: Cloud
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(e.Cancelled):
-        machine_images.wait_until_available(account, slow, deadline=soon(), sleep=cancel.sleep)
+        image_making.wait_until_available(account, slow, deadline=soon(), sleep=cancel.sleep)
     end(cloud, account)
 
 
@@ -120,7 +121,7 @@ def test_a_lost_answer_makes_no_second_image(cloud: Cloud, account: Account) -> 
     first = make(account, machine)
     assert make(account, machine) == first
     with pytest.raises(e.CloudError, match="Duplicate"):  # of somebody else's job
-        machine_images.make_image(account, instance_id=machine, job_id="other", name="cloudrender g", contents=CONTENTS)
+        image_making.make_image(account, instance_id=machine, job_id="other", name="cloudrender g", contents=CONTENTS)
     end(cloud, account)
 
 
@@ -140,7 +141,7 @@ def test_a_deregistered_image_whose_snapshots_were_left(cloud: Cloud, account: A
 def test_a_copy_in_another_region_is_kept_likewise(cloud: Cloud, account: Account) -> None:
     image = wait(account, make(account, builder(cloud, account)))
     there = account.at("eu-west-1")
-    copy = wait(there, machine_images.copy_image(there, image, job_id=COPY))
+    copy = wait(there, image_making.copy_image(there, image, encryption=DEFAULT_KEY, job_id=COPY))
     assert (copy.contents, copy.name, copy.region) == (CONTENTS, image.name, "eu-west-1")
     machine_images.keep_image(there, copy)
     assert machine_images.find_image(there, copy.id).job_id == ""
@@ -156,11 +157,11 @@ def test_a_missing_right_names_the_policy_that_gives_it(cloud: Cloud, account: A
     image = wait(account, make(account, machine))
     cloud.rights.deny(f"ec2:{action}")
     calls: dict[str, Any] = {
-        "StopInstances": lambda: machine_images.stop_machine(account, machine, deadline=soon(), sleep=time.sleep),
+        "StopInstances": lambda: image_making.stop_machine(account, machine, deadline=soon(), sleep=time.sleep),
         "CreateImage": lambda: make(account, machine, name="second"),
         "DeleteTags": lambda: machine_images.keep_image(account, image),
         "DeregisterImage": lambda: machine_images.delete_image(account, image.id),
-        "CopyImage": lambda: machine_images.copy_image(account, image, job_id=COPY),
+        "CopyImage": lambda: image_making.copy_image(account, image, encryption=DEFAULT_KEY, job_id=COPY),
     }
     with pytest.raises(e.PermissionsError, match=f"ec2:{action}") as error:
         calls[action]()
@@ -186,13 +187,20 @@ def test_the_policies_together_allow_exactly_what_is_called(cloud: Cloud, accoun
     image = wait(account, make(account, builder(cloud, account)))
     machine_images.keep_image(account, image)
     there = account.at("eu-west-1")
-    machine_images.delete_image(there, machine_images.copy_image(there, image, job_id=COPY))
+    machine_images.delete_image(there, image_making.copy_image(there, image, encryption=DEFAULT_KEY, job_id=COPY))
     account.ec2.deregister_image(ImageId=image.id)
     machine_images._delete_snapshots(account, image.snapshots)
+    shared = wait(account, make(account, builder(cloud, account), name="shared"))
+    machine_images.keep_image(account, shared)
+    image_sharing.share(account, machine_images.find_image(account, shared.id), remove=["111122223333"])
+    assert not find_key(account, "alias/aws/ebs").own and not encrypts_all(account)
+    machine_images.delete_image(account, shared.id)
     end(cloud, account)
     actions = [each["Action"] for each in json.loads(images_policy_text())["Statement"]]
     allowed = {action for each in actions for action in (each if isinstance(each, list) else [each])}
-    assert allowed - {"ec2:CreateTags"} == allowed & {f"{call.service}:{call.action}" for call in cloud.calls}
+    # Those of KMS are used by EBS: see test_image_sharing.py.
+    implied = {"ec2:CreateTags", *(each for each in allowed if each.startswith("kms:") and each != "kms:DescribeKey")}
+    assert allowed - implied == allowed & {f"{call.service}:{call.action}" for call in cloud.calls}
 
 
 def test_auto_is_the_newest_whole_image_of_ones_own_for_such_machines(cloud: Cloud, account: Account) -> None:

@@ -70,13 +70,13 @@ class Project:
     def out(self) -> Path:
         return self.path / "out"
 
-    def start(self, *arguments: object, program: Path | None = None) -> Running:
+    def start(self, *arguments: object, program: Path | None = None, stdin: int = subprocess.DEVNULL) -> Running:
         number = len(self.running)
         out, err = self.logs / f"{number}.out", self.logs / f"{number}.err"
         words = [str(program)] if program else ["-m", "cloudrender_addon"]
         command = [sys.executable, *words, *map(str, arguments)]
         with out.open("wb") as o, err.open("wb") as e:
-            process = subprocess.Popen(command, cwd=self.path, stdin=subprocess.DEVNULL, stdout=o, stderr=e)
+            process = subprocess.Popen(command, cwd=self.path, stdin=stdin, stdout=o, stderr=e)
         self.running.append(Running(process, out, err))
         return self.running[-1]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from tests.localcloud import catalogue, fleets, launching, own_images, rights
+from tests.localcloud import catalogue, disk_keys, fleets, launching, own_images, rights
 from tests.localcloud.lifecycle import USER, Lifecycle
 
 
@@ -31,6 +31,7 @@ def installed(lifecycle: Lifecycle, *, images: own_images.OwnImages, visible_aft
     from moto.ec2.responses.amis import AmisResponse
     from moto.ec2.responses.instances import InstanceResponse
     from moto.ec2.responses.spot_instances import SpotInstances
+    from moto.kms.models import KmsBackend
     from moto.ssm.models import SimpleSystemManagerBackend
     from moto.sts.models import STSBackend
 
@@ -50,7 +51,7 @@ def installed(lifecycle: Lifecycle, *, images: own_images.OwnImages, visible_aft
         patches.enter_context(catalogue.selling(catalogue.older_types()))
         put(AmiBackend, "_load_amis", catalogue.seed_images)
         put(SimpleSystemManagerBackend, "__init__", _seeding(SimpleSystemManagerBackend.__init__))
-        put(EC2Backend, "run_instances", launching.wired(EC2Backend.run_instances, lifecycle))
+        put(EC2Backend, "run_instances", launching.wired(EC2Backend.run_instances, lifecycle, images.keys))
         put(EC2Backend, "delete_launch_template", fleets.delete_template(EC2Backend.delete_launch_template))
         for name in ("authorize_security_group_ingress", "revoke_security_group_ingress"):
             put(EC2Backend, name, _then(getattr(EC2Backend, name), lifecycle.judge_callers))
@@ -62,8 +63,10 @@ def installed(lifecycle: Lifecycle, *, images: own_images.OwnImages, visible_aft
         put(EC2Backend, "stop_instances", own_images.stop_instances(EC2Backend.stop_instances))
         put(AmisResponse, "create_image", _function(images.create))
         put(AmisResponse, "copy_image", _function(images.copy))
+        put(AmisResponse, "modify_image_attribute", images.modify(AmisResponse.modify_image_attribute))
         put(AmisResponse, "deregister_image", images.deregister(AmisResponse.deregister_image))
         put(InstanceResponse, "run_instances", launching.checked(launching.idempotent(InstanceResponse.run_instances)))
+        put(KmsBackend, "create_alias", disk_keys.create_alias(KmsBackend.create_alias))
         put(STSBackend, "get_caller_identity", rights.get_caller_identity)
         put(SpotInstances, "describe_spot_price_history", _price_history)
         _reset(BackendDict, reset_model_data)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.localcloud import account, behaviour, catalogue, userdata
+from tests.localcloud.disk_keys import DiskKeys
 from tests.localcloud.faults import Faults
 from tests.localcloud.firewall import Firewall
 from tests.localcloud.frames import FrameWatch
@@ -95,7 +96,9 @@ class Cloud:
                 admits=self._firewall.admits,
                 boot_delay=self._boot_delay,
             )
-            self.images = OwnImages(self.folder / "images", machine_of=self._lifecycle.machine)
+            self.images = OwnImages(
+                self.folder / "images", machine_of=self._lifecycle.machine, keys=DiskKeys(self.rights)
+            )
             undo.enter_context(
                 behaviour.installed(self._lifecycle, images=self.images, visible_after=self._visible_after)
             )

@@ -11,14 +11,15 @@ from typing import Any
 from unittest import mock
 
 from tests.localcloud import catalogue
+from tests.localcloud.disk_keys import DiskKeys
 from tests.localcloud.lifecycle import Lifecycle
 
 _USER_DATA_LIMIT = 16384  # bytes before base64
 _TOKEN_LIMIT = 64  # characters
 
 
-def wired(original: Any, lifecycle: Lifecycle) -> Any:
-    """Every launch, whatever call it comes from, passes here: give it a spot request and a machine."""
+def wired(original: Any, lifecycle: Lifecycle, keys: DiskKeys) -> Any:
+    """Every launch, whatever call it comes from, passes here: give it a spot request, a disk's key and a machine."""
 
     def run_instances(backend: Any, image_id: str, *args: Any, **kwargs: Any) -> Any:
         _check_fit(backend, image_id, kwargs)
@@ -27,10 +28,22 @@ def wired(original: Any, lifecycle: Lifecycle) -> Any:
             instance.spot_instance_request_id = None
             if kwargs.get("instance_market_options") == "spot":
                 _record_spot_request(backend, instance)
-            lifecycle.launch(instance)
+            lifecycle.launch(instance, fails=_encrypt(backend, instance, kwargs, keys))
         return reservation
 
     return run_instances
+
+
+def _encrypt(backend: Any, instance: Any, request: dict[str, Any], keys: DiskKeys) -> str | None:
+    """Give the disk of an instance its key, whatever moto has done; return why it cannot be opened, None if it can."""
+    image = backend.amis[instance.image_id]
+    asked = next((mapping["Ebs"] for mapping in request.get("block_device_mappings") or ()), {})
+    arn = keys.of_disk(backend, asked=asked, source=image)
+    for device in instance.block_device_mapping.values():
+        volume = backend.volumes[device.volume_id]
+        volume.encrypted, volume.kms_key_id = arn is not None, arn
+    spot = request.get("instance_market_options") == "spot"
+    return keys.refusal(backend, [arn, image.ebs_snapshot.kms_key_id], spot=spot)
 
 
 def _check_fit(backend: Any, image_id: str, request: dict[str, Any]) -> None:

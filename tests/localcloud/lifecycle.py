@@ -12,6 +12,8 @@ from tests.localcloud.machine import Machine
 
 USER = "Client.UserInitiatedShutdown"
 INSTANCE = "Client.InstanceInitiatedShutdown"
+BAD_KEY = "Client.InvalidKMSKey.InvalidState"
+NO_KEY = "Client.InternalError"
 RECLAIMED = "Server.SpotInstanceTermination"
 
 _STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -19,11 +21,15 @@ _MESSAGES = {
     USER: "User initiated shutdown",
     INSTANCE: "Instance initiated shutdown",
     RECLAIMED: "Spot instance termination",
+    BAD_KEY: "The KMS key provided is in an incorrect state",
+    NO_KEY: "Client error on launch",
 }
 _REQUEST_ENDS = {
     USER: "instance-terminated-by-user",
     INSTANCE: "instance-terminated-by-user",
     RECLAIMED: "instance-terminated-no-capacity",
+    BAD_KEY: "instance-terminated-launch-error",
+    NO_KEY: "instance-terminated-launch-error",
 }
 
 
@@ -52,8 +58,11 @@ class Lifecycle:
         self._threads: list[threading.Thread] = []
         self.machines: list[Machine] = []
 
-    def launch(self, instance: Any) -> None:
-        """Begin the life of a new instance: pending now, running and booting after the boot delay."""
+    def launch(self, instance: Any, *, fails: str | None = None) -> None:
+        """Begin the life of a new instance: pending now, running and booting after the boot delay.
+
+        `fails` is the reason why it ends then instead.
+        """
         _set_state(instance, "pending")
         machine = self._build(instance)
         primary = instance.nics[0]
@@ -64,7 +73,7 @@ class Lifecycle:
             self._instances[machine.id] = instance
             self.machines.append(machine)
             machine.admit(self._admits(instance))
-        self._start(lambda: self._boot(instance, machine))
+        self._start(lambda: self._fail(instance, fails) if fails else self._boot(instance, machine))
 
     def terminate(self, instance: Any, *, reason: str) -> None:
         """End it for good; nothing happens if it is ending or ended already."""
@@ -154,6 +163,10 @@ class Lifecycle:
                 if instance.nics[0].public_ip_auto_assign:
                     instance.nics[0].public_ip = machine.order.address
                 _set_state(instance, "running")
+
+    def _fail(self, instance: Any, reason: str) -> None:
+        if not self._closing.wait(self._boot_delay):
+            self.terminate(instance, reason=reason)
 
     def _power_off(self, instance: Any, state: str, reason: str) -> None:
         machine = self.machine(instance.id)

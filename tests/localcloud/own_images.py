@@ -16,8 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.localcloud.catalogue import ACCOUNT
+from tests.localcloud.disk_keys import DiskKeys
 from tests.localcloud.machine import DISK, Machine
 
+OTHER_ACCOUNT = "210987654321"
+
+_GIB = 1024**3
 _NAME = re.compile(r"[\w ()./\-'@\[\]]{3,128}", re.ASCII)
 
 
@@ -27,7 +32,8 @@ class OwnImages:
     `seconds` is how long an image stays pending; with `failing` it is `failed` then.
     """
 
-    def __init__(self, folder: Path, *, machine_of: Callable[[str], Machine]) -> None:
+    def __init__(self, folder: Path, *, machine_of: Callable[[str], Machine], keys: DiskKeys) -> None:
+        self.keys = keys
         self.seconds = 0.0
         self.failing = False
         self._folder = folder
@@ -58,7 +64,8 @@ class OwnImages:
         source = backend.amis[instance.image_id]
         volume = next(iter(instance.block_device_mapping.values()), None)
         size = int(volume.size) if volume else source.block_device_mappings[0]["Ebs"]["VolumeSize"]
-        image = self._new(response, instance=instance, size_gb=size, encrypted=bool(volume and volume.encrypted))
+        key = backend.volumes[volume.volume_id].kms_key_id if volume else None
+        image = self._new(response, instance=instance, size_gb=size, key=key)
         with self._lock:
             for name in DISK:
                 shutil.copytree(machine.folder / name, self._folder / image.id / name, symlinks=True)
@@ -75,9 +82,12 @@ class OwnImages:
         if (made := self._copies.get(token)) in backend.amis:
             return ActionResult({"ImageId": made})
         source = there.describe_images(ami_ids=[response._get_param("SourceImageId")])[0]
-        ebs = source.block_device_mappings[0]["Ebs"]
-        encrypted = ebs["Encrypted"] or response._get_param("Encrypted") in (True, "true")
-        image = self._new(response, source_ami=source, size_gb=ebs["VolumeSize"], encrypted=encrypted)
+        size = source.block_device_mappings[0]["Ebs"]["VolumeSize"]
+        asked = {name: response._get_param(name) for name in ("Encrypted", "KmsKeyId")}
+        key = self.keys.of_disk(backend, asked=asked, source=source)
+        image = self._new(response, source_ami=source, size_gb=size, key=key)
+        if self.keys.refusal(backend, [key, source.ebs_snapshot.kms_key_id]):
+            image.fails = True  # the call itself is answered before anybody looks at the key
         if response._get_param("CopyImageTags") in (True, "true"):
             image.add_tags(there.tags.get(source.id, {}))
         with self._lock:
@@ -100,7 +110,42 @@ class OwnImages:
 
         return deregister_image
 
-    def _new(self, response: Any, *, size_gb: int, encrypted: bool, **source: Any) -> Any:
+    def modify(self, original: Any) -> Any:
+        """Let ModifyImageAttribute refuse to share what nobody else could open."""
+
+        def modify_image_attribute(response: Any) -> Any:
+            from moto.ec2.exceptions import EC2ClientError
+
+            backend = response.ec2_backend
+            image = backend.amis.get(response._get_param("ImageId"))
+            adds = response._get_param("LaunchPermission", {}).get("Add")
+            key = image.ebs_snapshot.kms_key_id if image else None
+            if adds and key and key == self.keys.default(backend):
+                text = "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot."
+                raise EC2ClientError("InvalidParameter", text)
+            return original(response)
+
+        return modify_image_attribute
+
+    def lend(self, image_id: str, *, to: str) -> None:
+        """Change the roles: from now on the image and its key are another account's, and the user's account is `to`.
+
+        It has to be shared with `to`. Another account sees neither tags nor the snapshot.
+        """
+        from moto.backends import get_backend
+
+        backends = get_backend("ec2")[ACCOUNT].values()
+        backend, image = next((each, each.amis[image_id]) for each in backends if image_id in each.amis)
+        if {"UserId": to} not in image.launch_permissions:
+            raise AssertionError(f"{image_id} is not shared with {to}")
+        image.owner_id = image.ebs_snapshot.owner_id = OTHER_ACCOUNT
+        for each in (image.id, image.ebs_snapshot.id):
+            backend.tags.pop(each, None)
+        backend.snapshots.pop(image.ebs_snapshot.id)
+        if image.ebs_snapshot.kms_key_id:
+            self.keys.lend(image.ebs_snapshot.kms_key_id, to=to)
+
+    def _new(self, response: Any, *, size_gb: int, key: str | None, **source: Any) -> Any:
         """Put an image that is pending on the account's shelf."""
         from moto.ec2.exceptions import EC2ClientError
         from moto.ec2.utils import random_ami_id
@@ -121,10 +166,11 @@ class OwnImages:
             region_name=f"{backend.region_name}a",
             **source,
         )
-        image.size_gb, image.encrypted = size_gb, encrypted
+        image.size_gb = size_gb
         image.ready_at, image.fails = time.monotonic() + self.seconds, self.failing
         image.ebs_snapshot.volume.size = size_gb
-        image.ebs_snapshot.encrypted = encrypted
+        image.ebs_snapshot.encrypted, image.ebs_snapshot.kms_key_id = key is not None, key
+        image.ebs_snapshot.full_snapshot_size_in_bytes = size_gb * _GIB // 2
         carriers = {"image": image, "snapshot": image.ebs_snapshot}
         for specification in response._get_param("TagSpecifications", []):
             tags = {tag["Key"]: tag["Value"] for tag in specification["Tags"]}
@@ -138,7 +184,7 @@ def _own_image() -> Any:
     from moto.ec2.models.amis import Ami
 
     class OwnImage(Ami):  # type: ignore[misc]
-        ready_at, fails, size_gb, encrypted = 0.0, False, 0, False
+        ready_at, fails, size_gb = 0.0, False, 0
 
         @property
         def state(self) -> str:
@@ -162,7 +208,7 @@ def _own_image() -> Any:
                 "VolumeSize": self.size_gb,
                 "DeleteOnTermination": True,
                 "VolumeType": "gp3",
-                "Encrypted": self.encrypted,
+                "Encrypted": self.ebs_snapshot.encrypted,
             }
             return [{"DeviceName": self.root_device_name, "Ebs": ebs}]
 

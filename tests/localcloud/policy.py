@@ -29,6 +29,7 @@ _BY_ID = {
     "DeleteVolume": ("volume", "VolumeId"),
     "DeleteTags": ("image", "ResourceId"),
     "DeregisterImage": ("image", "ImageId"),
+    "ModifyImageAttribute": ("image", "ImageId"),
     "StopInstances": ("instance", "InstanceId"),
     "TerminateInstances": ("instance", "InstanceId"),
 }
@@ -45,7 +46,12 @@ class Need:
 
 def lacking(policy: dict[str, Any], call: Call) -> Need | None:
     """Return the first right a call needs that the policy does not grant, None if it grants all."""
-    return next((need for need in _needs(call) if not any(_grants(each, need) for each in policy["Statement"])), None)
+    return next((need for need in _needs(call) if not granted(policy, need)), None)
+
+
+def granted(policy: dict[str, Any], need: Need) -> bool:
+    """Tell whether the policy grants a right."""
+    return any(_grants(each, need) for each in policy["Statement"])
 
 
 def _grants(statement: dict[str, Any], need: Need) -> bool:
@@ -75,7 +81,9 @@ def _needs(call: Call) -> Iterator[Need]:
         yield Need(action=action, resource=f"arn:aws:ssm:us-east-1::parameter{parameters['Name']}")
     elif action == "servicequotas:RequestServiceQuotaIncrease":
         yield Need(action=action, resource=f"arn:aws:servicequotas:us-east-1:{ACCOUNT}:ec2/{parameters['QuotaCode']}")
-    elif call.service != "ec2" or call.action.startswith("Describe"):
+    elif call.service == "kms":
+        yield Need(action=action, resource=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/of-{parameters.get('KeyId')}")
+    elif call.service != "ec2" or call.action.startswith(("Describe", "Get")):
         yield Need(action=action, resource="*")
     else:
         for kind, name, context in _touched(call):

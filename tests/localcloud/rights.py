@@ -35,6 +35,11 @@ class Rights:
         """Leave only the rights that this IAM policy grants."""
         self._policy = document
 
+    def allow(self, action: str, *, resource: str, context: dict[str, str]) -> bool:
+        """Tell whether the user has a right that another service uses on their behalf."""
+        need = policy.Need(action=action, resource=resource, context=context)
+        return action not in self._denied and (self._policy is None or policy.granted(self._policy, need))
+
     def answer(self, call: Call) -> Answer | None:
         """Answer a call that is denied, or that is only a try; None if it may pass."""
         if (action := self._lacking(call)) is not None:

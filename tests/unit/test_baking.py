@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cloudrender_addon.backend.aws.disk_keys import DiskKey, Encryption
+from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.images import image_kind
+from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
+from cloudrender_addon.backend.baking import words
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
 from cloudrender_addon.backend.baking.recipe import Said
 from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
@@ -89,7 +94,10 @@ def test_a_record_comes_back_as_it_was_and_is_gone_when_nothing_is_left(tmp_path
     store = BuildStore(tmp_path)
     with store.create(a_record(tmp_path)) as folder:
         assert folder.locked() and [each.build_id for each in store.folders()] == ["image-1"]
-        whole = replace(a_record(tmp_path), machine=a_machine(), image_id="ami-1")
+        key = Encryption(key="arn:aws:kms:us-east-1:123456789012:key/1")
+        whole = replace(
+            a_record(tmp_path), machine=a_machine(), image_id="ami-1", encryption=key, share=("111122223333",)
+        )
         folder.save(whole)
         assert folder.load() == whole
         folder.forget()
@@ -106,6 +114,40 @@ def test_a_record_of_a_build_that_failed_to_end_stays(tmp_path: Path) -> None:
     (left.path / "record.json").write_text('{"version": 2}')
     with pytest.raises(RecordError, match="another version"):
         left.load()
+
+
+def an_image(image_id: str, **more: Any) -> MachineImage:
+    facts: dict[str, Any] = {
+        "name": image_id,
+        "region": "us-east-1",
+        "state": "available",
+        "reason": "",
+        "job_id": "",
+        "contents": Contents(kind="g", blender=("4.2.23",), driver="580"),
+        "size_gb": 87,
+        "snapshots": ("snap-1",),
+        "created": 0.0,
+    }
+    return MachineImage(id=image_id, **{**facts, **more})
+
+
+def test_an_image_is_superseded_by_a_whole_one_for_the_same_machines() -> None:
+    other = Contents(kind="cpu", blender=("4.2.23",), driver="")
+    images = [an_image("ami-1"), an_image("ami-2", contents=other), an_image("ami-3")]
+    assert [each.id for each in words.superseded(images)] == ["ami-1"]
+    half = [an_image("ami-1"), an_image("ami-2", job_id="image-1"), an_image("ami-3", state="failed")]
+    assert words.superseded(half) == () and words.superseded([]) == ()
+
+
+def test_what_is_behind_an_image_in_words() -> None:
+    own = DiskKey(arn="arn:aws:kms:us-east-1:123456789012:key/1", own=True)
+    default = DiskKey(arn="arn:aws:kms:us-east-1:123456789012:key/2", own=False)
+    behind = Behind(key=own, accounts=("111122223333",), stored_gb=40.0)
+    assert words.protection(behind) == f"encrypted with {own.arn}, shared with 111122223333"
+    assert words.protection(replace(behind, key=default, accounts=())) == "encrypted with the default key"
+    assert words.protection(replace(behind, key=None, accounts=())) == "not encrypted"
+    assert words.disk(an_image("ami-1"), behind) == "87 GB (40 of them written), at most $2.00 a month"
+    assert words.disk(an_image("ami-1")) == "87 GB, at most $4.35 a month"
 
 
 def said(*lines: str) -> Said:

@@ -120,6 +120,13 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
     )
 
 
+def is_encrypted(account: Account, image_id: str) -> bool:
+    """Tell whether an image's disk is encrypted. Raises `ImageError` if it does not exist, `CloudError`."""
+    with account.calling("ec2:DescribeImages", image=image_id):
+        found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
+    return any(disk.get("Ebs", {}).get("Encrypted") for each in found for disk in each.get("BlockDeviceMappings", []))
+
+
 def _own(account: Account, *, kind: str) -> str:
     """Return the newest finished image of that kind that was made here, "" if there is none."""
     found = newest(list_images(account), kind=kind)

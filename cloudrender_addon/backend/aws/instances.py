@@ -22,7 +22,12 @@ from .tags import ours
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, ResponseMetadataTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        InstanceTypeDef,
+        ResponseMetadataTypeDef,
+        StateReasonTypeDef,
+    )
 
     from .session import Account
 
@@ -30,6 +35,10 @@ APPEAR_SECONDS = 10.0
 """How long a machine that was just launched may stay unknown to EC2's other calls."""
 
 TERMINATED = "terminated"
+
+# What EC2 says of a machine whose disk could not be decrypted: https://repost.aws/knowledge-center/kms-iam-ec2-permission
+# and …/encrypted-volumes-stops-immediately. The second may stand in the message alone.
+_NO_KEY_RIGHT, _KEY_STATE = "Client.InternalError", "Client.InvalidKMSKey.InvalidState"
 
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 _REASONS = {
@@ -39,7 +48,8 @@ _REASONS = {
     "Client.InstanceInitiatedShutdown": "the machine switched itself off",
     "Client.UserInitiatedShutdown": "it was ended from outside (AWS console, or another Cloudrender)",
     "Client.VolumeLimitExceeded": "the account's quota for disk space is used up",
-    "Client.InternalError": "its encrypted disk could not be opened (check the account's default EBS key)",
+    _NO_KEY_RIGHT: "its encrypted disk could not be opened with your rights",
+    _KEY_STATE: "its encrypted disk could not be opened: the KMS key is switched off, unknown, or not yours to use",
     "Client.InvalidSnapshot.NotFound": "the disk of its image no longer exists",
 }
 
@@ -66,6 +76,20 @@ class Instance:
 def explain(reason: str) -> str:
     """Say in plain words why a machine ended; unknown reasons, and none, are returned as they are."""
     return _REASONS.get(reason, reason)
+
+
+def remedy(reason: str) -> str:
+    """Return what to do about a machine that ended for a reason for which the next one will end, too; else ""."""
+    if reason == _KEY_STATE:
+        return (
+            "Enable the key (aws kms enable-key), or have its policy let you use it, or set Image (--image) to public"
+        )
+    if reason == _NO_KEY_RIGHT:
+        return (
+            "`cloudrender policy --images` has the rights, which the key's own policy must allow, too; a spot machine "
+            "needs the aws kms create-grant that `cloudrender image build` told"
+        )
+    return ""
 
 
 def reclaimed(reason: str) -> bool:
@@ -174,10 +198,14 @@ def _instance(found: InstanceTypeDef, *, now: datetime) -> Instance:
         id=found["InstanceId"],
         type=found.get("InstanceType", ""),
         state=state,
-        reason=found.get("StateReason", {}).get("Code", ""),
+        reason=_reason(found.get("StateReason", {})),
         zone=found.get("Placement", {}).get("AvailabilityZone"),
         public_address=found.get("PublicIpAddress") or None,
         private_address=found.get("PrivateIpAddress") or None,
         age_seconds=max((now - launched).total_seconds(), 0.0),
         lived_seconds=max((ended_at - launched).total_seconds(), 0.0) if ended_at else None,
     )
+
+
+def _reason(found: StateReasonTypeDef) -> str:
+    return _KEY_STATE if _KEY_STATE in found.get("Message", "") else found.get("Code", "")

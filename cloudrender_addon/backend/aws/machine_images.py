@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machine images of the account's own: made of a stopped machine, waited for, listed, copied, deleted.
+"""Machine images of the account's own that are there: listed, looked up, kept, deleted.
 
 All carry the tag `IMAGE`. One that is being made carries `JOB`, too, like everything of a job that has to go if the job
 dies; taking that tag away is what makes it the user's: from then on no clean-up touches it.
@@ -8,23 +8,18 @@ dies; taking that tag away is what makes it the user's: from then on no clean-up
 from __future__ import annotations
 
 import datetime
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CloudError, ImageError, MachineGoneError, PermissionsError
-from . import instances
-from .errors import code_of
-from .pace import insisted, paced
+from ..errors import CloudError, ImageError
+from .policy import calling_for_images
 from .prices import SNAPSHOT_USD_PER_GB_MONTH
 from .tags import JOB, job_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, TagSpecificationTypeDef, TagTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, TagTypeDef
 
     from .session import Account
 
@@ -70,53 +65,6 @@ class MachineImage:
         return self.size_gb * SNAPSHOT_USD_PER_GB_MONTH
 
 
-def stop_machine(account: Account, instance_id: str, *, deadline: float, sleep: Callable[[float], None]) -> None:
-    """Shut the machine down, in order and without ending it, and return once it is stopped. Idempotent.
-
-    `deadline` is `time.monotonic()` seconds; `sleep` is `CancelToken.sleep`. Raises `MachineGoneError` if it ends
-    instead, `CloudError`, and what `sleep` raises.
-    """
-
-    def ask() -> None:
-        with _calling(account, "ec2:StopInstances"):
-            account.ec2.stop_instances(InstanceIds=[instance_id])
-
-    insisted(ask, deadline=deadline, sleep=sleep)
-    for last in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
-        try:
-            found = instances.describe(account, instance_id)
-        except CloudError as error:
-            if last or not error.retryable:
-                raise
-            continue
-        if found is not None and found.state == "stopped":
-            return
-        if found is None or found.state in ("shutting-down", instances.TERMINATED):
-            reason = instances.explain(found.reason) if found else ""
-            raise MachineGoneError(f"The machine {instance_id} has ended: {reason or 'no reason was given'}")
-    raise CloudError(f"The machine {instance_id} did not shut down in time", hint="Try again")
-
-
-def make_image(account: Account, *, instance_id: str, job_id: str, name: str, contents: Contents) -> str:
-    """Ask for an image of a stopped machine and return its id. Idempotent by `job_id`. Raises `CloudError`."""
-    try:
-        with _calling(account, "ec2:CreateImage"):
-            answer = account.ec2.create_image(
-                InstanceId=instance_id,
-                Name=name,
-                Description=f"Cloudrender, with Blender {', '.join(contents.blender)}",
-                TagSpecifications=_tagged(name, contents, job_id=job_id),
-            )
-    except CloudError as error:
-        # The first answer may have been lost, and botocore asked again.
-        if code_of(error) == "InvalidAMIName.Duplicate":
-            for made in list_images(account):
-                if made.job_id == job_id:
-                    return made.id
-        raise
-    return answer["ImageId"]
-
-
 def list_images(account: Account) -> tuple[MachineImage, ...]:
     """List the images made here, finished or not, oldest first. Raises `CloudError`."""
     return _find(account, [{"Name": "tag-key", "Values": [IMAGE]}])
@@ -138,40 +86,9 @@ def newest(images: Sequence[MachineImage], *, kind: str) -> MachineImage | None:
     return max(whole, key=lambda image: (image.created or 0.0, image.id), default=None)
 
 
-def wait_until_available(
-    account: Account, image_id: str, *, deadline: float, sleep: Callable[[float], None]
-) -> MachineImage:
-    """Return the image once it can be launched.
-
-    `deadline` is `time.monotonic()` seconds; `sleep` is `CancelToken.sleep`. Raises `ImageError` when EC2 failed to
-    make it or has not by then, `CloudError`, and what `sleep` raises.
-    """
-    started = time.monotonic()
-    for last in paced(deadline=deadline, first=0.2, longest=10.0, sleep=sleep):
-        try:
-            image = find_image(account, image_id)
-        except CloudError as error:
-            # A new image may be unknown for some seconds (eventual consistency); the network may be down for a while.
-            unknown = isinstance(error, ImageError) and time.monotonic() - started < _APPEAR_SECONDS
-            if last or not (unknown or error.retryable):
-                raise
-            continue
-        if image.state == "available":
-            return image
-        if image.state != "pending":
-            raise ImageError(
-                f"AWS could not make the image {image_id}: {image.reason or image.state}",
-                hint="Try again; https://health.aws.amazon.com shows known outages",
-            )
-    raise ImageError(
-        f"AWS has not finished the image {image_id} within {(time.monotonic() - started) / 60:.0f} min",
-        hint="Try again later; https://health.aws.amazon.com shows known outages",
-    )
-
-
 def keep_image(account: Account, image: MachineImage) -> None:
     """Make a finished image the user's: it belongs to no build any more. Raises `CloudError`."""
-    with _calling(account, "ec2:DeleteTags"):
+    with calling_for_images(account, "ec2:DeleteTags"):
         account.ec2.delete_tags(Resources=[image.id, *image.snapshots], Tags=[{"Key": JOB}])
 
 
@@ -182,7 +99,7 @@ def delete_image(account: Account, image_id: str) -> None:
     except ImageError:
         return
     try:
-        with _calling(account, "ec2:DeregisterImage"):
+        with calling_for_images(account, "ec2:DeregisterImage"):
             account.ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
     except CloudError:
         # What is gone (since we looked, or by a first try whose answer was lost) has no tags, so a policy with a
@@ -192,57 +109,23 @@ def delete_image(account: Account, image_id: str) -> None:
         _delete_snapshots(account, image.snapshots)
 
 
-def copy_image(account: Account, image: MachineImage, *, job_id: str) -> str:
-    """Ask for an encrypted copy of an image in the account's region and return its id. Raises `CloudError`.
-
-    Idempotent by `job_id`. Until `keep_image` it counts as half-made.
-    """
-    with _calling(account, "ec2:CopyImage"):
-        answer = account.ec2.copy_image(
-            ClientToken=job_id,
-            SourceImageId=image.id,
-            SourceRegion=image.region,
-            Name=image.name,
-            Encrypted=True,
-            TagSpecifications=_tagged(image.name, image.contents, job_id=job_id),
-        )
-    return answer["ImageId"]
-
-
-_APPEAR_SECONDS = 20.0
-
-
 def _delete_snapshots(account: Account, ids: Sequence[str]) -> None:
-    with _calling(account, "ec2:DescribeSnapshots"):
+    with calling_for_images(account, "ec2:DescribeSnapshots"):
         left = account.ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [*ids]}])["Snapshots"]
     for snapshot in left:
-        with _calling(account, "ec2:DeleteSnapshot"):
+        with calling_for_images(account, "ec2:DeleteSnapshot"):
             account.ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
 
 
-@contextmanager
-def _calling(account: Account, action: str) -> Iterator[None]:
-    """Translate what botocore raises; a missing right is one that the policy for rendering does not give."""
-    try:
-        with account.calling(action):
-            yield
-    except PermissionsError as error:
-        error.hint = (
-            "Attach to your AWS user, besides the policy for rendering, that of Copy Images Policy "
-            "(`cloudrender policy --images`), or ask whoever runs the account"
-        )
-        raise
-
-
-def _tagged(name: str, contents: Contents, *, job_id: str) -> Sequence[TagSpecificationTypeDef]:
-    tags: list[TagTypeDef] = [
+def image_tags(name: str, contents: Contents, *, job_id: str) -> list[TagTypeDef]:
+    """Return the tags of an image that is being made by that job, and of its snapshots."""
+    return [
         {"Key": "Name", "Value": name},
         {"Key": JOB, "Value": job_id},
         {"Key": IMAGE, "Value": contents.kind},
         {"Key": _BLENDER, "Value": " ".join(contents.blender)},
         {"Key": _DRIVER, "Value": contents.driver},
     ]
-    return [{"ResourceType": "image", "Tags": tags}, {"ResourceType": "snapshot", "Tags": tags}]
 
 
 def _find(account: Account, filters: list[FilterTypeDef]) -> tuple[MachineImage, ...]:

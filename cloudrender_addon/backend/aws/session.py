@@ -75,6 +75,11 @@ class Account:
         return self._client("service-quotas")
 
     @property
+    def kms(self) -> Any:
+        """The client of KMS, for the keys of disks. Raises like `ec2`."""
+        return self._client("kms")
+
+    @property
     def pricing(self) -> Any:
         """The Price List client. Raises like `ec2`."""
         # Prices of all regions are told in three of them: https://docs.aws.amazon.com/general/latest/gr/billing.html

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, PermissionsError
+from .disk_keys import DEFAULT_KEY, Encryption
 from .errors import code_of
 from .tags import launch_name, tagged
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
+        LaunchTemplateEbsBlockDeviceRequestTypeDef,
         LaunchTemplateTagSpecificationRequestTypeDef,
         RequestLaunchTemplateDataTypeDef,
     )
@@ -38,6 +40,7 @@ class Build:
     key_name: str
     group_id: str
     user_data: str
+    encryption: Encryption = DEFAULT_KEY
 
     @property
     def template_name(self) -> str:
@@ -58,17 +61,7 @@ def template_data(build: Build) -> RequestLaunchTemplateDataTypeDef:
         "InstanceType": build.instance_type,  # type: ignore[typeddict-item]
         "InstanceInitiatedShutdownBehavior": "terminate",  # what makes the dead-man switch end the costs
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": build.root_device,
-                "Ebs": {
-                    "VolumeSize": build.volume_gb,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
+        "BlockDeviceMappings": [{"DeviceName": build.root_device, "Ebs": _disk(build)}],
         "KeyName": build.key_name,
         "UserData": base64.b64encode(build.user_data.encode("ascii")).decode("ascii"),
         "TagSpecifications": tags,
@@ -76,6 +69,19 @@ def template_data(build: Build) -> RequestLaunchTemplateDataTypeDef:
     if build.group_id:
         data["SecurityGroupIds"] = [build.group_id]
     return data
+
+
+def _disk(build: Build) -> LaunchTemplateEbsBlockDeviceRequestTypeDef:
+    disk: LaunchTemplateEbsBlockDeviceRequestTypeDef = {
+        "VolumeSize": build.volume_gb,
+        "VolumeType": "gp3",
+        "DeleteOnTermination": True,
+    }
+    if build.encryption.on:  # without a key: the image's own one, or the account's default
+        disk["Encrypted"] = True
+    if build.encryption.key:
+        disk["KmsKeyId"] = build.encryption.key
+    return disk
 
 
 def make_template(account: Account, build: Build) -> None:

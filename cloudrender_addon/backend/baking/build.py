@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..aws import machine_images
+from ..aws import image_making
 from ..aws.images import image_kind
 from ..aws.machine_images import MachineImage
 from ..aws.session import Account
@@ -185,10 +185,10 @@ class Builder:
         instance_id = machine.instance_id
         assert instance_id is not None  # noqa: S101 - for the type checker
         self._say("Shutting the machine down")
-        machine_images.stop_machine(account, instance_id, deadline=time.monotonic() + STOP_SECONDS, sleep=sleep)
+        image_making.stop_machine(account, instance_id, deadline=time.monotonic() + STOP_SECONDS, sleep=sleep)
         image_id = ask_for_image(
             self._folder,
-            lambda: machine_images.make_image(
+            lambda: image_making.make_image(
                 account,
                 instance_id=instance_id,
                 job_id=build_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..aws import machine_images
+from ..aws import image_making
 from ..aws.machine_images import MachineImage
 from ..aws.session import Account
 from ..cancel import CancelToken
@@ -27,10 +27,11 @@ def copy_image(
 
     What comes of a failed one is deleted. Raises `CloudError` and its kinds, `Cancelled`.
     """
+    encryption = folder.load().encryption
     try:
         copy_id = ask_for_image(
             folder,
-            lambda: machine_images.copy_image(account, source, job_id=folder.build_id),
+            lambda: image_making.copy_image(account, source, encryption=encryption, job_id=folder.build_id),
             sleep=cancel.sleep,
         )
         say(f"AWS copies {source.id} to {copy_id} in {account.region}, which takes some minutes")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..aws import inventory, machine_images
+from ..aws import image_making, inventory, machine_images
 from ..aws.errors import certainly_refused
 from ..aws.inventory import Kind, Resource
 from ..aws.machine_images import MachineImage
@@ -61,7 +61,7 @@ def finish_image(
 ) -> MachineImage:
     """Wait until an image is whole, and make it the user's. Raises `ImageError`, `CloudError`, what `sleep` raises."""
     deadline = time.monotonic() + IMAGE_SECONDS
-    image = machine_images.wait_until_available(account, image_id, deadline=deadline, sleep=_telling(sleep, say))
+    image = image_making.wait_until_available(account, image_id, deadline=deadline, sleep=_telling(sleep, say))
     # From here on the image is wanted: whoever finds the record finishes it instead of undoing it.
     folder.save(replace(folder.load(), image_id=image.id))
     deadline = time.monotonic() + _KEEP_SECONDS

@@ -7,15 +7,17 @@ Who asks (terminal or Blender) gives a `say` for each step in a line, and a toke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from ..aws import machine_images
-from ..aws.images import PUBLIC
+from ..aws import image_sharing, machine_images
+from ..aws.disk_keys import Encryption, encrypts_all, find_key
+from ..aws.images import PUBLIC, is_encrypted
 from ..aws.machine_images import MachineImage
+from ..aws.session import Account
 from ..cancel import CancelToken
-from ..errors import UsageError
+from ..errors import CloudError, UsageError
 from ..farms.factory import open_account, open_farm
 from ..jobs import named
 from ..releases import check_released
@@ -31,17 +33,64 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 
 
-def order_build(settings: Settings, *, family: str, blender: tuple[str, ...], begin_with: str = PUBLIC) -> BuildRecord:
+def order_build(
+    settings: Settings,
+    *,
+    family: str,
+    blender: tuple[str, ...],
+    begin_with: str = PUBLIC,
+    kms_key: str = "",
+    unencrypted: bool = False,
+    share: Iterable[str] = (),
+) -> BuildRecord:
     """Return the record of a build for those machines with those versions or series ("4.2.23", "4.2").
 
-    `begin_with` is "public" or the id of an image. Raises `UsageError`, `CloudError`, `ConfigError`.
+    `begin_with` is "public" or the id of an image. The image's disk is encrypted with `kms_key` (id, ARN or alias), ""
+    the account's default one, unless it is to be `unencrypted`; `share` are the ids of the accounts that it is to be
+    shared with. Raises `UsageError`, `CloudError`, `ConfigError`.
     """
+    accounts = image_sharing.account_ids(share)
+    if accounts and not (kms_key or unencrypted):
+        raise UsageError(
+            "An image that is encrypted with the account's default key cannot be shared with another account",
+            hint="Encrypt it with a key of your own (--kms-key), or leave it --unencrypted: nothing of yours is on it",
+        )
     machine = builder_type(family)  # whatever is wrong with it must show before anything is asked
     for version in blender:
         if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
             raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
         check_released(version, mirror=settings.mirror)
-    return _record(replace(settings, image=begin_with), machine=machine, blender=blender)
+    record = _record(replace(settings, image=begin_with), machine=machine, blender=blender)
+    if not (kms_key or unencrypted):
+        return record
+    account = open_account(record.settings)
+    if unencrypted and begin_with != PUBLIC and is_encrypted(account, begin_with):
+        raise _only_encrypted(begin_with)
+    encryption = _encryption(account, kms_key=kms_key, unencrypted=unencrypted, shared=bool(accounts))
+    return replace(record, encryption=encryption, share=accounts)
+
+
+def _encryption(account: Account, *, kms_key: str, unencrypted: bool, shared: bool = False) -> Encryption:
+    if unencrypted and kms_key:
+        raise UsageError("A disk is either encrypted with a key or not at all", hint="Leave out one of the two")
+    if unencrypted and encrypts_all(account):
+        raise UsageError(
+            f"Your AWS account encrypts every new disk in {account.region}: an unencrypted image cannot be made there",
+            hint="Encrypt it with a key of your own (--kms-key), or use another Region (--region)",
+        )
+    if not kms_key:
+        return Encryption(on=not unencrypted)
+    key = find_key(account, kms_key)
+    if shared and not key.own:
+        raise UsageError(
+            f"{kms_key} is a key that AWS manages for your account: no other account can use it",
+            hint="Make one of your own: aws kms create-key",
+        )
+    return Encryption(key=key.arn)
+
+
+def _only_encrypted(image_id: str) -> UsageError:
+    return UsageError(f"{image_id} is encrypted, and so is all that is made of it", hint="Leave out --unencrypted")
 
 
 def order_test(settings: Settings, image: MachineImage, *, family: str = "") -> BuildRecord:
@@ -58,8 +107,20 @@ def _record(settings: Settings, *, machine: str, blender: tuple[str, ...]) -> Bu
 
 
 def build(record: BuildRecord, *, say: Say, cancel: CancelToken) -> Built:
-    """Make the image that was ordered. Raises what `Builder` does, and `RecordError`."""
-    return _on_a_machine(record, Builder.build, say=say, cancel=cancel)
+    """Make the image that was ordered, and share it. Raises what `Builder` does, and `RecordError`."""
+    built = _on_a_machine(record, Builder.build, say=say, cancel=cancel)
+    if record.share:
+        try:
+            account = open_account(record.settings)
+            image_sharing.share(account, machine_images.find_image(account, built.image.id), add=record.share)
+        except CloudError as error:
+            again = f"`cloudrender image share {built.image.id} {' '.join(record.share)}` tries it again"
+            raise CloudError(
+                f"The image {built.image.id} is ready, but not shared: {error.message}",
+                hint=". ".join(filter(None, (error.hint, again))),
+                details=error.details,
+            ) from error
+    return built
 
 
 def test(record: BuildRecord, *, say: Say, cancel: CancelToken) -> Tested:
@@ -72,14 +133,23 @@ def _on_a_machine(record: BuildRecord, act: Callable[[Builder], T], *, say: Say,
     tidy_builds(settings.home, say=say)
     account = open_account(settings)
     with BuildStore(settings.home).create(record) as folder:
-        farm = open_farm(settings, account=account, keys=folder.keys)
+        farm = open_farm(settings, account=account, keys=folder.keys, encryption=record.encryption)
         return act(Builder(folder, account=account, farm=farm, say=say, cancel=cancel))
 
 
-def copy(settings: Settings, image_id: str, *, region: str, say: Say, cancel: CancelToken) -> MachineImage:
+def copy(
+    settings: Settings,
+    image_id: str,
+    *,
+    region: str,
+    kms_key: str = "",
+    unencrypted: bool = False,
+    say: Say,
+    cancel: CancelToken,
+) -> MachineImage:
     """Copy an image into another region and return the copy, once it is whole; what comes of a failed one is deleted.
 
-    Raises `UsageError`, `CloudError`, `Cancelled`.
+    `kms_key` is one of that region, see `order_build`. Raises `UsageError`, `CloudError`, `Cancelled`.
     """
     account = open_account(settings)
     source = machine_images.find_image(account, image_id)
@@ -89,13 +159,17 @@ def copy(settings: Settings, image_id: str, *, region: str, say: Say, cancel: Ca
         )
     tidy_builds(settings.home, say=say)
     there = account.at(region)
+    if unencrypted and is_encrypted(account, source.id):
+        raise _only_encrypted(source.id)
     for each in machine_images.list_images(there):
         if each.name == source.name:
             raise UsageError(
                 f"{region} has a copy of {source.id} already: {each.id} ({words.state(each)})",
                 hint=f"Use it, or delete it first: `cloudrender image delete {each.id} --region {region}`",
             )
+    encryption = _encryption(there, kms_key=kms_key, unencrypted=unencrypted)
     record = _record(replace(settings, region=region), machine="", blender=source.contents.blender)
+    record = replace(record, encryption=encryption)
     with BuildStore(settings.home).create(record) as folder:
         farm = open_farm(record.settings, account=there, keys=folder.keys)
         return copy_image(folder, source, account=there, farm=farm, say=say, cancel=cancel)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..aws.disk_keys import DEFAULT_KEY, Encryption
 from ..errors import RecordError
 from ..farms.base import Machine
 from ..job.folder import JobFolder
@@ -31,13 +32,15 @@ class BuildRecord:
 
     `machine` is set from just before the launch, `image_asked` from just before AWS is asked for the image; `image_id`
     once that is whole. `settings` name profile and region, and the image to begin with. `blender` are versions or
-    series.
+    series; `encryption` is that of the image's disk, and `share` are the accounts that it is to be shared with.
     """
 
     build_id: str
     instance_type: str
     blender: tuple[str, ...]
     settings: Settings
+    encryption: Encryption = DEFAULT_KEY
+    share: tuple[str, ...] = ()
     machine: Machine | None = None
     image_asked: bool = False
     image_id: str = ""
@@ -153,6 +156,8 @@ def _from_json(data: dict[str, Any]) -> BuildRecord:
         **{
             **data,
             "blender": tuple(str(each) for each in data["blender"]),
+            "encryption": Encryption(**data.get("encryption", {})),
+            "share": tuple(str(each) for each in data.get("share", ())),
             "settings": settings_from_json(data["settings"]),
             "machine": None if machine is None else machine_from_json(machine),
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..aws.machine_images import MachineImage
+from ..aws.image_sharing import Behind
+from ..aws.machine_images import MachineImage, newest
 from ..job.words import format_seconds
 
 OLD_SECONDS = 180 * 86_400.0
@@ -31,14 +32,37 @@ def age(image: MachineImage, *, now: float) -> str:
     return "age unknown" if image.created is None else f"age {format_seconds(max(0.0, now - image.created))}"
 
 
-def disk(image: MachineImage) -> str:
-    """Say how large its disk is and what that costs."""
-    return f"{image.size_gb} GB, at most ${image.monthly_usd:.2f} a month"
+def disk(image: MachineImage, behind: Behind | None = None) -> str:
+    """Say how large its disk is and what that costs; what is `behind` it tells how much of it was written."""
+    written = f" ({behind.stored_gb:.0f} of them written)" if behind and behind.stored_gb < image.size_gb else ""
+    return f"{image.size_gb} GB{written}, at most ${monthly_usd(image, behind):.2f} a month"
+
+
+def monthly_usd(image: MachineImage, behind: Behind | None) -> float:
+    """Return what an image costs a month, at most."""
+    return image.monthly_usd if behind is None else behind.monthly_usd
+
+
+def protection(behind: Behind) -> str:
+    """Say how an image is encrypted and with whom it is shared."""
+    text = "not encrypted"
+    if behind.key:
+        text = f"encrypted with {behind.key.arn if behind.key.own else 'the default key'}"
+    return f"{text}, shared with {', '.join(behind.accounts)}" if behind.accounts else text
 
 
 def is_old(image: MachineImage, *, now: float) -> bool:
     """Tell whether it was made so long ago that another one may be worth its making."""
     return image.created is not None and now - image.created > OLD_SECONDS
+
+
+def superseded(images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
+    """Return the images of one region that jobs begin with no more, as there is a newer one for the same machines.
+
+    `images` are oldest first, as they are listed. One that somebody names (`--image`) may be among them.
+    """
+    whole = [each for each in images if each.state == "available" and not each.job_id]
+    return tuple(each for each in whole if newest(whole, kind=each.contents.kind) != each)
 
 
 def replaced_by(new: MachineImage, images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:

@@ -159,8 +159,8 @@ class Farm(Protocol):
     def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Link]:
         """Wait until the machine answers as itself and return it (address filled in) with an open link.
 
-        `deadline` is `time.monotonic()` seconds. Raises `LinkError` when it passes, `MachineGoneError`,
-        `HostKeyError` (never retried), `Cancelled`.
+        `deadline` is `time.monotonic()` seconds. Raises `LinkError` when it passes, `MachineGoneError`, `ConfigError`
+        (no machine like this one will start), `HostKeyError` (never retried), `Cancelled`.
         """
 
     def release(self, machine: Machine) -> tuple[Machine, ...]:

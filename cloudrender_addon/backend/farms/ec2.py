@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..atonce import Answer, all_at_once
 from ..aws import fleet, inventory, keypairs, network
+from ..aws.disk_keys import DEFAULT_KEY, Encryption
 from ..aws.errors import certainly_refused
 from ..aws.failures import Failures
 from ..aws.images import AUTO
@@ -37,6 +38,8 @@ from .link import Link
 class Ec2Settings:
     """What a user may set about EC2 machines. `subnet` None is the default network; no `regions`: the account's own.
 
+    `encryption` is that of the disks of its machines.
+
     `security_group` is a group of that network which is used as it is; None: one is made for each launch.
 
     `cleanup_seconds` is how long to wait to see everything gone; `search_seconds` how long to look for a machine
@@ -50,6 +53,7 @@ class Ec2Settings:
     subnet: str | None = None
     security_group: str | None = None
     checkip_url: str = "https://checkip.amazonaws.com"
+    encryption: Encryption = DEFAULT_KEY
     cleanup_seconds: float = inventory.END_SECONDS
     search_seconds: float = 10.0
 
@@ -110,7 +114,13 @@ class Ec2Farm:
         keypairs.import_key(account, public=job_key.public, job_id=job_id, token=token)
         given_group = self._settings.security_group
         group_id = given_group or self._make_group(machine, attempt)
-        order = make_order(machine, subnets=attempt.site.subnets, group_id=group_id, boot=boot)
+        order = make_order(
+            machine,
+            subnets=attempt.site.subnets,
+            group_id=group_id,
+            boot=boot,
+            encryption=self._settings.encryption,
+        )
         attempt.made += [Resource(kind=Kind.TEMPLATE, id=each.template_name, job_id=job_id) for each in order.builds]
         unasked, attempt.maybe_running = not attempt.maybe_running, True
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...instance import user_data_script
+from ..aws.disk_keys import Encryption
 from ..aws.fleet import Order
 from ..aws.network import Subnet
 from ..aws.tags import launch_name
@@ -30,12 +31,20 @@ def boot_scripts(machine: Machine, *, host_key: Path) -> dict[str, str]:
     }
 
 
-def make_order(machine: Machine, *, subnets: tuple[Subnet, ...], group_id: str, boot: Mapping[str, str]) -> Order:
-    """Return what to rent; `boot` is the user data of each type."""
+def make_order(
+    machine: Machine,
+    *,
+    subnets: tuple[Subnet, ...],
+    group_id: str,
+    boot: Mapping[str, str],
+    encryption: Encryption,
+) -> Order:
+    """Return what to rent; `boot` is the user data of each type, `encryption` that of the disk."""
     request = machine.request
     return Order(
         builds=tuple(
-            _build(machine, offer, group_id=group_id, user_data=boot[offer.instance_type]) for offer in machine.offers
+            _build(machine, offer, group_id=group_id, user_data=boot[offer.instance_type], encryption=encryption)
+            for offer in machine.offers
         ),
         subnets=subnets,
         vcpus={offer.instance_type: offer.vcpus for offer in machine.offers},
@@ -57,7 +66,7 @@ def _script(machine: Machine, offer: Offer) -> str:
         ) from error
 
 
-def _build(machine: Machine, offer: Offer, *, group_id: str, user_data: str) -> Build:
+def _build(machine: Machine, offer: Offer, *, group_id: str, user_data: str, encryption: Encryption) -> Build:
     return Build(
         token=machine.request.token,
         job_id=machine.request.job_id,
@@ -69,4 +78,5 @@ def _build(machine: Machine, offer: Offer, *, group_id: str, user_data: str) -> 
         key_name=launch_name(machine.request.token),
         group_id=group_id,
         user_data=user_data,
+        encryption=encryption,
     )

@@ -16,7 +16,7 @@ from ..aws.network import INTO_PRIVATE
 from ..aws.pace import paced
 from ..aws.session import Account
 from ..cancel import CancelToken
-from ..errors import CloudError, LinkError, MachineGoneError
+from ..errors import CloudError, ConfigError, LinkError, MachineGoneError
 from .agent_link import open_link
 from .base import Machine, MachineState, MachineStatus
 from .link import Link
@@ -124,13 +124,19 @@ def _wait_for_address(
 
 
 def _look_alive(account: Account, machine: Machine) -> Instance | None:
-    """Return the machine, None while EC2 does not know it yet. Raises `MachineGoneError`, `CloudError`."""
+    """Return the machine, None while EC2 does not know it yet.
+
+    Raises `MachineGoneError`, `ConfigError` when the next machine would end likewise, `CloudError`.
+    """
     instance = look(account, machine)
     status = status_of(machine, instance)
     if status.state is not MachineState.GONE:
         return instance
+    what = f"The machine {machine.instance_id or ''} no longer exists: {status.reason or 'no reason was given'}"
+    if hint := instances.remedy(status.code):
+        raise ConfigError(what, hint=hint, details=(status.code,))
     raise MachineGoneError(
-        f"The machine {machine.instance_id or ''} no longer exists: {status.reason or 'no reason was given'}",
+        what,
         hint="Another machine can take over: finished frames are kept",
         details=(status.code,) if status.code else (),
         reclaimed=status.reclaimed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..aws.disk_keys import DEFAULT_KEY, Encryption
 from ..aws.session import Account
 from ..settings import Settings
 from .ec2 import Ec2Farm, Ec2Settings
@@ -15,8 +16,8 @@ def open_account(settings: Settings) -> Account:
     return Account(profile=settings.profile, region=next(iter(settings.regions), None))
 
 
-def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
-    """Return the farm for one job, whose key files are in the folder `keys`."""
+def open_farm(settings: Settings, *, account: Account, keys: Path, encryption: Encryption = DEFAULT_KEY) -> Ec2Farm:
+    """Return the farm for one job, whose key files are in the folder `keys`; `encryption` is that of its disks."""
     ec2 = Ec2Settings(
         image=settings.image,
         ssh_user=settings.ssh_user,
@@ -25,5 +26,6 @@ def open_farm(settings: Settings, *, account: Account, keys: Path) -> Ec2Farm:
         subnet=settings.subnet,
         security_group=settings.security_group,
         checkip_url=settings.checkip_url,
+        encryption=encryption,
     )
     return Ec2Farm(account=account, settings=ec2, keys=keys)

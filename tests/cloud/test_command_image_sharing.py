@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloudrender image`: encrypted or shared as asked; old ones offered for deletion with what they cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from tests.campaign import fast_blender
+from tests.cloud.command import Project
+from tests.cloud.test_command_image import BUILD, only_images, quick, records
+from tests.localcloud.cloud import Cloud
+
+__all__ = ["quick"]
+
+FRIEND = "111122223333"
+EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+@pytest.fixture
+def key(quick: Cloud) -> str:
+    """Return the ARN of a key that whoever runs the account has made, with the alias alias/images."""
+    rights, quick.rights._policy = quick.rights._policy, None
+    kms = quick.client("kms")
+    made = kms.create_key()["KeyMetadata"]
+    kms.create_alias(AliasName="alias/images", TargetKeyId=made["KeyId"])
+    assert rights is not None
+    quick.rights.limit_to(rights)
+    return str(made["Arn"])
+
+
+def listed(project: Project) -> list[dict[str, object]]:
+    return [json.loads(line) for line in project.run("image", "list", "--json").out.splitlines()]
+
+
+def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project, key: str) -> None:
+    built = project.run(*BUILD, "--kms-key", "alias/images", "--share", FRIEND)
+    assert built.code == 0, built.err
+    [image] = only_images(quick)
+    assert f"Shared with {FRIEND}" in built.err and f"the policy of its key {key}" in built.err
+    statements = json.loads(built.out[: built.out.index("\naws ")])
+    assert statements[0]["Principal"] == {"AWS": [f"arn:aws:iam::{FRIEND}:root"]}
+    assert "aws kms create-grant" in built.err and f"iam::{FRIEND}:role/aws-service-role" in built.out
+    line = project.run("image", "list").out
+    assert f"encrypted with {key}, shared with {FRIEND}" in line
+    [facts] = listed(project)
+    assert facts["key"] == {"arn": key, "own": True} and facts["accounts"] == [FRIEND]
+    stopped = project.run("image", "share", image, "--stop", FRIEND)
+    assert stopped.code == 0 and "Shared with nobody" in stopped.err and stopped.out == ""
+    again = project.run("image", "share", image, "2222-3333-4444", "--json")
+    assert json.loads(again.out)["accounts"] == ["222233334444"]
+
+
+def test_another_account_renders_on_a_shared_image(quick: Cloud, project: Project, tmp_path: Path) -> None:
+    built = project.run(*BUILD, "--unencrypted", "--share", FRIEND)
+    assert built.code == 0 and "nothing of yours is on it" in built.err, built.err
+    [image] = only_images(quick)
+    assert "not encrypted, shared with" in project.run("image", "list").out
+    quick.images.lend(image, to=FRIEND)
+    assert project.run("image", "list").out == ""
+    script = quick.images.disk_of(image) / "home" / "blender" / fast_blender.VERSION / "blender"  # type: ignore[operator]
+    assert script.is_file()
+    script.write_text(fast_blender.script())
+    (project.path / "renderer.json").write_text('{"seconds": 0.0, "frames": {}}')
+    rented = ("-c", "c7i.large", "--blender", fast_blender.VERSION, "--send", "folder", "-f", 1)
+    result = project.run(*rented, "--image", image)
+    assert result.code == 0, result.err
+    assert quick.machines[-1].order.values["meta-data/ami-id"] == image
+    assert project.frames()
+    checked = project.run("check-setup", "-c", "c7i.large").out
+    assert "Automatic: Ubuntu" in checked and image not in checked, "auto takes no image of another account"
+
+
+def test_what_cannot_be_made_is_told_before_anything_is_rented(quick: Cloud, project: Project, key: str) -> None:
+    for flags, code, cause in (
+        (("--share", FRIEND), 2, "default key cannot be shared"),
+        (("--share", "all", "--unencrypted"), 2, "never with everybody"),
+        (("--kms-key", "alias/none"), 1, "no KMS key alias/none in us-east-1"),
+        (("--kms-key", "alias/images", "--unencrypted"), 2, "not allowed with argument"),
+        (("--kms-key", "alias/aws/ebs", "--share", FRIEND), 2, "a key that AWS manages"),
+    ):
+        refused = project.run(*BUILD, *flags)
+        assert refused.code == code and cause in refused.err, refused.err
+    quick.rights.limit_to(EVERYTHING)
+    quick.client("kms").disable_key(KeyId=key.rpartition("/")[2])
+    off = project.run(*BUILD, "--kms-key", "alias/images")
+    assert off.code == 1 and "its state is Disabled" in off.err and "aws kms enable-key" in off.err
+    quick.client("ec2").enable_ebs_encryption_by_default()
+    plain = project.run(*BUILD, "--unencrypted")
+    assert plain.code == 2 and "encrypts every new disk in us-east-1" in plain.err
+    assert quick.machines == [] and records() == []
+
+
+def test_a_key_that_ebs_may_not_use(quick: Cloud, project: Project, key: str) -> None:
+    quick.rights.deny("kms:CreateGrant")
+    refused = project.run(*BUILD, "--kms-key", key)
+    assert refused.code == 1 and "could not be opened with your rights" in refused.err, refused.err
+    assert "cloudrender policy --images" in refused.err
+    assert quick.leftovers() == [] and records() == []
+
+
+def test_an_image_that_is_ready_but_cannot_be_shared(quick: Cloud, project: Project, key: str) -> None:
+    quick.rights.deny("ec2:ModifyImageAttribute")
+    built = project.run(*BUILD, "--kms-key", key, "--share", FRIEND)
+    [image] = only_images(quick)
+    assert built.code == 1 and f"The image {image} is ready, but not shared" in built.err
+    assert f"cloudrender image share {image} {FRIEND}" in built.err
+
+
+def test_a_copy_may_have_a_key_too(quick: Cloud, project: Project, key: str) -> None:
+    assert project.run(*BUILD).code == 0
+    [image] = only_images(quick)
+    refused = project.run("image", "share", image, FRIEND)
+    assert refused.code == 1 and "the account's default key" in refused.err and "--kms-key" in refused.err
+    there = project.run("image", "copy", image, "--region", "eu-west-1", "--kms-key", key)
+    assert there.code == 1 and f"no KMS key {key} in eu-west-1" in there.err
+    plain = project.run("image", "copy", image, "--region", "eu-west-1", "--unencrypted")
+    assert plain.code == 2 and f"{image} is encrypted" in plain.err
+    assert only_images(quick) == [image]
+
+
+def test_older_images_are_offered_for_deletion(quick: Cloud, project: Project) -> None:
+    first = project.run(*BUILD)
+    assert first.code == 0 and "older" not in first.err
+    told = project.run(*BUILD)
+    [old, new] = [str(facts["id"]) for facts in listed(project)]
+    assert f"cloudrender image delete {old}" in told.err and "[y/N]" not in told.err
+    lines = project.run("image", "list")
+    assert f"→ no job begins with it any more: cloudrender image delete {old}" in lines.out
+    assert "In all at most $1.00 a month" in lines.err and "deletes 1 of them and saves $0.50" in lines.err
+    assert [facts["superseded"] for facts in listed(project)] == [True, False]
+    assert project.run("image", "delete").code == 2
+    unanswered = project.run("image", "delete", "--old")
+    assert unanswered.code == 1 and "Delete it with its snapshots (at most $0.50 a month)? [y/N]" in unanswered.err
+    deleted = project.run("image", "delete", "--old", "-y")
+    assert deleted.code == 0 and f"Deleted: {old} and snap-" in deleted.err
+    assert only_images(quick) == [new]
+    terminal, other_end = pty.openpty()
+    os.write(terminal, b"y\n")
+    agreed = project.start(*BUILD, stdin=other_end).wait()
+    os.close(terminal)
+    os.close(other_end)
+    assert "Delete the older image for these machines (at most $0.50 a month)? [y/N]" in agreed.err
+    assert len(only_images(quick)) == 1 and new not in only_images(quick)
+    nothing = project.run("image", "delete", "--old", "-y")
+    assert nothing.code == 0 and "no image that a newer one" in nothing.err
