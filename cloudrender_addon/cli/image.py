@@ -73,9 +73,13 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
 def _offer_older(image: MachineImage, account: Account, arguments: argparse.Namespace, display: Display) -> None:
     """Tell which images this one replaces and what they cost; in a terminal, ask once whether to delete them."""
     older = words.replaced_by(image, machine_images.list_images(account))
-    usd = _prices(older, image_sharing.look_behind(account, older))
+    behind = image_sharing.look_behind(account, older)
+    usd = _prices(older, behind)
     for each in older:
-        display.say(f"An older one costs at most ${usd[each.id]:.2f} a month: cloudrender image delete {each.id}")
+        held = behind.get(each.id)
+        shared = f", shared with {', '.join(held.accounts)}," if held and held.accounts else ""
+        price = f"at most ${usd[each.id]:.2f} a month"
+        display.say(f"An older one{shared} costs {price}: cloudrender image delete {each.id}")
     if older and not arguments.json and sys.stdin.isatty():
         which = f"{len(older)} older images" if len(older) > 1 else "older image"
         if agreed(f"Delete the {which} for these machines (at most ${sum(usd.values()):.2f} a month)?"):
@@ -161,13 +165,17 @@ def _share(arguments: argparse.Namespace, settings: Settings, display: Display) 
         raise UsageError("No account is named", hint="cloudrender image share AMI ACCOUNT, or --stop ACCOUNT")
     account = open_account(settings)
     image = machine_images.find_image(account, arguments.ami)
-    _tell_shared(image_sharing.share(account, image, add=add, remove=remove), arguments, display)
+    behind = image_sharing.share(account, image, add=add, remove=remove)
+    _tell_shared(behind, arguments, display)
+    if remove and behind.key:
+        display.say(f"Take {', '.join(remove)} out of the policy and the grants of its key {behind.key.arn}, too")
     return 0
 
 
 def _tell_shared(behind: Behind, arguments: argparse.Namespace, display: Display) -> None:
     """Say with whom an image is shared, and what the policy of its key needs for that."""
-    statements = image_sharing.key_statements(behind.key, behind.accounts) if behind.key and behind.accounts else []
+    accounts = [each for each in behind.accounts if each.isdigit()]  # others were added by hand
+    statements = image_sharing.key_statements(behind.key, accounts) if behind.key and accounts else []
     if arguments.json:
         print(json.dumps({"accounts": behind.accounts, "key_statements": statements}), flush=True)
         return
@@ -176,7 +184,7 @@ def _tell_shared(behind: Behind, arguments: argparse.Namespace, display: Display
         display.say(f"They can open its disk once the policy of its key {behind.key.arn} has these statements, too:")
         print(json.dumps(statements, indent=2), flush=True)
         display.say("… and their spot machines after this:")
-        print("\n".join(spot_grants(behind.key, behind.accounts)), flush=True)
+        print("\n".join(spot_grants(behind.key, accounts)), flush=True)
 
 
 def _tell_spot(kms_key: str, account: Account, display: Display) -> None:

@@ -46,17 +46,15 @@ def without(action: str) -> dict[str, Any]:
 def make_key(cloud: Cloud, *, alias: str = "alias/images", region: str = REGION, **more: Any) -> str:
     """Return the ARN of a key that whoever runs the account makes."""
     kms = cloud.client("kms", region=region)
-    cloud.rights.limit_to({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-    key = kms.create_key(**more)["KeyMetadata"]
-    kms.create_alias(AliasName=alias, TargetKeyId=key["KeyId"])
-    cloud.rights.limit_to({"Statement": STATEMENTS})
+    with cloud.rights.lifted():
+        key = kms.create_key(**more)["KeyMetadata"]
+        kms.create_alias(AliasName=alias, TargetKeyId=key["KeyId"])
     return str(key["Arn"])
 
 
 def as_admin(cloud: Cloud, call: Any, **more: Any) -> None:
-    cloud.rights.limit_to({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-    call(**more)
-    cloud.rights.limit_to({"Statement": STATEMENTS})
+    with cloud.rights.lifted():
+        call(**more)
 
 
 def launch(account: Account, *, image: str = UBUNTU, more: Any = None, **ebs: Any) -> str:

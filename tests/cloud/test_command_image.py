@@ -105,7 +105,7 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     told = project.run("jobs", "--timing").out
     assert re.search(rf"g4dn\.xlarge from {image}, after its launch: running \d+\.\d s, .*first sample \d+\.\d s", told)
     listed = project.run("image", "list").out
-    assert image in listed and "87 GB (44 of them written), at most $2.17 a month" in listed
+    assert image in listed and "87 GB (44 of them written), at most $2.18 a month" in listed
     tried = project.run("image", "test", image)
     assert tried.code == 0 and "Driver: 580.95.05" in tried.err and "Device: OPTIX" in tried.err, tried.err
     assert re.search(r"From launch: answered after \d+\.\d s, first frame after \d+\.\d s", tried.err)

@@ -18,18 +18,15 @@ from tests.localcloud.cloud import Cloud
 __all__ = ["quick"]
 
 FRIEND = "111122223333"
-EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @pytest.fixture
 def key(quick: Cloud) -> str:
     """Return the ARN of a key that whoever runs the account has made, with the alias alias/images."""
-    rights, quick.rights._policy = quick.rights._policy, None
     kms = quick.client("kms")
-    made = kms.create_key()["KeyMetadata"]
-    kms.create_alias(AliasName="alias/images", TargetKeyId=made["KeyId"])
-    assert rights is not None
-    quick.rights.limit_to(rights)
+    with quick.rights.lifted():
+        made = kms.create_key()["KeyMetadata"]
+        kms.create_alias(AliasName="alias/images", TargetKeyId=made["KeyId"])
     return str(made["Arn"])
 
 
@@ -51,6 +48,7 @@ def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project
     assert facts["key"] == {"arn": key, "own": True} and facts["accounts"] == [FRIEND]
     stopped = project.run("image", "share", image, "--stop", FRIEND)
     assert stopped.code == 0 and "Shared with nobody" in stopped.err and stopped.out == ""
+    assert f"Take {FRIEND} out of the policy" in stopped.err
     again = project.run("image", "share", image, "2222-3333-4444", "--json")
     assert json.loads(again.out)["accounts"] == ["222233334444"]
 
@@ -80,16 +78,18 @@ def test_what_cannot_be_made_is_told_before_anything_is_rented(quick: Cloud, pro
         (("--share", FRIEND), 2, "default key cannot be shared"),
         (("--share", "all", "--unencrypted"), 2, "never with everybody"),
         (("--kms-key", "alias/none"), 1, "no KMS key alias/none in us-east-1"),
-        (("--kms-key", "alias/images", "--unencrypted"), 2, "not allowed with argument"),
+        (("--kms-key", "alias/images", "--unencrypted"), 2, "exclude each other"),
         (("--kms-key", "alias/aws/ebs", "--share", FRIEND), 2, "a key that AWS manages"),
+        (("--unencrypted", "--image", "auto"), 2, "may be encrypted"),
     ):
         refused = project.run(*BUILD, *flags)
         assert refused.code == code and cause in refused.err, refused.err
-    quick.rights.limit_to(EVERYTHING)
-    quick.client("kms").disable_key(KeyId=key.rpartition("/")[2])
+    with quick.rights.lifted():
+        quick.client("kms").disable_key(KeyId=key.rpartition("/")[2])
     off = project.run(*BUILD, "--kms-key", "alias/images")
     assert off.code == 1 and "its state is Disabled" in off.err and "aws kms enable-key" in off.err
-    quick.client("ec2").enable_ebs_encryption_by_default()
+    with quick.rights.lifted():
+        quick.client("ec2").enable_ebs_encryption_by_default()
     plain = project.run(*BUILD, "--unencrypted")
     assert plain.code == 2 and "encrypts every new disk in us-east-1" in plain.err
     assert quick.machines == [] and records() == []

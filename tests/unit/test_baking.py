@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudrender_addon.backend.aws.disk_keys import DiskKey, Encryption
+from cloudrender_addon.backend.aws.disk_keys import DEFAULT_KEY, DiskKey, Encryption
 from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.images import image_kind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
@@ -100,6 +101,10 @@ def test_a_record_comes_back_as_it_was_and_is_gone_when_nothing_is_left(tmp_path
         )
         folder.save(whole)
         assert folder.load() == whole
+        older = json.loads((folder.path / "record.json").read_text())
+        del older["encryption"], older["share"]
+        (folder.path / "record.json").write_text(json.dumps(older))
+        assert folder.load() == replace(whole, encryption=DEFAULT_KEY, share=())
         folder.forget()
         assert store.folders() == ()
     assert not folder.path.exists()

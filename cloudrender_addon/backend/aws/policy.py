@@ -22,7 +22,10 @@ def policy_text() -> str:
 
 
 def images_policy_text() -> str:
-    """Return the policy that who makes machine images needs besides, likewise: a render needs none of it."""
+    """Return the policy that who makes machine images needs besides, likewise.
+
+    A render needs none of it, unless its image is encrypted with a KMS key of somebody's own.
+    """
     return (_HERE / "iam-policy-images.json").read_text(encoding="utf-8")
 
 

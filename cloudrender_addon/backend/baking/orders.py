@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ..aws import image_sharing, machine_images
 from ..aws.disk_keys import Encryption, encrypts_all, find_key
-from ..aws.images import PUBLIC, is_encrypted
+from ..aws.images import AUTO, PUBLIC, is_encrypted
 from ..aws.machine_images import MachineImage
 from ..aws.session import Account
 from ..cancel import CancelToken
@@ -64,6 +64,8 @@ def order_build(
     if not (kms_key or unencrypted):
         return record
     account = open_account(record.settings)
+    if unencrypted and begin_with == AUTO:
+        raise UsageError("An image of your own, with which auto begins, may be encrypted", hint="Leave out --image")
     if unencrypted and begin_with != PUBLIC and is_encrypted(account, begin_with):
         raise _only_encrypted(begin_with)
     encryption = _encryption(account, kms_key=kms_key, unencrypted=unencrypted, shared=bool(accounts))

@@ -59,7 +59,7 @@ def is_old(image: MachineImage, *, now: float) -> bool:
 def superseded(images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
     """Return the images of one region that jobs begin with no more, as there is a newer one for the same machines.
 
-    `images` are oldest first, as they are listed. One that somebody names (`--image`) may be among them.
+    One that somebody names (`--image`) may be among them.
     """
     whole = [each for each in images if each.state == "available" and not each.job_id]
     return tuple(each for each in whole if newest(whole, kind=each.contents.kind) != each)
