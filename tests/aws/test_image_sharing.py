@@ -156,15 +156,15 @@ def test_a_copy_has_the_default_key_of_its_region_or_the_one_that_is_named(cloud
     image = bake(cloud, account, Encrypted=True, KmsKeyId=make_key(cloud))
     there = account.at("eu-west-1")
     arn = make_key(cloud, region="eu-west-1")
-    with_key = keep(there, image_making.copy_image(there, image, encryption=Encryption(key=arn)))
+    with_key = keep(there, image_making.copy_image(there, image, encryption=Encryption(key=arn), job_id="copy-1"))
     assert image_sharing.look_behind(there, [with_key])[with_key.id].key == find_key(there, arn)
     machine_images.delete_image(there, with_key.id)
-    default = keep(there, image_making.copy_image(there, image, encryption=DEFAULT_KEY))
+    default = keep(there, image_making.copy_image(there, image, encryption=DEFAULT_KEY, job_id="copy-2"))
     key = image_sharing.look_behind(there, [default])[default.id].key
     assert key is not None and not key.own
     machine_images.delete_image(there, default.id)
     plain = bake(cloud, account, name="plain")
-    copied = keep(there, image_making.copy_image(there, plain, encryption=Encryption(on=False)))
+    copied = keep(there, image_making.copy_image(there, plain, encryption=Encryption(on=False), job_id="copy-3"))
     assert not is_encrypted(there, copied.id)
 
 

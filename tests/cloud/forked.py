@@ -24,7 +24,7 @@ import pytest
 from cloudrender_addon.cli.main import main
 from tests.cloud.command import Project, Running
 
-_SERVICES = ("ec2", "ssm", "sts", "pricing", "service-quotas")
+_SERVICES = ("ec2", "ssm", "sts", "pricing", "service-quotas", "kms")
 _IMPORTED = ("cli.render", "cli.image", "cli.clean_up", "cli.check", "cli.quota", "backend.ssh.connection")
 
 
@@ -62,16 +62,17 @@ class Forked:
 class ForkingProject(Project):
     """A project whose commands are forks, unless they are another program."""
 
-    def start(self, *arguments: object, program: Path | None = None) -> Running:
+    def start(self, *arguments: object, program: Path | None = None, stdin: int = subprocess.DEVNULL) -> Running:
         if program:
-            return super().start(*arguments, program=program)
+            return super().start(*arguments, program=program, stdin=stdin)
         number = len(self.running)
         out, err = self.logs / f"{number}.out", self.logs / f"{number}.err"
         words = tuple(map(str, arguments))
         with out.open("w", encoding="utf-8") as o, err.open("w", encoding="utf-8") as e:
             pid = os.fork()
             if not pid:
-                sys.stdin, sys.stdout, sys.stderr = io.StringIO(), o, e
+                sys.stdin = io.StringIO() if stdin == subprocess.DEVNULL else os.fdopen(stdin, encoding="utf-8")
+                sys.stdout, sys.stderr = o, e
                 _be_the_command(words, folder=self.path)
         process: Any = Forked(pid, words=words)
         self.running.append(Running(process, out, err))
