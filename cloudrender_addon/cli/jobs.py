@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands about jobs already started: jobs, attach, fetch, cancel."""
+"""The commands that do something with a job already started: attach, fetch, cancel."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Set
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from ..backend.assets.bundle import Bundle
@@ -27,14 +26,12 @@ from ..backend.job.handing_over import as_it_stands, load_settled
 from ..backend.job.record import JobRecord
 from ..backend.job.status import Status
 from ..backend.job.store import JobStore
-from ..backend.job.summary import JobSummary, summarize
-from ..backend.job.timing import STEPS, MachineTiming, timings
 from ..backend.job.traced import is_traced, keep_traced, load_traced
-from ..backend.job.words import clock
 from ..backend.jobs import bundle_of, complete, farm_of, missing_files, reopen, unaccepted
 from ..backend.settings import Settings
-from .display import Display, put
+from .display import Display
 from .drive import drive, kept_lines
+from .job_list import kept_line
 from .sending import Sending
 
 _CANCEL_WAIT_SECONDS = END_SECONDS + 60.0
@@ -47,33 +44,6 @@ _LOOK_SECONDS = 1.0
 """Whoever lists the jobs, or cleans up, holds a job's lock for a moment to see whether it is driven."""
 
 _FETCH_CONNECT_SECONDS = 30.0
-
-
-def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Print one line, or one JSON object, for every job."""
-    folders = JobStore(settings.home).folders()
-    if not folders and not arguments.json:
-        print("No jobs yet")
-    for folder in folders:
-        row = _row(summarize(folder))
-        timed = timings(folder) if arguments.timing else ()
-        if arguments.timing:
-            row["timing"] = [asdict(timing) for timing in timed]
-        if arguments.json:
-            print(json.dumps(row, ensure_ascii=False))
-        else:
-            for line in _line(row).splitlines():
-                put(line)
-            for timing in timed:
-                print(f"    {_times(timing)}")
-    return 0
-
-
-def _times(timing: MachineTiming) -> str:
-    """Say how long a machine took to its first frame."""
-    steps = [f"{words} {timing.seconds[step]:.1f} s" for step, words in STEPS.items() if step in timing.seconds]
-    machine = f"{timing.instance_id}, {timing.instance_type} from {timing.image_id}"
-    return f"{machine}, after its launch: {', '.join(steps) or 'nothing'}"
 
 
 def attach(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
@@ -202,7 +172,7 @@ def tidy_open_jobs(store: JobStore, display: Display, *, ended: Set[str] = froze
                 ending = record.status in (Status.CANCELLING, Status.CLEANING_UP) or bool(ended & tags_of(record))
                 if not ending and record.kept_until is not None:
                     if time.time() < record.kept_until:
-                        display.say(_kept(folder.job_id, record.kept_until))
+                        display.say(kept_line(folder.job_id, record.kept_until))
                         continue
                     ending = True
                 if record.open and ending:
@@ -233,49 +203,5 @@ def _drive(folder: JobFolder, record: JobRecord, display: Display, *, cancelled:
     return drive(folder, farm=farm, bundle=bundle, display=display, cancelled=cancelled)
 
 
-def _row(summary: JobSummary) -> dict[str, Any]:
-    if summary.status is None:
-        return {"job": summary.job_id, "status": "damaged", "error": summary.error}
-    a_frame = summary.cost_per_frame_usd
-    return {
-        "job": summary.job_id,
-        "status": summary.status.value,
-        "left_half_way": summary.left_half_way,
-        "saved": summary.saved,
-        "frames": summary.frames,
-        "cost_usd": round(summary.cost_usd, 6),
-        "cost_per_frame_usd": None if a_frame is None else round(a_frame, 6),
-        "blend": str(summary.blend),
-        "output": str(summary.output),
-        "machine": summary.instance_id,
-        "kept_until": summary.kept_until,
-        "machine_went_to": summary.machine_went_to or None,
-        "error": summary.error,
-    }
-
-
-def _kept(job_id: str, until: float) -> str:
-    cancel = f"`cloudrender cancel {job_id}`"
-    if time.time() < until:
-        return f"The machine of job {job_id} is kept until {clock(until)} as asked: {cancel} ends it sooner"
-    return f"The machine of job {job_id} was kept until {clock(until)}: {cancel} sees that it is gone"
-
-
 def _complete(job_id: str, record: JobRecord) -> str:
     return f"Job {job_id} is complete; its frames are in {record.spec.output}"
-
-
-def _line(row: dict[str, Any]) -> str:
-    if row["status"] == "damaged":
-        return f"{row['job']}  damaged: {row['error']}"
-    frames = f"{row['saved']}/{row['frames']} frames"
-    a_frame = row["cost_per_frame_usd"]
-    cost = f"${row['cost_usd']:.4f}" + ("" if a_frame is None else f" (${a_frame:.4f} a frame)")
-    text = f"{row['job']}  {row['status']:<12} {frames:>14}  {cost:<25}  {row['blend']} → {row['output']}"
-    if row["kept_until"] is not None:
-        text += f"\n    {_kept(row['job'], row['kept_until'])}"
-    if row["machine_went_to"] is not None:
-        text += f"\n    its machine went on with job {row['machine_went_to']}"
-    if row["left_half_way"]:
-        text += f"\n    nobody drives it: `cloudrender attach {row['job']}` goes on with it"
-    return f"{text}\n    {row['error']}" if row["error"] else text

@@ -110,6 +110,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
     from .check_snapshot import check as check_snapshot  # noqa: PLC0415
     from .clean_up import clean_up  # noqa: PLC0415
     from .image import image  # noqa: PLC0415
+    from .job_list import list_jobs  # noqa: PLC0415
     from .quota import quota  # noqa: PLC0415
     from .render import render  # noqa: PLC0415
 
@@ -119,7 +120,7 @@ def _dispatch(arguments: argparse.Namespace, settings: Settings, display: Displa
         case "check-snapshot":
             return check_snapshot(arguments, settings, display)
         case "jobs":
-            return jobs.list_jobs(arguments, settings)
+            return list_jobs(arguments, settings)
         case "attach":
             return jobs.attach(arguments, settings, display)
         case "fetch":

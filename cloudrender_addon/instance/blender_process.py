@@ -15,6 +15,7 @@ from typing import Any
 
 _END_SECONDS = 10.0
 _ASK_SECONDS = 0.5
+_PIECE_BYTES = 1 << 16
 _ADDONS_SCRIPT = Path(__file__).resolve().parent / "addons.py"
 _RENDER_SCRIPT = Path(__file__).resolve().parent / "render.py"
 
@@ -30,16 +31,27 @@ class NotWorthWaiting(Exception):
 class BlenderProcess:
     """Start Blender with `blend` open and render.py running in it. Use as a context manager: it always ends.
 
-    With `addons`, the plan's are started first.
+    With `addons`, the plan's are started first. `on_first_sample` is called once, when render.py tells of it.
     """
 
     def __init__(
-        self, *, executable: Path, blend: Path, autoexec: bool, plan: Path, work: Path, log: Path, addons: bool = False
+        self,
+        *,
+        executable: Path,
+        blend: Path,
+        autoexec: bool,
+        plan: Path,
+        work: Path,
+        log: Path,
+        addons: bool = False,
+        on_first_sample: Callable[[], object] = lambda: None,
     ) -> None:
+        self._on_first_sample = on_first_sample
+        self._unread = b""
         commands_read, commands_write = os.pipe()
         replies_read, replies_write = os.pipe()
         self._commands = os.fdopen(commands_write, "wb", buffering=0)
-        self._replies = os.fdopen(replies_read, "rb")
+        self._replies = replies_read
         # Blender reads its arguments in order: what says how to open the file has to come before the file.
         command = [str(executable), "-b", "-noaudio", "-y" if autoexec else "-Y", "--python-exit-code", "3"]
         # What the file is made of has to be known before it is read: the classes and properties of its add-ons.
@@ -83,15 +95,23 @@ class BlenderProcess:
 
         `unless` is asked every half second whether to give up.
         """
-        # One reply at a time: none is hidden in the buffer while this looks at the pipe.
-        while not select.select([self._replies], [], [], _ASK_SECONDS)[0]:
-            if unless():
-                raise NotWorthWaiting
-        line = self._replies.readline()
-        if not line.endswith(b"\n"):
-            raise BlenderDied(self._death())
-        said: dict[str, Any] = json.loads(line)
-        return said
+        while True:
+            said: dict[str, Any] = json.loads(self._line(unless))
+            if said["reply"] != "first_sample":
+                return said
+            self._on_first_sample()
+
+    def _line(self, unless: Callable[[], bool]) -> bytes:
+        while b"\n" not in self._unread:
+            while not select.select([self._replies], [], [], _ASK_SECONDS)[0]:
+                if unless():
+                    raise NotWorthWaiting
+            piece = os.read(self._replies, _PIECE_BYTES)
+            if not piece:
+                raise BlenderDied(self._death())
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
 
     def stop(self) -> None:
         """End it: no more frames, then by force."""
@@ -99,7 +119,7 @@ class BlenderProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
         self.kill()
-        self._replies.close()
+        os.close(self._replies)
 
     def kill(self) -> None:
         """End it now, with all that it started."""

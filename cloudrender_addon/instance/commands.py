@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from . import lease
 from .begin import begin
 from .follow import follow
-from .journal import Journal, take_lock
+from .journal import Journal, take_lock, uptime
 from .root import Root, read_plan
 
 _PROTOCOL_VERSION = 1
@@ -66,6 +67,7 @@ def main(arguments: list[str], *, root: Path) -> int:
 
 
 def _start(root: Root) -> int:
+    print(json.dumps({"uptime": round(uptime(), 3)}), flush=True)  # noqa: T201 - the client reads it
     plan = read_plan(root.plan)
     lock = take_lock(root.agent_lock)
     if lock is None:

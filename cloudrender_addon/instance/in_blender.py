@@ -3,7 +3,8 @@
 
 One JSON line goes back for the scene and one for each frame:
 `{"reply": "scene", …}`, `{"reply": "error", "kind", "message", "hint"}` (and the end),
-`{"reply": "frame", "frame", "seconds", "files"}`, `{"reply": "frame_error", "frame", "message"}`.
+`{"reply": "frame", "frame", "seconds", "files"}`, `{"reply": "frame_error", "frame", "message"}`; and once, while the
+first frame renders, `{"reply": "first_sample"}`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .blend_file import check_renderable
 from .blend_output import FileOutputs, choose_format, frame_label
 from .cycles_devices import choose_device
 from .failure import Failure
-from .first_sample import FirstSample
+from .first_sample import tell_first_sample
 from .missing_files import missing_notes
 from .root import read_plan
 
@@ -77,10 +78,9 @@ def _serve(plan: Path, work: Path, commands: IO[str], replies: IO[str]) -> None:
         say(reply="error", kind="agent", message=text, hint="Please report this, with the lines below.")
         return
     say(reply="scene", **scene)
-    sampling = FirstSample()
+    tell_first_sample(lambda: say(reply="first_sample"))
     for line in iter(commands.readline, ""):
-        sampling.begin()
-        say(**_render(int(line), work, outputs), **sampling.take())
+        say(**_render(int(line), work, outputs))
 
 
 def _prepare(plan_path: Path, work: Path) -> tuple[dict[str, Any], FileOutputs]:

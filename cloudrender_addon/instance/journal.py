@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent's event log: one JSON object a line, append-only, written by whoever holds the agent's lock."""
+"""The agent's event log: one JSON object a line, append-only, written by whoever holds the agent's lock.
+
+Each has the time of day, for people, and the machine's uptime, from which a client tells when it was: no clock that is
+set meanwhile moves it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ class Journal:
 
     def append(self, event: str, **fields: Any) -> None:
         """Write one event to the disk, whole or not at all. Raises `OSError`."""
-        record = {"event": event, "at": round(time.time(), 3), **fields}
+        record = {"event": event, "at": round(time.time(), 3), "uptime": round(uptime(), 3), **fields}
         line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
         with self._lock:
             log = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -54,6 +58,11 @@ class Journal:
     def ended(self) -> bool:
         """Tell whether a terminal event is there."""
         return any(event["event"] in TERMINAL for event in self.read())
+
+
+def uptime() -> float:
+    """Return seconds since boot, as in /proc/uptime."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def take_lock(path: Path) -> int | None:

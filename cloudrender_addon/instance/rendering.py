@@ -125,8 +125,7 @@ class Rendering:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise disk_full() from error
             raise
-        first = {name: reply[name] for name in ("first_sample",) if name in reply}
-        self._journal.append("frame", frame=frame, seconds=reply["seconds"], files=files, **first)
+        self._journal.append("frame", frame=frame, seconds=reply["seconds"], files=files)
         self._progress.finish(frame, reply["seconds"])
         shutil.rmtree(written)
 

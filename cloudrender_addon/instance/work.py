@@ -62,6 +62,8 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
             preparing.set()
             start = _bring(root, plan, journal)
             _await_project(root, watch)
+            if root.project.is_dir():
+                journal.append("project_ready")  # and Blender: what follows is the render's own time
             preparing.clear()
             leaving = Leaving(watch, progress, move_seconds=plan.move_seconds)
             complete = Rendering(root=root, progress=progress, journal=journal, start=start, leaving=leaving).run()
@@ -102,7 +104,12 @@ def _bring(root: Root, plan: Plan, journal: Journal) -> Callable[[Path], Blender
     seconds = round(time.monotonic() - begun, 3)
     journal.append("blender_ready", version=blender.version, source=blender.source, seconds=seconds)
     return functools.partial(
-        _start_blender, root=root, plan=plan, executable=blender.executable, blend=blend_path(root, plan)
+        _start_blender,
+        root=root,
+        plan=plan,
+        executable=blender.executable,
+        blend=blend_path(root, plan),
+        on_first_sample=lambda: journal.append("first_sample"),
     )
 
 
@@ -112,7 +119,9 @@ def _await_project(root: Root, watch: InterruptionWatch) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path) -> BlenderProcess:
+def _start_blender(
+    work: Path, *, root: Root, plan: Plan, executable: Path, blend: Path, on_first_sample: Callable[[], object]
+) -> BlenderProcess:
     return BlenderProcess(
         executable=executable,
         blend=blend,
@@ -121,6 +130,7 @@ def _start_blender(work: Path, *, root: Root, plan: Plan, executable: Path, blen
         addons=bool(plan.addons),
         work=work,
         log=root.blender_log,
+        on_first_sample=on_first_sample,
     )
 
 

@@ -210,14 +210,17 @@ def test_auto_is_the_newest_whole_image_of_ones_own_for_such_machines(cloud: Clo
     assert resolve_image(account, image="auto", gpu="NVIDIA T4") == public, "it is half-made"
     machine_images.keep_image(account, first)
     own = resolve_image(account, image="auto", gpu="NVIDIA T4")
-    assert (own.id, own.own, public.own) == (first.id, True, False)
+    assert (own.id, own.origin, public.origin) == (first.id, "own", "public")
+    assert resolve_image(account, image=first.id, gpu="NVIDIA T4") == own, "also when it is named"
+    assert resolve_image(account, image=public.id, gpu="NVIDIA T4").origin == "given"
     second = wait(account, make(account, machine, name="second"))
     machine_images.keep_image(account, second)
     found = resolve_image(account, image="auto", gpu="NVIDIA T4").id
     assert found == max(first, second, key=lambda each: (each.created, each.id)).id
     assert resolve_image(account, image="public", gpu="NVIDIA T4") == public
-    assert not resolve_image(account, image="auto", gpu="NVIDIA V100").own, "that one is for graphics GPUs"
-    assert not resolve_image(account, image="auto", gpu=None).own
+    compute = resolve_image(account, image="auto", gpu="NVIDIA V100")
+    assert compute.origin == "public", "that one is for graphics GPUs"
+    assert resolve_image(account, image="auto", gpu=None).origin == "public"
     machine_images.delete_image(account, first.id)
     machine_images.delete_image(account, second.id)
     end(cloud, account)

@@ -214,6 +214,9 @@ base().render.engine = "FOREIGN_RENDER"
 save("foreign_engine")
 bpy.utils.unregister_class(Foreign)
 
+base().render.engine = "BLENDER_WORKBENCH"
+save("workbench")
+
 for name, script in {
     "script": "print('SCRIPT RAN', flush=True)",
     "loses_camera": "bpy.app.handlers.frame_change_post.append(lambda scene, *_: setattr(scene, 'camera', None))",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,14 @@ class Machine:
         self.blender.write_text(f'#!/bin/sh\nexec "{python}" -I "{_LAUNCHER}" {version} "$0" "$@"\n')
         self.blender.chmod(0o755)
 
-    def open(self, name: str, *, gpu: bool = False, autoexec: bool = False) -> BlenderProcess:
+    def open(
+        self,
+        name: str,
+        *,
+        gpu: bool = False,
+        autoexec: bool = False,
+        on_first_sample: Callable[[], object] = lambda: None,
+    ) -> BlenderProcess:
         """Start Blender on one of the scenes."""
         blend = self.root / "project" / f"{name}.blend"
         if (self.scenes / blend.name).exists():
@@ -60,6 +67,7 @@ class Machine:
             plan=self.root / "plan.json",
             work=self.work,
             log=self.log,
+            on_first_sample=on_first_sample,
         )
 
     def render(self, name: str, *frames: int, **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -119,8 +127,18 @@ def test_frames_are_named_as_blender_names_them_and_differ(machine: Machine) -> 
 def test_a_frame_can_be_rendered_again(machine: Machine) -> None:
     _, [first, second] = machine.render("PNG", 1, 1)
     assert first["files"] == second["files"] == ["0001.png"]
-    assert 0 < first["first_sample"] <= first["seconds"], "told of the first frame alone"
-    assert "first_sample" not in second
+
+
+@pytest.mark.parametrize(("name", "samples"), [("PNG", True), ("workbench", False)])
+def test_the_first_sample_is_told_once_where_samples_are_counted(machine: Machine, name: str, samples: bool) -> None:
+    heard: list[str] = []
+    with machine.open(name, on_first_sample=lambda: heard.append("sample")) as blender:
+        blender.reply()
+        for frame in (1, 2):
+            blender.render(frame)
+            assert blender.reply()["reply"] == "frame"
+            heard.append("frame")
+    assert heard == ["sample", "frame", "frame"] if samples else ["frame", "frame"]
 
 
 def test_every_view_comes_back(machine: Machine) -> None:

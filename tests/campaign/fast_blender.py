@@ -68,10 +68,14 @@ def _serve(blend: Path, plan: Path, work: Path) -> None:
     order = json.loads((blend.parent / "renderer.json").read_text(encoding="utf-8"))
     device = {"engine": "CYCLES", "device": "CPU", "devices": ["fast"]}
     say(reply="scene", **device, format="PNG", extension=".png", notes=[])
+    sampled = False
     for line in iter(commands.readline, ""):
         frame = int(line)
         begun = time.monotonic()
         _misbehave(order["frames"].get(str(frame)), marks=plan.parent, frame=frame)
+        if not sampled:
+            sampled = True
+            say(reply="first_sample")
         time.sleep(order["seconds"])
         if order["frames"].get(str(frame)) == Misbehaviour.NO_IMAGE:
             say(reply="frame_error", frame=frame, message="Blender wrote no image for this frame")

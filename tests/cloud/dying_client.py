@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The `cloudrender` command that is killed (SIGKILL) at one step of taking over a kept machine.
+"""The `cloudrender` command that is killed (SIGKILL) at one step: of taking over a kept machine, or of starting a job.
 
 The step is in CLOUDRENDER_TEST_DEATH, which is taken out before the command sees it. Even a machine that is kept for
 seconds is taken over, so that no test waits for minutes.
@@ -35,6 +35,10 @@ def _taken(_folder: JobFolder, record: Any) -> bool:
     return bool(record.taken)
 
 
+STARTING: dict[str, Callable[[], None]] = {
+    "sent": lambda: setattr(AgentLink, "push", dying(AgentLink.push)),
+}
+
 STEPS: dict[str, Callable[[], None]] = {
     "emptied": lambda: setattr(AgentLink, "begin", dying(AgentLink.begin)),
     "after the record": lambda: setattr(JobFolder, "save", dying(JobFolder.save, when=_taken)),
@@ -56,6 +60,6 @@ def _twice() -> Callable[..., bool]:
 
 if __name__ == "__main__":
     taking_over._HAND_OVER_SECONDS = 0.0
-    STEPS[os.environ.pop("CLOUDRENDER_TEST_DEATH")]()
+    {**STARTING, **STEPS}[os.environ.pop("CLOUDRENDER_TEST_DEATH")]()
     sys.argv[0] = "cloudrender"
     run()

@@ -14,6 +14,7 @@ import pytest
 
 from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
 from cloudrender_addon.backend.baking.tidying import tidy_builds
+from cloudrender_addon.backend.job.timing import STEPS
 from tests.cloud.command import Project, Running, wait_for
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
@@ -100,10 +101,12 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     timing = [json.loads(line)["timing"] for line in project.run("jobs", "--timing", "--json").out.splitlines()]
     [[baked], [_]] = timing
     assert baked["image_id"] == image and baked["instance_type"] == "g4dn.xlarge"
-    assert [*baked["seconds"]] == ["running", "answers", "agent", "blender", "first_sample", "first_frame"]
-    assert sorted(baked["seconds"].values()) == [*baked["seconds"].values()]
+    assert set(baked["seconds"]) == set(STEPS) and (baked["image_origin"], baked["blender_from"]) == ("own", "image")
+    assert project.run("-f", 1, "--image", "public").code == 0
     told = project.run("jobs", "--timing").out
-    assert re.search(rf"g4dn\.xlarge from {image}, after its launch: running \d+\.\d s, .*first sample \d+\.\d s", told)
+    assert f"your image ({image}) " in told and "Blender ready (on the image) " in told
+    assert re.search(rf"^  g4dn\.xlarge +{image} +\d+\.\d s  \(2 machines\)$", told, re.MULTILINE), told
+    assert re.search(r"^  g4dn\.xlarge +AWS's image +\d+\.\d s  \(1 machine\)$", told, re.MULTILINE), told
     listed = project.run("image", "list").out
     assert image in listed and "87 GB (44 of them written), at most $2.18 a month" in listed
     tried = project.run("image", "test", image)

@@ -19,7 +19,7 @@ from tests.unit.small_png import png
 
 # Speaks render.py's side of the pipes. `behaviour.json`: {"load": [STEP, …], "frames": {"3": [STEP, …]}}, one step
 # an attempt, "ok" when they are used up. Steps: "ok", "hold" (until the file `go` exists), "error TEXT", "exit CODE",
-# "kill SIGNAL", "cut" (the image is), "large BYTES", "seconds S", "reply JSON" (for the load).
+# "kill SIGNAL", "cut" (the image is), "large BYTES", "seconds S", "sample" (is told of), "reply JSON" (for the load).
 _FAKE_BLENDER = r"""#!{python}
 import json, os, pathlib, signal, sys, time
 here = pathlib.Path(__file__).resolve().parent
@@ -53,6 +53,8 @@ say(reply="scene", engine="CYCLES", device="CPU", devices=[], format="PNG", exte
 for line in iter(commands.readline, ""):
     frame = int(line)
     verb, rest = act(attempt(frame, behaviour.get("frames", {{}}).get(str(frame), [])))
+    if verb == "sample":
+        say(reply="first_sample")
     if verb == "error":
         say(reply="frame_error", frame=frame, message=rest); continue
     folder = work / str(frame); folder.mkdir()

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cloudrender_addon.instance.journal import uptime
 from tests.instance.agent_rig import Rig, wait_until
 from tests.unit.small_png import png
 
@@ -31,7 +33,7 @@ def test_frames_are_published_whole_and_announced(rig: Rig) -> None:
     end = rig.end()
     assert (end["event"], end["frames"], end["failed"]) == ("finished", 3, [])
     names = [event["event"] for event in rig.events()]
-    assert names[:3] == ["started", "blender_ready", "scene"]
+    assert names[:4] == ["started", "blender_ready", "project_ready", "scene"]
     assert sum(name in TERMINAL for name in names) == 1
     for event in rig.named("frame"):
         [file] = event["files"]
@@ -52,6 +54,23 @@ def test_blender_gets_the_next_frame_before_the_last_one_is_published(rig: Rig) 
     assert order == [("frame_started", 1), ("frame_started", 2), ("frame", 1)]
     rig.release()
     assert rig.end()["event"] == "finished"
+
+
+def test_the_way_to_the_first_sample_is_in_the_log_by_the_machines_uptime(rig: Rig) -> None:
+    rig.plan(1, 2)
+    rig.behave(frames={1: ["sample"], 2: ["hold"]})
+    booted = time.time() - uptime()
+    answer = json.loads(rig.run("start").stdout)
+    assert answer == {"uptime": pytest.approx(time.time() - booted, abs=5)}
+    wait_until(lambda: rig.named("frame"))
+    order = [event["event"] for event in rig.events() if event["event"] != "frame_started"]
+    assert order == ["started", "blender_ready", "project_ready", "scene", "first_sample", "frame"]
+    times = [event["uptime"] for event in rig.events()]
+    assert times == sorted(times) and times[0] >= answer["uptime"]
+    assert times[-1] == pytest.approx(rig.events()[-1]["at"] - booted, abs=5)
+    assert json.loads(rig.run("start").stdout)["uptime"] > times[-1], "whoever comes later is told as well"
+    rig.release()
+    assert rig.end()["event"] == "finished" and len(rig.named("first_sample")) == 1
 
 
 @pytest.mark.parametrize(("autoexec", "flag"), [(True, "-y"), (False, "-Y")])

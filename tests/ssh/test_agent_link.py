@@ -82,6 +82,23 @@ def test_start_brings_the_plan_once(rig: Rig) -> None:
     assert rig.calls() == ["start", "start"]
 
 
+@pytest.mark.parametrize(
+    ("said", "uptime"),
+    [
+        (b'{"uptime": 12.5}', 12.5),
+        (b"", None),
+        (b"[1]", None),
+        (b'{"uptime": NaN}', None),
+        (b'{"uptime": -1}', None),
+        (b'{"uptime": 1' + b"0" * 400 + b"}", None),
+        (b'{"uptime": "x"}', None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_start_tells_the_machines_uptime(rig: Rig, said: bytes, uptime: float | None) -> None:
+    assert rig.with_agent(start=said).start(PLAN) == uptime
+
+
 def test_half_a_plan_starts_nothing(rig: Rig) -> None:
     link = rig.with_agent()
     with pytest.raises(MachineError):

@@ -65,6 +65,8 @@ class FakeFarm:
     push_error: CloudrenderError | None = None
     begun: list[str] = field(default_factory=list)
     """By what names machines were emptied; the same one twice does nothing on a machine."""
+    uptime: float | None = None
+    """Of every machine, as its agent tells it."""
     extended: dict[str, tuple[int, int]] = field(default_factory=dict)
     on_call: Callable[[str], None] = lambda _name: None
     """Hears what is asked of a kept machine, before it is done."""
@@ -101,11 +103,20 @@ class FakeFarm:
         up = machine.instance_id in self.running
         return MachineStatus(state=MachineState.RUNNING if up else MachineState.GONE)
 
-    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+    def connect(
+        self,
+        machine: Machine,
+        *,
+        cancel: CancelToken,
+        deadline: float,
+        on_running: Callable[[Machine], None] = lambda _: None,
+    ) -> tuple[Machine, FakeLink]:
         cancel.check()
         if machine.instance_id not in self.running:
             raise MachineGoneError("The machine is gone")
-        return replace(machine, address="127.0.0.1"), FakeLink(self, str(machine.instance_id))
+        machine = replace(machine, address="127.0.0.1", running_at=machine.running_at or time.time())
+        on_running(machine)
+        return machine, FakeLink(self, str(machine.instance_id))
 
     def release(self, machine: Machine) -> tuple[Machine, ...]:
         if self.release_error:
@@ -155,12 +166,13 @@ class FakeLink:
             self.farm.have.add(self.machine)
             on_sent(total, total)
 
-    def start(self, plan: RenderPlan) -> None:
+    def start(self, plan: RenderPlan) -> float | None:
         if self.farm.running[self.machine] is None:
             self.farm.running[self.machine] = plan
             index = int(self.machine.removeprefix("i-"))
             script = self.farm.scripts[min(index, len(self.farm.scripts) - 1)]
             self.farm.logs[self.machine] = ([], iter(script(plan)))
+        return self.farm.uptime
 
     def events(
         self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None

@@ -161,7 +161,7 @@ def test_frames_of_a_machine_that_is_lost_are_on_the_disk_too(
     farm.logs["i-0"] = ([], iter([frame_event(1), MachineGoneError("cut off")]))
     with pytest.raises(MachineGoneError):
         Follower(collector=collector, report=lambda _: None, set_aside=lambda *_: None).follow(
-            link, check=lambda: None, cancel=CancelToken()
+            link, booted_at=None, check=lambda: None, cancel=CancelToken()
         )
     assert settled == ["0001.png"]
 
@@ -186,7 +186,7 @@ def test_a_power_cut_takes_no_frame_unnoticed(folder: JobFolder, monkeypatch: py
                     collector=Collector(folder, frames=record.spec.frames, output=out),
                     report=lambda _: None,
                     set_aside=lambda *_: None,
-                ).follow(FakeLink(farm, "i-0"), check=lambda: None, cancel=CancelToken())
+                ).follow(FakeLink(farm, "i-0"), booted_at=None, check=lambda: None, cancel=CancelToken())
     assert folder.unsettled() == {2, 3}
     for frame in (1, 2):  # the first one is the user's own doing
         (out / f"{frame:04d}.png").write_bytes(bytes(len(content(frame))))

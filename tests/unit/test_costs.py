@@ -19,7 +19,7 @@ from cloudrender_addon.backend.job.cost import cost_per_frame, data_out_usd
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.status import Status
 from cloudrender_addon.backend.job.summary import summarize
-from cloudrender_addon.cli.jobs import list_jobs
+from cloudrender_addon.cli.job_list import list_jobs
 from tests.unit.fakes import FakeFarm, frame_event, render_all
 from tests.unit.one_job import run
 from tests.unit.test_left_half_way import REQUEST

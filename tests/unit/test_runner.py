@@ -294,10 +294,10 @@ class Offline(FakeFarm):
             raise UnreachableError("no network")
         return super().status(machine)
 
-    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+    def connect(self, machine: Machine, *, deadline: float, **more: Any) -> tuple[Machine, FakeLink]:
         if 0 < self.asked < 3:
             raise LinkError("no network")
-        return super().connect(machine, cancel=cancel, deadline=deadline)
+        return super().connect(machine, deadline=deadline, **more)
 
 
 def test_a_computer_off_the_network_does_not_cost_the_machine(folder: JobFolder) -> None:

@@ -163,7 +163,7 @@ def test_the_agent_is_started_before_the_project_is_sent(ledger: Ledger, monkeyp
     """It brings Blender meanwhile. A second client finds it started, and sends what the first one has not."""
     did: list[str] = []
     start, push = FakeLink.start, FakeLink.push
-    monkeypatch.setattr(FakeLink, "start", lambda self, plan: (did.append("start"), start(self, plan)))
+    monkeypatch.setattr(FakeLink, "start", lambda self, plan: (did.append("start"), start(self, plan))[1])
 
     def cut_once(self: FakeLink, *arguments: Any, **more: Any) -> None:
         did.append("push")
@@ -192,11 +192,11 @@ def test_after_its_notice_a_silent_machine_is_not_waited_for_long(
     class Deaf(Telling):
         says = _RUNS
 
-        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+        def connect(self, machine: Machine, *, deadline: float, **more: Any) -> tuple[Machine, FakeLink]:
             if self.logs:
                 deadlines.append(deadline - time.monotonic())
                 raise LinkError("no answer")
-            return super().connect(machine, cancel=cancel, deadline=deadline)
+            return super().connect(machine, deadline=deadline, **more)
 
     monkeypatch.setattr(follow, "_NOTICE_SECONDS", 30.0)
     assert tend(ledger, Deaf([lambda _plan: iter([_NOTICE, LinkError("cut")])])).reclaimed
@@ -235,7 +235,7 @@ def test_a_machine_that_froze_while_no_client_was_there_is_given_up(ledger: Ledg
         def launch(self, machine: Machine) -> Machine:
             return replace(super().launch(machine), address="127.0.0.1")  # as the record has it from a client before
 
-        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+        def connect(self, machine: Machine, *, deadline: float, **more: Any) -> tuple[Machine, FakeLink]:
             raise LinkError("it does not answer")
 
     assert "does not answer any more" in tend(ledger, Frozen([])).message
@@ -243,29 +243,80 @@ def test_a_machine_that_froze_while_no_client_was_there_is_given_up(ledger: Ledg
 
 def test_a_machine_that_never_answered_any_client_is_not_replaced_by_others_like_it(ledger: Ledger) -> None:
     class Firewalled(FakeFarm):
-        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, FakeLink]:
+        def connect(self, machine: Machine, *, deadline: float, **more: Any) -> tuple[Machine, FakeLink]:
             raise LinkError("it does not answer")
 
     with pytest.raises(LinkError, match="it does not answer"):
         tend(ledger, Firewalled([]))
 
 
-def test_the_steps_to_the_first_frame_are_told_once_however_often_the_log_comes(tmp_path: Path) -> None:
+def steps_of(tmp_path: Path, farm: FakeFarm) -> list[ev.StepTaken]:
+    said: list[ev.Event] = []
+    tend(new_ledger(tmp_path, said.append), farm)
+    return [event for event in said if isinstance(event, ev.StepTaken)]
+
+
+def test_the_steps_to_the_first_frame_are_told_by_the_machines_own_time(tmp_path: Path) -> None:
+    """The agent's log is read when the project has been sent, and again after each cut; it may be an hour old."""
+
     def script(_plan: RenderPlan) -> Iterator[Any]:
-        yield {"event": "started", "version": 1}
-        yield {"event": "blender_ready", "version": "4.2.23", "source": "image"}
-        yield {"event": "frame_started", "frame": 1}
-        yield {**frame_event(1), "first_sample": 0.25}
+        yield {"event": "started", "version": 1, "uptime": 1000.5}
+        yield {"event": "blender_ready", "version": "4.2.23", "source": "image", "uptime": 1010.0}
+        yield {"event": "project_ready", "uptime": 1011.0}
+        yield {"event": "first_sample", "uptime": 1012.25}
         yield LinkError("cut")
-        yield {"event": "frame_started", "frame": 2}
-        yield {**frame_event(2), "first_sample": "soon"}
+        yield {"event": "first_sample", "uptime": 1020.0}
+        yield {**frame_event(1), "uptime": 1030.0}
         yield MachineGoneError("cut off")
 
-    said: list[ev.Event] = []
-    tend(new_ledger(tmp_path, said.append), FakeFarm([script]))
-    steps = [event for event in said if isinstance(event, ev.StepTaken)]
-    assert [step.step for step in steps] == ["answers", "agent", "blender", "first_sample"]
-    assert all(abs(step.moment - time.time()) < 60 for step in steps)
+    steps = steps_of(tmp_path, FakeFarm([script], uptime=5000.0))
+    by_machine = [step for step in steps if step.moment < time.time() - 1000.0]
+    by_client = [step for step in steps if step not in by_machine]
+    again = ["agent"]  # with the second link
+    assert [step.step for step in by_client] == ["running", "answers", "agent", "files", *again]
+    assert [step.step for step in by_machine] == ["agent", "blender", "files", "first_sample", "first_frame"]
+    booted_at = time.time() - 5000.0
+    told = [step.moment - booted_at for step in by_machine]
+    assert told == pytest.approx([1000.5, 1010.0, 1011.0, 1012.25, 1030.0], abs=60.0)
+    assert [step.blender_from for step in by_machine] == ["", "image", "", "", ""]
+
+
+def test_of_a_machine_that_had_answered_before_no_boot_is_told(tmp_path: Path) -> None:
+    class Kept(FakeFarm):
+        def launch(self, machine: Machine) -> Machine:
+            return replace(super().launch(machine), address="127.0.0.1")
+
+    assert [step.step for step in steps_of(tmp_path, Kept([lambda _plan: iter([_STOPPED])]))] == ["files"]
+
+
+@pytest.mark.parametrize("uptime", ["soon", None, [], float("nan"), float("inf"), 10**400, 1e12])
+def test_a_machine_that_tells_no_time_is_believed_in_nothing(tmp_path: Path, uptime: object) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "blender_ready", "version": "4.2.23", "source": {"a": 1}, "uptime": uptime}
+        yield MachineGoneError("cut off")
+
+    *_, ready = steps_of(tmp_path, FakeFarm([script], uptime=5000.0))
+    assert (ready.step, ready.blender_from) == ("blender", "")
+    assert abs(ready.moment - time.time()) < 60
+
+
+def test_an_agent_that_does_not_tell_its_uptime_is_timed_by_this_computer(tmp_path: Path) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "first_sample", "uptime": 12.0}
+        yield MachineGoneError("cut off")
+
+    *_, sample = steps_of(tmp_path, FakeFarm([script]))
+    assert sample.step == "first_sample" and abs(sample.moment - time.time()) < 60
+
+
+def test_files_that_were_there_before_are_timed_by_the_machine(tmp_path: Path) -> None:
+    def script(_plan: RenderPlan) -> Iterator[Any]:
+        yield {"event": "project_ready", "uptime": 4000.0}
+        yield MachineGoneError("cut off")
+
+    farm = FakeFarm([script], uptime=5000.0, have={"i-0"})
+    [files] = [step for step in steps_of(tmp_path, farm) if step.step == "files"]
+    assert files.moment - time.time() == pytest.approx(-1000.0, abs=60.0)
 
 
 @pytest.mark.parametrize(

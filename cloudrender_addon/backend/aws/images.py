@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import CloudError, ConfigError, ImageError
-from .machine_images import list_images, newest
+from .machine_images import IMAGE, list_images, newest
 
 if TYPE_CHECKING:
     from .session import Account
 
 AUTO, PUBLIC = "auto", "public"
 """Settings in place of an id: the user's own for such machines if there is one, else AWS's; AWS's in any case."""
+
+ImageOrigin = Literal["public", "own", "given"]
 
 _BEFORE_TURING = ("M60", "P100", "V100")
 """They need NVIDIA's closed kernel modules, of a driver not newer than 580; AWS's image has the open ones."""
@@ -44,14 +46,14 @@ DRIVER_GB = 4
 class Image:
     """A machine image: its root device ("/dev/sda1") and the smallest disk it fits on, in GiB.
 
-    `own` says that "auto" found one that was made by cloudrender in this account; `brings_driver` that whatever driver
-    the machine needs is on it for certain.
+    `origin` is "public" (of AWS or Canonical), "own" (made by cloudrender in this account), or "given"; `brings_driver`
+    that whatever driver the machine needs is on it for certain.
     """
 
     id: str
     root_device: str
     size_gb: int
-    own: bool = False
+    origin: ImageOrigin
     brings_driver: bool = True
 
     @property
@@ -111,11 +113,12 @@ def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
             f"The machine image {image_id} has no EBS root disk",
             hint="Set Image (--image) to an EBS-backed one, or to auto",
         )
+    made_here = any(tag.get("Key") == IMAGE for tag in found[0].get("Tags", []))
     return Image(
         id=image_id,
         root_device=root_device,
         size_gb=sizes[0],
-        own=bool(own),
+        origin="own" if made_here else "public" if kind else "given",
         brings_driver=gpu is None or bool(own) or kind in _WITH_DRIVER,
     )
 

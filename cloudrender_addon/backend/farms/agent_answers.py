@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agent answers while a project is sent, line by line. The machine is not trusted: anything may come."""
+"""What the agent answers when it is started, and line by line while a project is sent.
+
+The machine is not trusted: anything may come.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +28,15 @@ def next_answer(lines: Iterator[bytes]) -> dict[str, Any]:
             raise nonsense()
         return answer
     raise EOFError
+
+
+def uptime_in(said: bytes) -> float | None:
+    """Return the machine's uptime in seconds, as the agent told it when it was started; None if that makes no sense."""
+    try:
+        uptime = float(json.loads(said)["uptime"])
+    except (ValueError, RecursionError, KeyError, TypeError, OverflowError):
+        return None
+    return uptime if math.isfinite(uptime) and uptime >= 0 else None
 
 
 def nonsense() -> MachineError:

@@ -18,7 +18,7 @@ from ..assets.manifest import HashedFile, Manifest
 from ..cancel import CancelToken
 from ..errors import LinkError, MachineError
 from . import agent_commands as commands
-from .agent_answers import next_answer, nonsense
+from .agent_answers import next_answer, nonsense, uptime_in
 from .agent_events import follow_events, read_events
 from .download import Download
 from .link import Link, RemoteFile, RenderPlan
@@ -124,11 +124,12 @@ class AgentLink:
         if not last or b'"ended"' not in last[-1]:
             raise MachineError("The machine stopped taking the project")
 
-    def start(self, plan: RenderPlan) -> None:
+    def start(self, plan: RenderPlan) -> float | None:
         """Start the agent; nothing, if it was started before. Raises `MachineError`, `LinkError`, `Cancelled`."""
         self._boot()
         text = json.dumps(dataclasses.asdict(plan)).encode()
-        self._run(commands.START, str(len(text)), task="Starting the render agent", stdin=text)
+        said = self._run(commands.START, str(len(text)), task="Starting the render agent", stdin=text)
+        return uptime_in(said)
 
     def events(
         self, *, cancel: CancelToken, ahead: Callable[[list[dict[str, Any]]], None] = lambda _: None

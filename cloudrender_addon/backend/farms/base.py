@@ -7,7 +7,7 @@ The runner knows only these two Protocols. `farms/ec2.py` is the farm of one EC2
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,8 @@ class Offer:
     """One of the machine types that a launch may get: what it is made of, what it costs, how long it may live.
 
     Prices are USD per hour: the machine (as bought: spot or on-demand, in the dearest of `zone_usd` until its zone is
-    known), its disk of `volume_gb` GiB, its public address. `gpu` is maker and model, None without one.
+    known), its disk of `volume_gb` GiB, its public address. `gpu` is maker and model, None without one. `image_origin`
+    is whose image that is: "public", "own" or "given" (see `aws/images.py`); "" in an older record.
     """
 
     instance_type: str
@@ -59,6 +60,7 @@ class Offer:
     address_usd: float
     lifetime_seconds: int
     zone_usd: dict[str, float] = field(default_factory=dict)
+    image_origin: str = ""
 
     @property
     def hourly_usd(self) -> float:
@@ -156,11 +158,19 @@ class Farm(Protocol):
     def status(self, machine: Machine) -> MachineStatus:
         """Tell how the machine is; GONE also when it was never launched. Raises `CloudError`."""
 
-    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Link]:
+    def connect(
+        self,
+        machine: Machine,
+        *,
+        cancel: CancelToken,
+        deadline: float,
+        on_running: Callable[[Machine], None] = lambda _: None,
+    ) -> tuple[Machine, Link]:
         """Wait until the machine answers as itself and return it (address filled in) with an open link.
 
-        `deadline` is `time.monotonic()` seconds. Raises `LinkError` when it passes, `MachineGoneError`, `ConfigError`
-        (no machine like this one will start), `HostKeyError` (never retried), `Cancelled`.
+        `on_running` is told of the machine when it has an address, which is before it answers. `deadline` is
+        `time.monotonic()` seconds. Raises `LinkError` when it passes, `MachineGoneError`, `ConfigError` (no machine
+        like this one will start), `HostKeyError` (never retried), `Cancelled`.
         """
 
     def release(self, machine: Machine) -> tuple[Machine, ...]:

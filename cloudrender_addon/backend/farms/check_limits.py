@@ -17,7 +17,7 @@ from .check_looks import Remark, Setup
 from .ec2_offers import ROOM_GB
 from .quota import worth_asking
 
-_ANY_IMAGE = Image(id="ami-00000000000000000", root_device="/dev/sda1", size_gb=8)
+_ANY_IMAGE = Image(id="ami-00000000000000000", root_device="/dev/sda1", size_gb=8, origin="given")
 """Where the real one is not known: EC2 looks at the rights first."""
 
 

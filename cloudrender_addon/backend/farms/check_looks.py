@@ -159,7 +159,7 @@ def image(setup: Setup, name: str) -> Remark:
         public = (
             "Ubuntu" if gpu is None else f"Ubuntu {'with' if fitting.brings_driver else 'that gets'} NVIDIA drivers"
         )
-        what = "made by you" if fitting.own else public
+        what = "made by you" if fitting.origin == "own" else public
         text = f"Automatic: {what} ({text})"
     return Remark(text=text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -144,7 +144,14 @@ class Ec2Farm:
         """See `Farm.status`."""
         return status_of(machine, look(self._in(machine.region), machine))
 
-    def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Link]:
+    def connect(
+        self,
+        machine: Machine,
+        *,
+        cancel: CancelToken,
+        deadline: float,
+        on_running: Callable[[Machine], None] = lambda _: None,
+    ) -> tuple[Machine, Link]:
         """See `Farm.connect`."""
         return reach(
             self._in(machine.region),
@@ -153,6 +160,7 @@ class Ec2Farm:
             find_caller=lambda: self._find_site(machine.region).caller_address(self._settings.checkip_url),
             cancel=cancel,
             deadline=deadline,
+            on_running=on_running,
         )
 
     def release(self, machine: Machine) -> tuple[Machine, ...]:

@@ -69,6 +69,7 @@ def _offer(request: MachineRequest, kind: MachineType, image: Image, usd: dict[s
         address_usd=ADDRESS_USD_PER_HOUR if public else 0.0,
         lifetime_seconds=request.lifetime_seconds,
         zone_usd=usd,
+        image_origin=image.origin,
     )
 
 

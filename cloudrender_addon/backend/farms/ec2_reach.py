@@ -59,6 +59,7 @@ def reach(
     find_caller: Callable[[], str],
     cancel: CancelToken,
     deadline: float,
+    on_running: Callable[[Machine], None] = lambda _: None,
 ) -> tuple[Machine, Link]:
     """Wait until the machine answers; see `Farm.connect`. "Connection refused" while it boots is normal.
 
@@ -67,6 +68,7 @@ def reach(
     """
     started = time.monotonic()
     machine, address = _wait_for_address(account, machine, cancel=cancel, deadline=deadline)
+    on_running(machine)
     look_at, moved_at = time.monotonic() + _LOOK_EVERY, time.monotonic() + _MOVED_EVERY
     for last in paced(deadline=deadline, first=0.2, longest=1.0, sleep=cancel.sleep):
         try:

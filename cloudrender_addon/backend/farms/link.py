@@ -72,10 +72,11 @@ class Link(Protocol):
         that arrives damaged, and raises if it is the file that changed. Returns early if the agent has ended.
         """
 
-    def start(self, plan: RenderPlan) -> None:
+    def start(self, plan: RenderPlan) -> float | None:
         """Start the agent, detached from this link. If it already runs for this machine, nothing changes.
 
-        It brings Blender at once, and renders when the project is there, which may be pushed later.
+        It brings Blender at once, and renders when the project is there, which may be pushed later. Returns the
+        machine's uptime in seconds, by which its events can be told to have been when (None: it did not say).
         """
 
     def events(

@@ -11,6 +11,7 @@ from ..assets.trace_result import LeftOut, MissingFile
 from ..errors import CloudrenderError
 from ..farms.base import Machine
 from .status import Status
+from .timing import MachineTiming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,14 @@ class MachineTakenOver(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MachineResumed(Event):
+    """This client goes on with the machine that one before it had got for the job; see `MachineTakenOver`."""
+
+    machine: Machine
+    kept_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineReleased(Event):
     """The machine was seen gone."""
 
@@ -71,10 +80,22 @@ class MachineReleased(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepTaken(Event):
-    """A new machine is on its way to a first frame: `step` is one of `timing.STEPS`, `moment` is by `clock.now`."""
+    """The machine is on its way to a first frame: for the `Stopwatch`, which makes `MachineTimed` of it.
+
+    `step` is one of `timing.STEPS`, `moment` is by `clock.now`; `blender_from` ("image", "download") comes with the
+    step "blender".
+    """
 
     step: str
     moment: float
+    blender_from: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineTimed(Event):
+    """A machine has taken a further step to its first frame: with all that is known of it so far."""
+
+    timing: MachineTiming
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,14 @@ _FAILURES: dict[str, type[CloudrenderError]] = {"gpu": GpuError, "scene": SceneE
 _BROUGHT = {"image": "from its image", "download": "downloaded", "kept": "there already"}
 """Where the machine has its Blender from, in words."""
 
-_STEPS = {"started": "agent", "blender_ready": "blender"}
-"""What the agent says of itself, as steps to the first frame (see timing.py)."""
+_STEPS = {
+    "started": "agent",
+    "blender_ready": "blender",
+    "project_ready": "files",
+    "first_sample": "first_sample",
+    "frame": "first_frame",
+}
+"""What the agent says, as steps to the first frame (see timing.py)."""
 
 
 class Follower:
@@ -61,17 +67,20 @@ class Follower:
         """What was said already: after a reconnect the agent's log comes again from its beginning."""
         self.reclaimed = False
         """Whether the agent was told that its machine will, or is likely to, be taken back."""
-        self._frame_begun: dict[int, float] = {}
+        self._booted_at: float | None = None
         self.begun: set[int] = set()
         """Frames that the agent has begun and neither finished nor given up."""
         self.gone_by = math.inf
         """When the machine is certainly gone, `time.monotonic()` seconds."""
 
-    def follow(self, link: Link, *, check: Callable[[], object], cancel: CancelToken) -> None:
+    def follow(self, link: Link, *, booted_at: float | None, check: Callable[[], object], cancel: CancelToken) -> None:
         """Return when the agent has finished and its frames are here. `check` may raise, every 2 s at least.
+
+        The machine booted at `booted_at` (`clock.now`), if that is known: by its uptime the time of an event is told.
 
         Raises `RenderError` and its kind, `MachineGoneError` (interrupted), `MachineError`, `LinkError`, `Cancelled`.
         """
+        self._booted_at = booted_at
         try:
             for event in link.events(cancel=cancel, ahead=lambda events: self._collector.expect(link, events)):
                 cancel.check()
@@ -123,20 +132,15 @@ class Follower:
         return kind == "finished"
 
     def _note_step(self, kind: object, event: dict[str, Any]) -> None:
-        """Tell how far the machine has come on its way to the first frame."""
-        moment, sample = now(), event.get("first_sample")
-        if kind == "frame_started":
-            self._frame_begun.setdefault(_number(event, "frame"), moment)
-        if kind == "frame" and isinstance(sample, int | float):
-            # It was rendered, published and fetched since: the time is that of its beginning.
-            begun = self._frame_begun.get(_number(event, "frame"))
-            step, moment = "first_sample", min(moment, begun + sample) if begun is not None else moment
-        elif kind in _STEPS:
-            step = _STEPS[str(kind)]
-        else:
+        """Tell how far the machine has come on its way to the first frame, and since when."""
+        step = _STEPS.get(str(kind))
+        if step is None or not self._once(f"step {step}"):
             return
-        if self._once(f"step {step}"):
-            self._say(ev.StepTaken, step=step, moment=moment)
+        moment, uptime = now(), _uptime(event)
+        if self._booted_at is not None and uptime is not None:
+            moment = min(moment, self._booted_at + uptime)
+        source = _text(event, "source") if step == "blender" else ""
+        self._say(ev.StepTaken, step=step, moment=moment, blender_from=source if source in _BROUGHT else "")
 
     def _note_begun(self, kind: object, frame: int) -> None:
         if kind == "frame_started" and self._collector.wants(frame):
@@ -187,6 +191,14 @@ def _texts(event: dict[str, Any], key: str) -> tuple[str, ...]:
 def _number(event: dict[str, Any], key: str) -> int:
     found = event.get(key)
     return found if isinstance(found, int) else 0
+
+
+def _uptime(event: dict[str, Any]) -> float | None:
+    try:
+        found = float(event.get("uptime", math.nan))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _text(event: dict[str, Any], key: str) -> str:

@@ -35,9 +35,9 @@ from .packing import Packing
 from .progress import Progress
 from .renting import Renting
 from .status import Status
+from .stopwatch import Stopwatch
 from .taking_over import TakingOver
 from .tending import Tending
-from .timing import Timed
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class JobRunner:
         self._folder = folder
         self._farm = farm
         self._cancel = cancel
-        self._ledger = Ledger(folder, Timed(folder, report))
+        self._ledger = Ledger(folder, Stopwatch(folder, report))
         self._packing = Packing(bundle, cache=HashCache(self._ledger.spec.settings.home / "hashes.sqlite"))
         self._keeping = Keeping(self._ledger, farm=farm, cancel=cancel)
         read = self._packing.read
@@ -140,7 +140,11 @@ class JobRunner:
             self._ledger.put(self._ledger.record.anew(now()))
 
     def _machine(self) -> Machine:
-        return self._renting.machine_at_hand() or self._taking_over.take() or self._renting.rent()
+        if machine := self._renting.machine_at_hand():
+            kept_by, _ = self._ledger.record.taken.get(machine.request.token, ("", 0.0))
+            self._ledger.report(ev.MachineResumed(at=time.time(), machine=machine, kept_by=kept_by))
+            return machine
+        return self._taking_over.take() or self._renting.rent()
 
     def _raise_failed_frames(self) -> None:
         if failed := self._ledger.record.failed_frames:

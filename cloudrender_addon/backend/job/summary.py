@@ -13,6 +13,7 @@ from .estimate import Pace, pace_of
 from .folder import JobFolder
 from .handing_over import as_it_stands
 from .status import Status
+from .timing import MachineTiming, timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class JobSummary:
     `open`: something of it may be running; `saved` of its `frames` are on this computer's disk, rendered at that
     `pace`, None before the first. `brought` are all that ever came, those that were deleted since included.
     `kept_until` (epoch seconds): the machine of an ended job is kept; `machine_went_to` is the job that took it over.
+    `timings`: how long its machines took to their first frame.
     """
 
     job_id: str
@@ -43,6 +45,7 @@ class JobSummary:
     instance_id: str | None = None
     kept_until: float | None = None
     machine_went_to: str = ""
+    timings: tuple[MachineTiming, ...] = ()
 
     @property
     def cost_per_frame_usd(self) -> float | None:
@@ -87,4 +90,5 @@ def summarize(folder: JobFolder) -> JobSummary:
         instance_id=machine.instance_id if machine else None,
         kept_until=record.kept_until,
         machine_went_to="" if record.open else next(reversed(record.given.values()), ""),
+        timings=timings(folder),
     )

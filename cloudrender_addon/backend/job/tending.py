@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
+from ..assets.manifest import Manifest
 from ..cancel import CancelToken
 from ..clock import now
 from ..errors import CloudError, LinkError, MachineError, MachineGoneError
@@ -63,7 +64,12 @@ class Tending:
         booting = ledger.spec.settings.boot_minutes * 60 * (METAL_FACTOR if machine.offer.bare_metal else 1)
         patience = UNREACHABLE_SECONDS if answered else booting
         try:
-            machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=time.monotonic() + patience)
+            machine, link = self._farm.connect(
+                machine,
+                cancel=self._cancel,
+                deadline=time.monotonic() + patience,
+                on_running=lambda up: None if answered else self._take_step("running", up.running_at or now()),
+            )
         except LinkError as silent:
             if not answered:
                 raise
@@ -71,21 +77,22 @@ class Tending:
         _log.info("connected to %s", machine.address)
         ledger.save(machine=machine)
         if not answered:
-            if machine.running_at is not None:
-                ledger.report(ev.StepTaken(at=time.time(), step="running", moment=machine.running_at))
-            ledger.report(ev.StepTaken(at=time.time(), step="answers", moment=now()))
+            self._take_step("answers", now())
         short_links = 0
         while True:
             began = time.monotonic()
             try:
                 with contextlib.closing(link):
-                    self._converse(machine, link, follower)
+                    self._converse(machine, link, follower, started_before=answered)
                 return
             except LinkError as lost:
                 short_links = short_links + 1 if time.monotonic() - began < SHORT_LINK_SECONDS else 0
                 if short_links > MAX_SHORT_LINKS:
                     raise MachineGoneError("The connection to the machine keeps breaking") from lost
                 link = self._reconnect(machine, lost, follower)
+
+    def _take_step(self, step: str, moment: float) -> None:
+        self._ledger.report(ev.StepTaken(at=time.time(), step=step, moment=moment))
 
     def _reconnect(self, machine: Machine, lost: LinkError, follower: Follower) -> Link:
         """Connect again; after its notice, a machine is not waited for any longer."""
@@ -107,7 +114,7 @@ class Tending:
         except CloudError:
             return False  # it may never be known
 
-    def _converse(self, machine: Machine, link: Link, follower: Follower) -> None:
+    def _converse(self, machine: Machine, link: Link, follower: Follower, *, started_before: bool) -> None:
         ledger = self._ledger
         ledger.enter(Status.UPLOADING)
         with _replaced_if_unfit(machine):
@@ -115,17 +122,29 @@ class Tending:
                 lease_seconds = max(int(ledger.spec.settings.lease_minutes * 60), 1)
                 link.extend(max(int(machine.end - now()), 1), lease_seconds=lease_seconds)
             # First the agent: it brings Blender while the project is on its way.
-            link.start(_plan(ledger, machine))
+            uptime = link.start(_plan(ledger, machine))
+            booted_at = None if uptime is None else now() - uptime
+            if not started_before:  # else the agent knows when it was
+                self._take_step("agent", now())
+            sending = False
+
+            def manifest(busy: Callable[[], None]) -> Manifest:
+                nonlocal sending
+                sending = True
+                return self._packing.manifest(busy)
+
             link.push(
-                self._packing.manifest,
+                manifest,
                 on_sent=_in_steps(
                     lambda sent, total: ledger.report(ev.BytesSent(at=time.time(), sent=sent, total=total))
                 ),
                 recheck=self._packing.recheck,
                 cancel=self._cancel,
             )
+            if sending:  # else it was there before, and the agent knows since when
+                self._take_step("files", now())
         ledger.enter(Status.RENDERING)
-        follower.follow(link, check=ledger.check_limits, cancel=self._cancel)
+        follower.follow(link, booted_at=booted_at, check=ledger.check_limits, cancel=self._cancel)
         if not ledger.spec.settings.keep_minutes:  # else it is told what next when the job ends
             link.finish()
 

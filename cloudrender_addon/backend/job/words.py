@@ -10,6 +10,7 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .progress import Progress
+    from .timing import MachineTiming
 
 
 def format_seconds(seconds: float) -> str:
@@ -17,6 +18,12 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def image_of(timing: MachineTiming) -> str:
+    """Name what a machine began with: "AWS's image (ami-1)"."""
+    whose = {"public": "AWS's image", "own": "your image", "given": "image"}.get(timing.image_origin, "image")
+    return f"{whose} ({timing.image_id})"
 
 
 def worth_a_word(usd: float | None) -> bool:
