@@ -43,6 +43,18 @@ def value(layout: Any, label: str) -> Any:
     return columns.row(align=True)
 
 
+def figures(layout: Any, label: str, *texts: str) -> None:
+    """Draw a label in the column of those of properties, and figures beside it, in columns as wide as each other."""
+    columns = layout.split(factor=_LABEL_SHARE)
+    for count, text in enumerate((label, *texts)):
+        left = len(texts) - count
+        if count and left:
+            columns = columns.split(factor=1 / (left + 1))
+        cell = columns.row()
+        cell.alignment = "RIGHT"
+        cell.label(text=text)
+
+
 def beginning(layout: Any, context: Context, text: str, *, icon: str = "NONE") -> None:
     """Draw as much of a text as one line takes: Blender would leave out its middle."""
     [first, *more] = texts.wrapped(text, columns=_columns(context, icon=icon, share=1.0)) or [""]

@@ -89,12 +89,18 @@ def chosen_job(context: Context) -> JobSummary | None:
 
 
 def mirror_jobs() -> None:
-    """Let the list show `SESSION.summaries`; the chosen job stays the chosen one. For the main thread."""
+    """Let the list show `SESSION.summaries`; the chosen job stays the chosen one, but for one that has just begun.
+
+    For the main thread.
+    """
     jobs: Any = bpy.context.window_manager.cloudrender  # type: ignore[union-attr]
     names = [job.job_id for job in SESSION.summaries]
-    if [row.name for row in jobs.rows] == names:
+    before = [row.name for row in jobs.rows]
+    if before == names:
         return
-    chosen = jobs.rows[jobs.chosen].name if 0 <= jobs.chosen < len(jobs.rows) else ""
+    chosen = before[jobs.chosen] if 0 <= jobs.chosen < len(before) else ""
+    if SESSION.current in names and SESSION.current not in before:
+        chosen = SESSION.current
     jobs.rows.clear()
     for name in names:
         jobs.rows.add().name = name

@@ -11,7 +11,18 @@ import bpy
 
 from ..backend.errors import UsageError
 from ..backend.job.frames import counted
-from . import drawing, files_panel, jobs_panel, machine_texts, main_row, panel_parts, progress_texts, properties, texts
+from . import (
+    drawing,
+    files_panel,
+    jobs_panel,
+    machine_texts,
+    main_row,
+    panel_parts,
+    progress_texts,
+    properties,
+    texts,
+    timing_panel,
+)
 from .preferences import preferences
 from .session import SESSION
 
@@ -153,18 +164,29 @@ class _Jobs(_Part):
         jobs_panel.draw(self.layout, context)
 
 
+class _Timing(_Part):
+    bl_label = "Timing"
+    bl_options = frozenset({"DEFAULT_CLOSED"})
+    inside = "_jobs"
+
+    def draw(self, context: Context) -> None:
+        """Draw how soon the machines of the chosen job were at work."""
+        timing_panel.draw(self.layout, context)
+
+
 def _place(infix: str, *, closed: bool = False, **where: str) -> tuple[type, ...]:
     """Return the classes of all panels at one place of the screen; `closed`: only the first is open at first."""
     parent = f"CLOUDRENDER_PT_{infix}"
     panels = [type(parent, (_Main, bpy.types.Panel), {**where, "bl_idname": parent})]
-    for part in (_Machine, _Frames, _Files, _Limits, _Cost, _Jobs):
+    for part in (_Machine, _Frames, _Files, _Limits, _Cost, _Jobs, _Timing):
         name = f"{parent}{part.__name__.lower()}"
+        within = parent + getattr(part, "inside", "")
         options = {"DEFAULT_CLOSED"} if closed else set(getattr(part, "bl_options", ()))
         panels.append(
             type(
                 name,
                 (part, bpy.types.Panel),
-                {**where, "bl_idname": name, "bl_parent_id": parent, "bl_options": options},
+                {**where, "bl_idname": name, "bl_parent_id": within, "bl_options": options},
             )
         )
     return tuple(panels)

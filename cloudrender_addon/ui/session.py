@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..backend.job.progress import Progress
     from ..backend.job.spec import JobSpec
     from ..backend.job.summary import JobSummary
+    from ..backend.job.timing import MachineTiming
     from ..backend.snapshot_check import SnapshotCheck
 
 IMAGE_WORK, IMAGE_LIST = "image", "images"
@@ -58,6 +59,8 @@ class DrivenJob:
     ended: ev.JobEnded | None = None
     notices: list[str] = field(default_factory=list)
     saved: dict[int, tuple[Path, ...]] = field(default_factory=dict)
+    timed: dict[str, MachineTiming] = field(default_factory=dict)
+    """How far its machines have come on their way to a first frame, by their ids."""
     on_screen: int | None = None
     shown_at: float = 0.0
     """The frame that was put on the screen last, and when; monotonic."""

@@ -16,6 +16,7 @@ from enabled import part
 ev, errors = part("backend.job.events"), part("backend.errors")
 Progress, Status = part("backend.job.progress").Progress, part("backend.job.status").Status
 JobSummary, Pace = part("backend.job.summary").JobSummary, part("backend.job.estimate").Pace
+MachineTiming = part("backend.job.timing").MachineTiming
 Quote = part("backend.farms.quotes").Quote
 check, base = part("backend.farms.check"), part("backend.farms.base")
 snapshot_check = part("backend.snapshot_check")
@@ -39,17 +40,43 @@ MACHINE = base.Machine(
             gpu="NVIDIA T4", machine_usd=0.2, disk_usd=0.01, address_usd=0.005, lifetime_seconds=7200,
         ),
     ),
-    ssh_user="ubuntu", ssh_port=22, host_key="", zone="us-east-1b", launched_at=NOW - 300,
+    ssh_user="ubuntu", ssh_port=22, host_key="", zone="us-east-1b", launched_at=NOW - 300, instance_id="i-1",
 )  # fmt: skip
 PROGRESS = Progress(total=24, started=NOW - 600, machine=MACHINE)
+TIMING = MachineTiming(
+    instance_id="i-1",
+    instance_type="g4dn.xlarge",
+    image_id="ami-0123456789abcdef0",
+    image_origin="public",
+    blender_from="download",
+    began=NOW - 90,
+    seconds={"running": 12.0, "answers": 25.0, "agent": 26.0, "files": 28.0, "blender": 61.0},
+)
+RENDERED = replace(TIMING, seconds={**TIMING.seconds, "first_sample": 70.5, "first_frame": 170.0})
+KEPT_TIMING = replace(
+    TIMING,
+    instance_id="i-2",
+    image_origin="own",
+    kept_by="j1",
+    blender_from="download",
+    seconds={"agent": 0.4, "blender": 0.9, "files": 0.8, "first_sample": 2.5},
+)
 SUMMARY = JobSummary(
     job_id="j1", status=Status.SUCCEEDED, started=NOW - 7200, frames=24, saved=24, brought=24, pace=Pace(seconds=20.0),
     cost_usd=0.12, blend=Path("/p/robot.blend"), output=Path("/p/out"), instance_type="g4dn.xlarge",
+    timings=(RENDERED,),
 )  # fmt: skip
 SUMMARIES = (
     SUMMARY,
-    replace(SUMMARY, job_id="j2", status=Status.FAILED, saved=12, error="Blender crashed on frame 13"),
-    replace(SUMMARY, job_id="j3", status=Status.RENDERING, saved=2, open=True),
+    replace(
+        SUMMARY,
+        job_id="j2",
+        status=Status.FAILED,
+        saved=12,
+        error="Blender crashed on frame 13",
+        timings=(replace(RENDERED, image_origin="own", blender_from="image"), KEPT_TIMING),
+    ),
+    replace(SUMMARY, job_id="j3", status=Status.RENDERING, saved=2, open=True, timings=()),
     replace(SUMMARY, job_id="j4", status=Status.RENDERING, saved=2, open=True, driven=True),
     replace(SUMMARY, job_id="j5", status=Status.CANCELLED, saved=0, cost_usd=0.004),
     JobSummary(job_id="j6", status=None, error="The record is damaged", hint="Delete its folder"),
@@ -92,6 +119,13 @@ def drive(progress: Any, *, notices: tuple[str, ...] = ()) -> Any:
 
 def phase(status: Any, **fields: Any) -> Callable[[], None]:
     return lambda: drive(replace(PROGRESS, status=status, **fields))
+
+
+def starting_up() -> None:
+    """Be where Blender is there and its first sample is not; an earlier machine of the job was lost."""
+    job = drive(replace(PROGRESS, status=Status.RENDERING))
+    lost = replace(TIMING, instance_id="i-0", seconds={"running": 12.0})
+    job.timed = {"i-0": lost, "i-1": TIMING}
 
 
 def cancelling() -> None:
@@ -223,6 +257,7 @@ STATES: dict[str, Callable[[], Any]] = {
         Status.RENDERING, done=12, rendering_since=NOW - 240, received=12 * 10**9, weighed=12
     ),
     "interrupted": lambda: drive(replace(PROGRESS, status=Status.RECOVERING, machine=None), notices=("Taken away",)),
+    "starting up": starting_up,
     "canceling": cancelling,
     "success": ended(Status.SUCCEEDED, frames=24),
     "kept": ended(Status.FAILED, CRASH, frames=12, kept=KEPT),

@@ -149,6 +149,28 @@ def test_the_list_of_jobs(drawn: Any) -> None:
     assert "12/24" in said(drawn["half done"][f"{_MAIN}_jobs"])
 
 
+def test_the_timing_of_a_job_that_has_ended(drawn: Any) -> None:
+    panel = f"{_MAIN}_timing"
+    words = said(drawn["job j1 chosen"][panel])
+    assert words[:7] == ["g4dn.xlarge", "AWS's image", "After Launch", "Took", "Running", "12.0 s", "12.0 s"]
+    assert words[words.index("Blender") :][:3] == ["Blender", "61.0 s", "33.0 s"]
+    assert "An image of your own would have saved 35 s" in " ".join(words) and "Build Image" in " ".join(words)
+    words = said(drawn["job j2 chosen"][panel])
+    assert "Your image ami-0123456789abcdef0" in words and "would have saved" not in " ".join(words)
+    assert words[words.index("Kept by an earlier job: no launch, no boot") + 1 :][:5] == [
+        "From Then On", "Took", "Agent", "0.4 s", "0.4 s",
+    ]  # fmt: skip
+    assert said(drawn["job j6 chosen"][panel]) == ["No machine yet"]
+    assert said(drawn["no jobs"][panel]) == ["No jobs yet"]
+
+
+def test_the_timing_of_a_job_that_starts_up_goes_on(drawn: Any) -> None:
+    words = said(drawn["starting up"][f"{_MAIN}_timing"])
+    lost, now = words[: words.index("g4dn.xlarge", 1)], words[words.index("g4dn.xlarge", 1) :]
+    assert lost[-3:] == ["Running", "12.0 s", "12.0 s"], "nothing more comes of it"
+    assert now[now.index("First Sample") + 1] == "90 s…"
+
+
 def test_what_is_missing_can_be_found_or_done_without(drawn: Any) -> None:
     words, can = said(drawn["files missing"][_MAIN]), buttons(drawn["files missing"][_MAIN])
     assert "Not Started: 1 file is missing" in words and "image Wood (/p/tex/wood.png)" in words
