@@ -129,9 +129,10 @@ def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -
     baked = result.baked
     display.say(f"Device: {baked.device}")
     display.say(f"Driver: {baked.contents.driver or 'none'}")
+    sample = "" if (seconds := result.first_sample_seconds) is None else f"first sample after {seconds:.1f} s, "
     display.say(
-        f"From launch: answered after {result.answered_seconds:.1f} s, first frame after "
-        f"{result.first_frame_seconds:.1f} s; cost ${result.cost_usd:.4f}"
+        f"From launch: answered after {result.answered_seconds:.1f} s, {sample}"
+        f"first frame after {result.first_frame_seconds:.1f} s; cost ${result.cost_usd:.4f}"
     )
     if baked.downloaded:
         missing = ", ".join(baked.downloaded)

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from . import blender_release
@@ -38,7 +39,10 @@ def main(arguments: list[str]) -> int:
             if blender.source == "download":
                 _say("fact", f"download {blender.version}")
             _say("step", f"Rendering a first frame with Blender {blender.version}")
-            _say("fact", f"device {_warm_up(blender, gpu=device == 'gpu')}")
+            rendered_on, sampled = _warm_up(blender, gpu=device == "gpu")
+            if sampled is not None:
+                _say("fact", f"sampled {max(time.monotonic() - sampled, 0.0):.3f}")  # so many seconds ago
+            _say("fact", f"device {rendered_on}")
             blender_release.mark_tried(blender)
             _say("fact", f"blender {blender.version}")
     except Failure as failure:
@@ -54,8 +58,11 @@ def _say(kind: str, text: str) -> None:
     print(f"::{kind} {text}", flush=True)  # noqa: T201 - the client reads it
 
 
-def _warm_up(blender: Blender, *, gpu: bool) -> str:
-    """Render a frame of Blender's own first scene; return what it was rendered on. Raises `Failure`."""
+def _warm_up(blender: Blender, *, gpu: bool) -> tuple[str, float | None]:
+    """Render a frame of Blender's own first scene. Raises `Failure`.
+
+    Return what it was rendered on and when its first sample was done, by the monotonic clock, if Blender told.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [str(blender.executable), "-b", "--factory-startup", "-noaudio", "--python-exit-code", "3"]
         command += ["-P", str(_WARM_UP), "--", folder, "gpu" if gpu else "cpu"]
@@ -67,23 +74,22 @@ def _warm_up(blender: Blender, *, gpu: bool) -> str:
                 message=f"Blender {blender.version} does not render: {error}",
                 hint="Try another version.",
             ) from error
-        said = re.findall(r"^cloudrender: (device|gpu) (.+)$", answer.text, re.MULTILINE)
-        for kind, words in said:
-            if kind == "gpu":
-                raise Failure(
-                    kind="gpu",
-                    message=words,
-                    hint="Driver and GPU of the image do not fit this Blender: choose another machine type or version.",
-                    log=answer.lines[-_LOG_LINES:],
-                )
-        if answer.code != 0 or not said or not any(Path(folder).iterdir()):
+        said = dict(re.findall(r"^cloudrender: (device|gpu|sample) (.+)$", answer.text, re.MULTILINE))
+        if "gpu" in said:
+            raise Failure(
+                kind="gpu",
+                message=said["gpu"],
+                hint="Driver and GPU of the image do not fit this Blender: choose another machine type or version.",
+                log=answer.lines[-_LOG_LINES:],
+            )
+        if answer.code != 0 or "device" not in said or not any(Path(folder).iterdir()):
             raise Failure(
                 kind="blender",
                 message=f"Blender {blender.version} did not render its first frame (exit status {answer.code})",
                 hint="The lines above are its last ones; another version may do.",
                 log=answer.lines[-_LOG_LINES:],
             )
-        return str(said[-1][1])
+        return said["device"], float(said["sample"]) if "sample" in said else None
 
 
 if __name__ == "__main__":

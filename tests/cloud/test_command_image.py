@@ -111,7 +111,10 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     assert image in listed and "87 GB (44 of them written), at most $2.18 a month" in listed
     tried = project.run("image", "test", image)
     assert tried.code == 0 and "Driver: 580.95.05" in tried.err and "Device: OPTIX" in tried.err, tried.err
-    assert re.search(r"From launch: answered after \d+\.\d s, first frame after \d+\.\d s", tried.err)
+    took = re.search(
+        r"From launch: answered after (.+) s, first sample after (.+) s, first frame after (.+) s; cost", tried.err
+    )
+    assert took and 0.0 < float(took[1]) < float(took[2]) <= float(took[3]), tried.err
     assert "Nothing" in project.run("clean-up").err, "an image that is whole is not for the clean-up"
     assert project.run("image", "delete", image).code == 1, "nobody said yes"
     assert project.run("image", "delete", "-y", image).code == 0

@@ -18,6 +18,7 @@ from cloudrender_addon.backend.baking import words
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
 from cloudrender_addon.backend.baking.recipe import Said
 from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
+from cloudrender_addon.backend.clock import now
 from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer
 from cloudrender_addon.backend.settings import Settings
@@ -173,12 +174,32 @@ def test_what_a_recipe_says_it_did() -> None:
 
 
 @pytest.mark.parametrize(
+    ("facts", "ago"),
+    [
+        (("::fact sampled 1.5",), 1.5),
+        ((), None),
+        (("::fact sampled nan",), None),
+        (("::fact sampled -1",), None),
+        (("::fact sampled 1e999",), None),
+        (("::fact sampled soon",), None),
+    ],
+)
+def test_when_the_first_sample_was_is_told_by_how_long_ago(facts: tuple[str, ...], ago: float | None) -> None:
+    began = now()
+    # What later Blenders of the image do is no news.
+    baked = said(*facts, *FINISHED, "::fact sampled 99", "::fact device CPU").result("g")
+    assert began <= baked.first_frame_at <= now()
+    assert baked.first_sample_at == (None if ago is None else pytest.approx(baked.first_frame_at - ago))
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         (),
         FINISHED[:-1],
         (*FINISHED[:2], FINISHED[3]),
         FINISHED[1:],
+        (FINISHED[0], *FINISHED[2:]),
         ("::fact driver $(reboot)", *FINISHED[1:]),
         ("::fact blender ../../x", *FINISHED),
     ],

@@ -52,10 +52,14 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """How an image did. Seconds are from the launch: until the machine answered, and to the end of the first frame."""
+    """How an image did. Seconds are from the launch, as a job's (`job/timing.py`).
+
+    Until the machine answered, its first sample was done (None: that was not told), its first frame was finished.
+    """
 
     baked: Baked
     answered_seconds: float
+    first_sample_seconds: float | None
     first_frame_seconds: float
     cost_usd: float
 
@@ -95,17 +99,19 @@ class Builder:
         """Try the image that the settings name."""
         try:
             with self._in_other_words():
-                began = time.monotonic()
                 machine = self._rent()
-                answered = time.monotonic() - began
+                answered_at = now()
                 baked = self._run(machine, test=True)
         except BaseException as error:
             self._end(error)
             raise
+        launched_at = machine.launched_at or answered_at
+        sampled_at = baked.first_sample_at
         return Tested(
             baked=baked,
-            answered_seconds=answered,
-            first_frame_seconds=answered + baked.seconds,
+            answered_seconds=answered_at - launched_at,
+            first_sample_seconds=None if sampled_at is None else max(sampled_at - launched_at, 0.0),
+            first_frame_seconds=baked.first_frame_at - launched_at,
             cost_usd=self._end(),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 import tarfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from ...instance import agent_files, recipe_files
 from ..aws.machine_images import Contents
 from ..cancel import CancelToken
+from ..clock import now
 from ..errors import CloudrenderError, GpuError, LinkError, MachineError
 from ..farms import agent_commands as commands
 from ..farms.base import Machine
@@ -52,13 +54,15 @@ _RUN = (
 class Baked:
     """What is on the machine now, the device that its first frames were rendered on, what had to be downloaded.
 
-    `seconds` is from the recipe's start to the first frame's end.
+    Its very first frame was finished at `first_frame_at` (`clock.now`), a first sample of it at `first_sample_at`, None
+    where that was not told.
     """
 
     contents: Contents
     device: str
     downloaded: tuple[str, ...]
-    seconds: float
+    first_frame_at: float
+    first_sample_at: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +157,8 @@ class Said:
         self._last: deque[str] = deque(maxlen=_LOG_LINES)
         self._error = self._hint = ""
         self._count = 0
-        self._began = time.monotonic()
-        self._seconds = 0.0
+        self._first_frame_at = 0.0
+        self._first_sample_at = self._sampled_ago = math.nan
         self._news: set[str] = set()
         self.step = ""
         """What it is at."""
@@ -178,8 +182,12 @@ class Said:
                 self._news.add(line)
             case "::fact":
                 name, _, value = text.partition(" ")
-                if name == "device" and not self._seconds:
-                    self._seconds = time.monotonic() - self._began
+                if name == "sampled":  # another time each time: no news
+                    self._sampled_ago = _seconds(value)
+                    return
+                if name == "device" and not self._first_frame_at:
+                    self._first_frame_at = now()
+                    self._first_sample_at = self._first_frame_at - self._sampled_ago
                 if line not in self._news:  # a recipe that is run again says it again
                     self._facts.setdefault(name, []).append(value)
                 self._news.add(line)
@@ -205,20 +213,30 @@ class Said:
         versions = tuple(dict.fromkeys(self._facts.get("blender", [])))
         driver = self._facts.get("driver", [""])[-1]
         plain = all(_VERSION.fullmatch(each) for each in (*versions, *([driver] if kind != "cpu" else [])))
-        if not self.finished or not versions or not plain:
+        if not self.finished or not self._first_frame_at or not versions or not plain:
             raise MachineError("The recipe did not say what it did", details=tuple(self._last))
         contents = Contents(kind=kind, blender=versions, driver=driver if kind != "cpu" else "")
         return Baked(
             contents=contents,
             device=", ".join(dict.fromkeys(self._facts.get("device", []))),
             downloaded=tuple(self._facts.get("download", [])),
-            seconds=self._seconds,
+            first_frame_at=self._first_frame_at,
+            first_sample_at=None if math.isnan(self._first_sample_at) else self._first_sample_at,
         )
 
     @property
     def finished(self) -> bool:
         """Whether all that an image is made of is there and was tried."""
         return "finished" in self._facts
+
+
+def _seconds(text: str) -> float:
+    """Return a span of time that a recipe tells; NaN if it makes no sense."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return math.nan
+    return seconds if 0.0 <= seconds < math.inf else math.nan
 
 
 def _full_disk(details: tuple[str, ...]) -> MachineError:
