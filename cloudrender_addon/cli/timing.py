@@ -13,11 +13,14 @@ _STEPS = {
     "running": "running",
     "answers": "answers by SSH",
     "agent": "render agent started",
+    "driver": "NVIDIA driver installed",
     "blender": "Blender ready",
     "files": "files there",
     "first_sample": "first sample",
     "first_frame": "first frame",
 }
+
+_BLENDER_FROM = {"image": "on the image", "download": "downloaded", "kept": "there already"}
 
 _NAME, _TIME = 40, 14
 """Widths of the columns: with what they are indented by, they stay below 80."""
@@ -34,7 +37,7 @@ def table(timing: MachineTiming) -> Iterator[str]:
     for step in timing.steps():
         name = _STEPS[step.name]
         if step.name == "blender" and timing.blender_from:
-            name += " (on the image)" if timing.blender_from == "image" else " (downloaded)"
+            name += f" ({_BLENDER_FROM.get(timing.blender_from, timing.blender_from)})"
         yield _row(f"    {name}", f"{step.at:.1f} s", f"{step.took:.1f} s")
     if not timing.seconds:
         yield "    nothing is known of it yet"
@@ -59,5 +62,5 @@ def images(machines: Sequence[MachineTiming]) -> Iterator[str]:
         family = name.partition(".")[0]
         if family in FAMILIES:
             after = f"median of {count}" if count > 1 else "once"
-            yield f"{name} from AWS's image waited {seconds:.0f} s for its Blender ({after});"
-            yield f"  an image of your own has it: cloudrender image build --family {family}"
+            waited = f"{name} from AWS's image waited {seconds:.0f} s until its Blender was there ({after})"
+            yield f"{waited}: `cloudrender image build --family {family}` makes an image that has it"

@@ -98,7 +98,15 @@ def work(root: Root, plan: Plan, journal: Journal) -> None:
 def _bring(root: Root, plan: Plan, journal: Journal) -> Callable[[Path], BlenderProcess]:
     """Bring what is missing of driver and Blender; return what starts the one that the plan wants. Raises `Failure`."""
     if plan.gpu:
-        nvidia_driver.ensure(lambda text: journal.append("step", text=text))
+        steps: list[str] = []
+
+        def say(text: str) -> None:
+            steps.append(text)
+            journal.append("step", text=text)
+
+        nvidia_driver.ensure(say)
+        if steps:  # it had something to do
+            journal.append("driver_ready")
     begun = time.monotonic()
     blender = blender_release.bring(wanted=plan.blender, mirror=Mirror(plan.mirror), folder=root.blender)
     seconds = round(time.monotonic() - begun, 3)

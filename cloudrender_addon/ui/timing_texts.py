@@ -17,6 +17,7 @@ _STEPS = {
     "running": "Running",
     "answers": "Answers",
     "agent": "Agent",
+    "driver": "Driver",
     "blender": "Blender",
     "files": "Files",
     "first_sample": "First Sample",
@@ -66,10 +67,10 @@ def _table(timing: MachineTiming, *, live: bool, now: float) -> TimingTable:
 def _is_due(timing: MachineTiming, name: str) -> bool:
     """Tell whether a step is still to come: those before the last one that was taken will not be heard of any more."""
     order = list(_STEPS)
-    side_by_side = {"blender", "files"}
+    side_by_side = {"driver", "blender", "files"}
     later = set(order[order.index(name) + 1 :]) - side_by_side
-    if timing.kept_by and name in ("running", "answers"):
-        return False
+    if name == "driver" or (timing.kept_by and name in ("running", "answers")):
+        return False  # never, or seldom
     return name not in timing.seconds and not later & timing.seconds.keys()
 
 

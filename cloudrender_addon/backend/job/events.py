@@ -82,7 +82,7 @@ class MachineReleased(Event):
 class StepTaken(Event):
     """The machine is on its way to a first frame: for the `Stopwatch`, which makes `MachineTimed` of it.
 
-    `step` is one of `timing.STEPS`, `moment` is by `clock.now`; `blender_from` ("image", "download") comes with the
+    `step` is one of `timing.STEPS`, `moment` is by `clock.now`; `blender_from` (see `MachineTiming`) comes with the
     step "blender".
     """
 

@@ -45,6 +45,7 @@ _BROUGHT = {"image": "from its image", "download": "downloaded", "kept": "there 
 
 _STEPS = {
     "started": "agent",
+    "driver_ready": "driver",
     "blender_ready": "blender",
     "project_ready": "files",
     "first_sample": "first_sample",

@@ -18,11 +18,12 @@ from typing import Any
 from ..farms.base import Machine
 from .folder import JobFolder
 
-STEPS = ("running", "answers", "agent", "blender", "files", "first_sample", "first_frame")
+STEPS = ("running", "answers", "agent", "driver", "blender", "files", "first_sample", "first_frame")
 """In the order they have as a rule; Blender and the project's files come at the same time, either may be first.
 
-It has an address, answers by SSH, its agent has begun, Blender is there, the project is there, Blender has rendered a
-first sample (never where it counts none: Workbench), a first frame is finished.
+It has an address, answers by SSH, its agent has begun, NVIDIA's driver has been installed (only where the image has
+none), Blender is there, the project is there, Blender has rendered a first sample (never where it counts none:
+Workbench), a first frame is finished.
 """
 
 WORTHWHILE_SECONDS = 10.0
@@ -45,7 +46,7 @@ class MachineTiming:
     """When a machine had come how far: `seconds` since `began` (epoch seconds), by the names of `STEPS`.
 
     It began with the launch; one that was `kept_by` another job began when this job took it over, running and with its
-    Blender. `image_origin` is as in `Offer`; `blender_from` is "image" or "download", "" as long as nobody knows.
+    Blender. `image_origin` is as in `Offer`; `blender_from` is "image", "download", or "kept" (by the job before), "" as long as nobody knows.
     `alone`: no client was there for a while before it had all of the project, so that it had to wait.
     """
 
@@ -76,9 +77,9 @@ class MachineTiming:
 
     @property
     def an_image_saves(self) -> float | None:
-        """How much sooner it could have begun to render with Blender on its image, in seconds; None if nobody can tell.
+        """How much sooner it could have rendered with all it needs on its image, in seconds; None if nobody can tell.
 
-        The time from the agent's start until Blender was there with all it needs, as far as nothing else was waited for
+        The time from the agent's start until Blender was there, and a driver, as far as nothing else was waited for
         meanwhile. What a first render compiles, which such an image has behind it, too, comes on top.
         """
         agent, blender = self.seconds.get("agent"), self.seconds.get("blender")
