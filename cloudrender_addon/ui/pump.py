@@ -64,7 +64,7 @@ def _take(job: DrivenJob, event: ev.Event) -> None:
         case ev.FrameSaved(frame=frame, paths=paths):
             job.saved[frame] = paths
         case ev.MachineTimed(timing=timing):
-            job.timed[timing.instance_id] = timing
+            job.timed[timing.key] = timing
         case ev.Notice(text=text):
             job.notices = [*job.notices, text][-_KEPT_NOTICES:]
         case ev.MachineTakenOver():

@@ -59,8 +59,8 @@ class DrivenJob:
     ended: ev.JobEnded | None = None
     notices: list[str] = field(default_factory=list)
     saved: dict[int, tuple[Path, ...]] = field(default_factory=dict)
-    timed: dict[str, MachineTiming] = field(default_factory=dict)
-    """How far its machines have come on their way to a first frame, by their ids."""
+    timed: dict[tuple[str, float], MachineTiming] = field(default_factory=dict)
+    """How far its machines have come on their way to a first frame, by their keys."""
     on_screen: int | None = None
     shown_at: float = 0.0
     """The frame that was put on the screen last, and when; monotonic."""

@@ -27,11 +27,14 @@ def draw(layout: Any, context: Context) -> None:
 
 def _tables(job: JobSummary) -> tuple[timing_texts.TimingTable, ...]:
     """Put together what was read from disk and what this Blender has heard since."""
-    timings, running = {each.instance_id: each for each in job.timings}, None
+    timings, running = {each.key: each for each in job.timings}, None
     if driven := SESSION.driven.get(job.job_id):
         timings |= driven.timed
-        machine = driven.progress.machine if driven.ended is None else None
-        running = machine.instance_id if machine else None
+        machine = driven.progress.machine
+        if machine is not None and driven.ended is None:
+            from ..backend.job.timing import timing_of  # noqa: PLC0415 - whoever has a job has loaded it
+
+            running = timing_of(machine).key
     return timing_texts.tables(timings.values(), running=running, now=time.time())
 
 

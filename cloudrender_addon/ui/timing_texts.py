@@ -45,9 +45,11 @@ class TimingTable:
     hint: str = ""
 
 
-def tables(timings: Iterable[MachineTiming], *, running: str | None, now: float) -> tuple[TimingTable, ...]:
+def tables(
+    timings: Iterable[MachineTiming], *, running: tuple[str, float] | None, now: float
+) -> tuple[TimingTable, ...]:
     """Put the timings of a job's machines into words. `running` is the one it has now; `now` is epoch seconds."""
-    return tuple(_table(each, live=each.instance_id == running, now=now) for each in timings)
+    return tuple(_table(each, live=each.key == running, now=now) for each in timings)
 
 
 def _table(timing: MachineTiming, *, live: bool, now: float) -> TimingTable:
@@ -80,7 +82,7 @@ def _clock(seconds: float) -> str:
 
 def _image(timing: MachineTiming) -> str:
     if timing.kept_by:
-        return "Kept by an earlier job: no launch, no boot"
+        return "Kept before: no launch, no boot"
     if timing.image_origin == "public":
         return "AWS's image"
     return f"{'Your image' if timing.image_origin == 'own' else 'Image'} {timing.image_id}"

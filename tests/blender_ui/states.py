@@ -49,7 +49,7 @@ TIMING = MachineTiming(
     image_id="ami-0123456789abcdef0",
     image_origin="public",
     blender_from="download",
-    began=NOW - 90,
+    began=NOW - 300,
     seconds={"running": 12.0, "answers": 25.0, "agent": 26.0, "files": 28.0, "blender": 61.0},
 )
 RENDERED = replace(TIMING, seconds={**TIMING.seconds, "first_sample": 70.5, "first_frame": 170.0})
@@ -125,7 +125,7 @@ def starting_up() -> None:
     """Be where Blender is there and its first sample is not; an earlier machine of the job was lost."""
     job = drive(replace(PROGRESS, status=Status.RENDERING))
     lost = replace(TIMING, instance_id="i-0", seconds={"running": 12.0})
-    job.timed = {"i-0": lost, "i-1": TIMING}
+    job.timed = {timing.key: timing for timing in (lost, TIMING)}
 
 
 def cancelling() -> None:

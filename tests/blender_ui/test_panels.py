@@ -157,7 +157,7 @@ def test_the_timing_of_a_job_that_has_ended(drawn: Any) -> None:
     assert "An image of your own would have saved 35 s" in " ".join(words) and "Build Image" in " ".join(words)
     words = said(drawn["job j2 chosen"][panel])
     assert "Your image ami-0123456789abcdef0" in words and "would have saved" not in " ".join(words)
-    assert words[words.index("Kept by an earlier job: no launch, no boot") + 1 :][:5] == [
+    assert words[words.index("Kept before: no launch, no boot") + 1 :][:5] == [
         "From Then On", "Took", "Agent", "0.4 s", "0.4 s",
     ]  # fmt: skip
     assert said(drawn["job j6 chosen"][panel]) == ["No machine yet"]
@@ -168,7 +168,7 @@ def test_the_timing_of_a_job_that_starts_up_goes_on(drawn: Any) -> None:
     words = said(drawn["starting up"][f"{_MAIN}_timing"])
     lost, now = words[: words.index("g4dn.xlarge", 1)], words[words.index("g4dn.xlarge", 1) :]
     assert lost[-3:] == ["Running", "12.0 s", "12.0 s"], "nothing more comes of it"
-    assert now[now.index("First Sample") + 1] == "90 s…"
+    assert now[now.index("First Sample") + 1] == "300 s…"
 
 
 def test_what_is_missing_can_be_found_or_done_without(drawn: Any) -> None:

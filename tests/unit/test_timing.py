@@ -140,6 +140,20 @@ def test_a_machine_that_is_taken_over_has_no_launch(folder: JobFolder, monkeypat
     assert (timing.kept_by, timing.began, timing.seconds) == ("j0", LAUNCHED + 3000.0, {"agent": 2.5})
 
 
+def test_a_machine_that_a_job_has_kept_for_itself_is_timed_anew(folder: JobFolder) -> None:
+    watch = Stopwatch(folder, lambda _: None)
+    for event in (launched(), step("agent", 26.0)):
+        watch(event)
+    again = replace(machine(), paid_from=LAUNCHED + 3000.0)
+    watch = Stopwatch(folder, lambda _: None)
+    watch(ev.MachineTakenOver(at=0.0, machine=again, kept_by="j0"))
+    watch(ev.MachineResumed(at=0.0, machine=again))  # by the same client: it has just got it
+    watch(step("files", 10_000.0))
+    before, after = timings(folder)
+    assert (before.seconds, after.seconds) == ({"agent": 26.0}, {"files": 7000.0})
+    assert (before.kept_by, after.kept_by, after.alone) == ("", "j0", False)
+
+
 def test_a_machine_without_a_beginning_is_not_noted(folder: JobFolder) -> None:
     watch = Stopwatch(folder, lambda _: None)
     for event in (step("agent", 3.0), released()):
@@ -288,7 +302,7 @@ def test_a_table_in_the_panel() -> None:
 def test_what_comes_next_counts_on(seconds: dict[str, float], kept_by: str, coming: str | None) -> None:
     timing = replace(FROM_AWS, seconds=seconds, kept_by=kept_by)
     other = replace(FROM_AWS, instance_id="i-2")
-    table, over = timing_texts.tables([timing, other], running=timing.instance_id, now=LAUNCHED + 42.0)
+    table, over = timing_texts.tables([timing, other], running=timing.key, now=LAUNCHED + 42.0)
     under_way = [(row.name, row.at) for row in table.rows if not row.took]
     assert under_way == ([(coming, "42 s…")] if coming else [])
     assert all(row.took for row in over.rows)

@@ -52,8 +52,9 @@ class Stopwatch:
     def _go_on(self, machine: Machine, kept_by: str) -> None:
         """Go on with what the client before has noted of the machine it left."""
         fresh = timing_of(machine, kept_by=kept_by)
-        noted = {timing.instance_id: timing for timing in timings(self._folder)}
-        self._timing, self._resumed_at = noted.get(fresh.instance_id, fresh), now()
+        if self._timing is None or self._timing.key != fresh.key:  # else it is this client that has just got it
+            noted = {timing.key: timing for timing in timings(self._folder)}
+            self._timing, self._resumed_at = noted.get(fresh.key, fresh), now()
 
     def _take(self, step: str, moment: float, blender_from: str) -> None:
         timing, since = self._timing, self._resumed_at

@@ -46,8 +46,8 @@ class MachineTiming:
     """When a machine had come how far: `seconds` since `began` (epoch seconds), by the names of `STEPS`.
 
     It began with the launch; one that was `kept_by` another job began when this job took it over, running and with its
-    Blender. `image_origin` is as in `Offer`; `blender_from` is "image", "download", or "kept" (by the job before), "" as long as nobody knows.
-    `alone`: no client was there for a while before it had all of the project, so that it had to wait.
+    Blender. `image_origin` is as in `Offer`. `blender_from` is "image", "download" or "kept" (by the job before), "" as
+    long as nobody knows. `alone`: no client was there for a while before it had all of the project, so it had to wait.
     """
 
     instance_id: str
@@ -60,6 +60,11 @@ class MachineTiming:
     kept_by: str = ""
     blender_from: str = ""
     alone: bool = False
+
+    @property
+    def key(self) -> tuple[str, float]:
+        """What tells it from all others of a job, which may take over a machine that it had itself, and has kept."""
+        return self.instance_id, self.began
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps that were taken, as they came."""
@@ -110,12 +115,12 @@ def timings(folder: JobFolder) -> tuple[MachineTiming, ...]:
         lines = (folder.path / _FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ()
-    found: dict[str, MachineTiming] = {}
+    found: dict[tuple[str, float], MachineTiming] = {}
     for line in lines:
         # A line cut short by a crash is a step not noted.
         with contextlib.suppress(ValueError, TypeError, AttributeError, KeyError):
             timing = _from_json(json.loads(line))
-            found[timing.instance_id] = timing
+            found[timing.key] = timing
     return tuple(found.values())
 
 
