@@ -335,7 +335,7 @@ def test_where_blender_came_from_is_told(tmp_path: Path, source: str, words: str
 @pytest.mark.parametrize(("name", "minutes"), [("g4dn.12xlarge", 10), ("g4dn.metal", 20), ("c7i.metal-24xl", 20)])
 def test_bare_metal_may_take_longer_to_boot(tmp_path: Path, name: str, minutes: float) -> None:
     class Silent(FakeFarm):
-        def connect(self, machine: Machine, *, cancel: CancelToken, deadline: float) -> tuple[Machine, Any]:
+        def connect(self, machine: Machine, *, deadline: float, **more: Any) -> tuple[Machine, Any]:
             waited.append(deadline - time.monotonic())
             raise MachineGoneError("The machine is gone")
 
