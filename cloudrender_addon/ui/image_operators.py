@@ -76,6 +76,26 @@ class CLOUDRENDER_OT_build_image(Refusing, _OnMachine, bpy.types.Operator):  # n
         description="Versions to put on it: 4.2.23, or 4.2 for its newest patch. Several with commas between them",
         options={"SKIP_SAVE"},
     )
+    encryption: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Encryption",
+        description="How the disk is encrypted that the image is made of",
+        items=(
+            ("DEFAULT_KEY", "Default Key", "With the key for disks that every account has. It cannot be shared then"),
+            ("OWN_KEY", "Key of Your Own", "With a key that you have made in the key management of AWS"),
+            ("NONE", "None", "Not at all: nothing of yours is on an image"),
+        ),
+        options={"SKIP_SAVE"},
+    )
+    kms_key: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="KMS Key",
+        description="ID, ARN or alias of the key, such as alias/render. It has to be in the region of the image",
+        options={"SKIP_SAVE"},
+    )
+    share: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Share With",
+        description="AWS accounts that may use the image, too: twelve digits each, with commas between them",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: Context, _event: Event) -> Answer:
         """Show what will happen and what it costs, and ask."""
@@ -105,7 +125,18 @@ class CLOUDRENDER_OT_build_image(Refusing, _OnMachine, bpy.types.Operator):  # n
         SESSION.dialog = None
         if not (blender := image_texts.versions(self.blender)):
             raise UsageError("No Blender version is given", hint="Write it as 4.2 or 4.2.3")
-        return _answer(images.build(context, family=self.family, blender=blender))
+        own_key = self.encryption == "OWN_KEY"
+        if own_key and not self.kms_key.strip():
+            raise UsageError("No KMS key is given", hint="Give its ID, ARN or alias, or choose another Encryption")
+        begun = images.build(
+            context,
+            family=self.family,
+            blender=blender,
+            kms_key=self.kms_key.strip() if own_key else "",
+            unencrypted=self.encryption == "NONE",
+            share=() if self.encryption == "DEFAULT_KEY" else texts.names(self.share),
+        )
+        return _answer(begun)
 
 
 class CLOUDRENDER_OT_cancel_image(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -198,7 +229,8 @@ class CLOUDRENDER_OT_copy_image(_OfImage, _OnMachine, bpy.types.Operator):  # no
         layout.use_property_split = True
         layout.prop(self, "region")
         if (image := images.find(self.image_id)) is not None:
-            layout.label(text=f"The copy costs at most {image_texts.monthly(image)} more", icon="INFO")
+            cost = image_texts.monthly(image, SESSION.behind.get(image.id))
+            layout.label(text=f"The copy costs at most {cost} more", icon="INFO")
 
     def act(self, context: Context) -> Answer:
         region = texts.chosen(self.region)
@@ -222,7 +254,7 @@ class CLOUDRENDER_OT_delete_image(_OfImage, Online, bpy.types.Operator):  # noqa
             self,
             event,
             title="Delete this image?",
-            message=f"{image.id} with its snapshots, which cost at most {image_texts.monthly(image)}.",
+            message=image_texts.deletion(image, SESSION.behind.get(image.id)),
             confirm_text="Delete",
             icon="WARNING",
         )

@@ -13,6 +13,7 @@ from .session import Baked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..backend.aws.image_sharing import Behind
     from ..backend.aws.machine_images import MachineImage
     from ..backend.baking.build import Built, Tested
     from ..backend.errors import CloudrenderError
@@ -94,9 +95,9 @@ def keeping(family: str) -> str:
     return f"At most {texts.money(size * SNAPSHOT_USD_PER_GB_MONTH)} a month for about {size} GB"
 
 
-def monthly(image: MachineImage) -> str:
-    """Write what an image costs."""
-    return f"{texts.money(image.monthly_usd)} a month"
+def monthly(image: MachineImage, behind: Behind | None = None) -> str:
+    """Write what an image costs at most; what is `behind` it tells how much of its disk was written."""
+    return f"{texts.money(image.monthly_usd if behind is None else behind.monthly_usd)} a month"
 
 
 def doing(baking: Baking, now: float) -> str:
@@ -123,10 +124,25 @@ def title(image: MachineImage) -> str:
     return said[0].upper() + said[1:]
 
 
-def facts(image: MachineImage, now: float) -> str:
-    """Say which image it is, how old and how large: "ami-1, us-east-1, 2 d old, 87 GB for at most $4.35 a month"."""
+def facts(image: MachineImage, behind: Behind | None, now: float) -> str:
+    """Say which image it is, how old and what it costs: "ami-1, us-east-1, 2 d old, at most $4.35 a month"."""
     age = [] if image.created is None else [f"{old} old" if (old := texts.age(now - image.created)) != "now" else "new"]
-    return ", ".join((image.id, image.region, *age, f"{image.size_gb} GB for at most {monthly(image)}"))
+    return ", ".join((image.id, image.region, *age, f"at most {monthly(image, behind)}"))
+
+
+def protection(behind: Behind | None) -> str:
+    """Say how an image is encrypted, and with whom it is shared; "" if that is as usual, or nobody knows."""
+    if behind is None:
+        return ""
+    key = "Not encrypted" if behind.key is None else "Encrypted with a key of your own" if behind.key.own else ""
+    shared = f"shared with {', '.join(behind.accounts)}" if behind.accounts else ""
+    return ", ".join(filter(None, (key, shared)))
+
+
+def deletion(image: MachineImage, behind: Behind | None) -> str:
+    """Say what is deleted, before it is."""
+    shared = f", also for {', '.join(behind.accounts)}" if behind and behind.accounts else ""
+    return f"{image.id} with its snapshots, which cost at most {monthly(image, behind)}{shared}."
 
 
 def standing(image: MachineImage, images: Sequence[MachineImage], *, setting: str, now: float) -> tuple[str, str]:
@@ -153,7 +169,7 @@ def replaced(image: MachineImage, images: Sequence[MachineImage], *, setting: st
     return words.replaced_by(image, [each for each in images if each.region == image.region and each.id != setting])
 
 
-def built(result: Built) -> Baked:
+def built(result: Built, behind: Behind | None) -> Baked:
     """Tell of an image that was made."""
     image = result.image
     return Baked(
@@ -161,8 +177,7 @@ def built(result: Built) -> Baked:
         lines=(
             f"{image.id} in {image.region} cost {texts.money(result.cost_usd)}",
             f"{title(image)}; its first frame was rendered on {result.baked.device}",
-            f"Its {image.size_gb} GB cost at most {monthly(image)}",
-            "With Image set to auto, jobs on such machines begin with it",
+            f"It costs at most {monthly(image, behind)}. With Image set to auto, jobs on such machines begin with it",
         ),
         image=image,
     )
@@ -172,11 +187,13 @@ def tested(image: MachineImage, result: Tested) -> Baked:
     """Tell how an image did."""
     baked = result.baked
     missing = ", ".join(baked.downloaded)
+    seconds = result.first_sample_seconds
+    sample = "" if seconds is None else f"first sample after {seconds:.0f} s, "
     return Baked(
         title="Image Incomplete" if missing else "Image Works",
         lines=(
             f"{image.id} rendered on {baked.device}, driver {baked.contents.driver or 'none'}",
-            f"From launch: answered after {result.answered_seconds:.0f} s, first frame after "
+            f"From launch: answered after {result.answered_seconds:.0f} s, {sample}first frame after "
             f"{result.first_frame_seconds:.0f} s; cost {texts.money(result.cost_usd)}",
             *([f"Blender {missing} is not on it as it should be"] if missing else []),
         ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import bpy
 
-from ..backend.errors import Cancelled, CloudrenderError, ConfigError
+from ..backend.errors import Cancelled, CloudError, CloudrenderError, ConfigError
 from . import announce, image_texts
 from .background import in_background
 from .preferences import jobs_home, settings_for
@@ -24,7 +24,9 @@ from .session import IMAGE_LIST, IMAGE_WORK, SESSION, Baking, deleting
 if TYPE_CHECKING:
     from bpy.types import Context
 
+    from ..backend.aws.image_sharing import Behind
     from ..backend.aws.machine_images import MachineImage
+    from ..backend.aws.session import Account
     from ..backend.baking.build import Built, Tested
     from ..backend.baking.record import BuildFolder, BuildRecord
     from ..backend.settings import Settings
@@ -37,21 +39,33 @@ _LEAVE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
-def build(context: Context, *, family: str, blender: tuple[str, ...]) -> bool:
+def build(
+    context: Context,
+    *,
+    family: str,
+    blender: tuple[str, ...],
+    kms_key: str = "",
+    unencrypted: bool = False,
+    share: tuple[str, ...] = (),
+) -> bool:
     """Begin to make an image for those machines; False if something of the kind is under way.
 
-    Raises `ConfigError`.
+    See `orders.order_build`, which says what is wrong with any of it later. Raises `ConfigError`.
     """
     settings = settings_for(context)
 
-    def work(baking: Baking, say: Callable[[str], None]) -> Built:
+    def work(baking: Baking, say: Callable[[str], None]) -> tuple[Built, Behind | None]:
         from ..backend.baking import orders  # noqa: PLC0415 - boto3 and paramiko take a second
+        from ..backend.farms.factory import open_account  # noqa: PLC0415
 
-        record = orders.order_build(settings, family=family, blender=blender)
+        record = orders.order_build(
+            settings, family=family, blender=blender, kms_key=kms_key, unencrypted=unencrypted, share=share
+        )
         _note(baking, record)
-        return orders.build(record, say=say, cancel=baking.cancel)
+        made = orders.build(record, say=say, cancel=baking.cancel)
+        return made, _behind(open_account(record.settings), (made.image,)).get(made.image.id)
 
-    return _begin("Image Build", work, then=image_texts.built)
+    return _begin("Image Build", work, then=lambda result: image_texts.built(*result))
 
 
 def test(context: Context, image: MachineImage) -> bool:
@@ -94,7 +108,8 @@ def delete(context: Context, image: MachineImage) -> bool:
         SESSION.images = tuple(each for each in SESSION.images or () if each.id != image.id)
         if SESSION.baked is not None and SESSION.baked.image is not None and SESSION.baked.image.id == image.id:
             SESSION.baked = None  # it has replaced nothing
-        announce.say("INFO", f"Deleted: {image.id}, which cost at most {image_texts.monthly(image)}")
+        cost = image_texts.monthly(image, SESSION.behind.get(image.id))
+        announce.say("INFO", f"Deleted: {image.id}, which cost at most {cost}")
 
     return in_background(deleting(image.id), work, then=then, failed=_failed)
 
@@ -103,14 +118,31 @@ def refresh(context: Context) -> bool:
     """List the images in the regions that the preferences name; False if that is under way. Raises `ConfigError`."""
     settings = settings_for(context)
 
-    def ask() -> tuple[MachineImage, ...]:
+    def ask() -> tuple[tuple[MachineImage, ...], dict[str, Behind]]:
         from ..backend.aws.machine_images import list_images  # noqa: PLC0415 - see build
         from ..backend.farms.factory import open_account  # noqa: PLC0415
 
         account = open_account(settings)
-        return tuple(image for region in settings.regions or (None,) for image in list_images(account.at(region)))
+        found: list[MachineImage] = []
+        behind: dict[str, Behind] = {}
+        for region in settings.regions or (None,):
+            there = account.at(region)
+            found += (images := list_images(there))
+            behind |= _behind(there, images)
+        return tuple(found), behind
 
     return in_background(IMAGE_LIST, ask, then=_take_images, failed=_failed)
+
+
+def _behind(account: Account, images: tuple[MachineImage, ...]) -> dict[str, Behind]:
+    from ..backend.aws.image_sharing import look_behind  # noqa: PLC0415 - see build
+
+    try:
+        return look_behind(account, images)
+    except CloudError:
+        # It takes rights that who only renders lacks; without it, costs are those of whole disks.
+        _log.info("nothing is known of what is behind the images", exc_info=True)
+        return {}
 
 
 def find(image_id: str) -> MachineImage | None:
@@ -222,8 +254,8 @@ def _refresh_quietly() -> None:
         _log.warning("the images cannot be listed", exc_info=True)
 
 
-def _take_images(images: tuple[MachineImage, ...]) -> None:
-    SESSION.images = images
+def _take_images(listed: tuple[tuple[MachineImage, ...], dict[str, Behind]]) -> None:
+    SESSION.images, SESSION.behind = listed
     redraw()
 
 

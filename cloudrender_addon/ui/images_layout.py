@@ -67,7 +67,8 @@ def _baked(column: Any, context: Context, baked: Baked, *, setting: str) -> None
         drawing.beginning(box, context, line, icon="DOT")
     for old in image_texts.replaced(baked.image, SESSION.images or (), setting=setting) if baked.image else ():
         split = box.split(factor=1 - _BUTTONS_SHARE)
-        split.label(text=f"No job begins with {old.id} any more: at most {image_texts.monthly(old)}", icon="INFO")
+        cost = image_texts.monthly(old, SESSION.behind.get(old.id))
+        split.label(text=f"No job begins with {old.id} any more: at most {cost}", icon="INFO")
         _delete(split, old, text="Delete")
 
 
@@ -80,7 +81,10 @@ def _image(box: Any, image: MachineImage, images: tuple[MachineImage, ...], *, s
     more = lines.column(align=True)
     more.scale_y = drawing.LINE
     more.active = False
-    more.label(text=image_texts.facts(image, now), icon="BLANK1")
+    behind = SESSION.behind.get(image.id)
+    more.label(text=image_texts.facts(image, behind, now), icon="BLANK1")
+    if protection := image_texts.protection(behind):
+        more.label(text=protection, icon="BLANK1")
     more.label(text=standing, icon="BLANK1")
     buttons = split.row(align=True)
     buttons.alignment = "RIGHT"
@@ -104,6 +108,11 @@ def draw_build(layout: Any, build: Any) -> None:
     drawing.split(layout)
     layout.prop(build, "family")
     layout.prop(build, "blender")
+    layout.prop(build, "encryption")
+    if build.encryption == "OWN_KEY":
+        layout.prop(build, "kms_key")
+    if build.encryption != "DEFAULT_KEY":  # which no other account could use
+        layout.prop(build, "share", placeholder="Nobody")
     machine = builder_type(build.family)
     quote = SESSION.quotes.get(machine)
     waiting = "asking for the price…" if "quotes" in SESSION.busy else "price not known"

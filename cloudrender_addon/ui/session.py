@@ -19,6 +19,7 @@ from ..backend.cancel import CancelToken, Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..backend.aws.image_sharing import Behind
     from ..backend.aws.machine_images import MachineImage
     from ..backend.baking.record import BuildFolder
     from ..backend.errors import CloudrenderError
@@ -135,6 +136,8 @@ class Session:
     """Check Snapshot, under way and as it ended last."""
     images: tuple[MachineImage, ...] | None = None
     """The machine images of the account as they were listed last, None before."""
+    behind: dict[str, Behind] = field(default_factory=dict)
+    """What is behind them, by their ids, as far as it was told."""
     baking: Baking | None = None
     baked: Baked | None = None
     """What is done on a machine for an image, and how that ended last."""

@@ -224,6 +224,7 @@ IMAGES = (
     replace(IMAGE, id="ami-3", job_id="image-1", state="pending", created=None),
     replace(IMAGE, id="ami-4", state="failed", reason="Client.InternalError"),
 )
+BEHIND = {"ami-2": part("backend.aws.image_sharing").Behind(key=None, accounts=("123456789012",), stored_gb=31.0)}
 BUILT = session.Baked(title="Image Ready", lines=("ami-2 in us-east-1 cost $0.12",), image=IMAGE)
 NOT_BUILT = image_texts.failed("Image Build", errors.GpuError("NVML: mismatch", hint="Try again", details=("a", "b")))
 
@@ -276,7 +277,7 @@ STATES: dict[str, Callable[[], Any]] = {
     "snapshot without picture": checked(reason="The scene has no camera", hint="Set the scene's camera", bundle=None),
     "snapshot not checked": set_session(checked=session.Checked(blend="robot.blend", error=STILL)),
     "no images": set_session(images=()),
-    "images": set_session(images=IMAGES),
+    "images": set_session(images=IMAGES, behind=BEHIND),
     "image under way": baking,
     "image canceled": lambda: baking(cancelled=True),
     "image built": set_session(images=IMAGES, baked=BUILT),

@@ -230,8 +230,9 @@ def test_machine_images(drawn: Any) -> None:
     assert "No image of your own yet: jobs begin with Amazon's" in said(empty)
     words = said(listed)
     assert "For graphics GPUs, Blender 4.2.23, NVIDIA 580.95.05" in words
-    assert "ami-2, us-east-1, 2 h old, 87 GB for at most $4.35 a month" in words
-    assert "ami-1, us-east-1, 200 d old, 87 GB for at most $4.35 a month" in words
+    assert "ami-2, us-east-1, 2 h old, at most $1.55 a month" in words
+    assert "ami-1, us-east-1, 200 d old, at most $4.35 a month" in words
+    assert words.count("Not encrypted, shared with 123456789012") == 1
     standing = ["it cannot be used", "Not finished", "Jobs on such machines begin with it", "A newer one has taken"]
     told = [next(part for part in standing if part in text) for text in words if any(part in text for part in standing)]
     assert told == ["Not finished", "Jobs on such machines begin with it", "A newer one has taken"]

@@ -61,12 +61,16 @@ assert not bpy.ops.cloudrender.build_image.poll()
 wait()
 told = [session.baked]
 [first] = session.images
-build()
+assert bpy.ops.cloudrender.build_image(
+    family="c7i", blender="4.2.23", encryption="NONE", share="1234-5678-9012"
+) == {"FINISHED"}
 wait()
 second = session.baked.image
 told.append(session.baked)
 replaced = part("ui.image_texts").replaced(second, session.images, setting="auto")
 assert replaced == (first,), replaced
+protections = [part("ui.image_texts").protection(session.behind[image.id]) for image in session.images]
+assert protections == ["", "Not encrypted, shared with 123456789012"], protections
 assert bpy.ops.cloudrender.delete_image(image_id=first.id) == {"FINISHED"}
 wait()
 assert [image.id for image in session.images] == [second.id], session.images

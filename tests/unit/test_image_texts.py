@@ -8,8 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from cloudrender_addon.backend.aws.disk_keys import DiskKey
+from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage, newest
+from cloudrender_addon.backend.baking import build
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
+from cloudrender_addon.backend.baking.recipe import Baked
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms.quotes import Quote
 from tests.unit.without_bpy import ui_module
@@ -29,6 +33,7 @@ IMAGE = MachineImage(
     snapshots=("snap-2",),
     created=NOW - 3 * 86_400,
 )
+BEHIND = Behind(key=DiskKey(arn="arn:0", own=False), accounts=(), stored_gb=31.0)
 OLDER = replace(IMAGE, id="ami-1", created=NOW - 4 * 86_400)
 QUOTE = Quote(spot_usd=0.2, on_demand_usd=0.52, extras_usd=0.02)
 
@@ -85,9 +90,36 @@ def test_what_a_build_is_at() -> None:
 
 def test_what_an_image_is() -> None:
     assert image_texts.title(IMAGE) == "For graphics GPUs, Blender 4.2.23, 4.5.15, NVIDIA 580.95.05"
-    assert image_texts.facts(IMAGE, NOW) == "ami-2, us-east-1, 3 d old, 87 GB for at most $4.35 a month"
-    assert "new, 87 GB" in image_texts.facts(replace(IMAGE, created=NOW), NOW)
-    assert "us-east-1, 87 GB" in image_texts.facts(replace(IMAGE, created=None), NOW)
+    assert image_texts.facts(IMAGE, None, NOW) == "ami-2, us-east-1, 3 d old, at most $4.35 a month"
+    assert image_texts.facts(IMAGE, BEHIND, NOW).endswith("at most $1.55 a month"), "as much as was written"
+    assert "us-east-1, new, at" in image_texts.facts(replace(IMAGE, created=NOW), None, NOW)
+    assert "us-east-1, at most" in image_texts.facts(replace(IMAGE, created=None), None, NOW)
+
+
+def test_how_an_image_is_protected_and_for_whom() -> None:
+    assert image_texts.protection(None) == "" == image_texts.protection(BEHIND), "as usual"
+    own, shared = DiskKey(arn="arn:1", own=True), ("123456789012",)
+    assert image_texts.protection(replace(BEHIND, key=own)) == "Encrypted with a key of your own"
+    assert image_texts.protection(replace(BEHIND, key=None, accounts=shared)) == (
+        "Not encrypted, shared with 123456789012"
+    )
+    assert image_texts.deletion(IMAGE, None) == "ami-2 with its snapshots, which cost at most $4.35 a month."
+    assert "$1.55 a month, also for 123456789012." in image_texts.deletion(IMAGE, replace(BEHIND, accounts=shared))
+
+
+@pytest.mark.parametrize(("seconds", "sample"), [(None, ""), (41.4, "first sample after 41 s, ")])
+def test_how_an_image_did(seconds: float | None, sample: str) -> None:
+    baked = Baked(
+        contents=IMAGE.contents, device="OPTIX (Tesla T4)", downloaded=(), first_frame_at=1.0, first_sample_at=None
+    )
+    result = build.Tested(
+        baked=baked, answered_seconds=30.2, first_sample_seconds=seconds, first_frame_seconds=42.6, cost_usd=0.01
+    )
+    told = image_texts.tested(IMAGE, result)
+    assert told.title == "Image Works" and not told.failed
+    assert told.lines[1] == f"From launch: answered after 30 s, {sample}first frame after 43 s; cost $0.01"
+    lacking = image_texts.tested(IMAGE, replace(result, baked=replace(baked, downloaded=("4.5.15",))))
+    assert lacking.failed and "Blender 4.5.15 is not on it" in lacking.lines[2] and lacking.hint
 
 
 @pytest.mark.parametrize(
