@@ -155,7 +155,8 @@ def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -
         ),
         display,
     )
-    display.say(f"Image {copied.id} in {copied.region} is ready: {words.contents(copied)}")
+    how = "not encrypted" if arguments.unencrypted else f"encrypted with {arguments.kms_key or 'the default key'}"
+    display.say(f"Image {copied.id} in {copied.region} is ready: {words.contents(copied)}, {how}")
     _tell_spot(arguments.kms_key, open_account(settings).at(arguments.to), display)
     return 0
 

@@ -54,6 +54,9 @@ def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project
     stopped = project.run("image", "share", image, "--stop", FRIEND)
     assert stopped.code == 0 and "Shared with nobody" in stopped.err and stopped.out == ""
     assert f"Take {FRIEND} out of the policy" in stopped.err
+    job = project.run("-c", "c7i.large", "-f", 1, "--send", "folder")
+    assert job.code == 1 and "could not be opened with your rights" in job.err, job.err
+    assert "AWSServiceRoleForEC2Spot" in job.err and len(quick.machines) == 2, "every further one would end likewise"
     again = project.run("image", "share", image, "2222-3333-4444", "--json")
     assert json.loads(again.out)["accounts"] == ["222233334444"]
 

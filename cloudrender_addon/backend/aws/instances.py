@@ -86,8 +86,8 @@ def remedy(reason: str) -> str:
         )
     if reason == _NO_KEY_RIGHT:
         return (
-            "`cloudrender policy --images` has the rights, which the key's own policy must allow, too; a spot machine "
-            "needs the aws kms create-grant that `cloudrender image build` told"
+            "`cloudrender policy --images` has the rights, which the key's own policy must allow, too; for spot "
+            "machines let the role AWSServiceRoleForEC2Spot use the key (aws kms create-grant)"
         )
     return ""
 
