@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -199,6 +200,16 @@ def test_the_images_policy_has_each_right_that_ebs_needs(cloud: Cloud, account: 
     assert "no reason" not in instances.explain("Client.UserInitiatedShutdown") + instances.remedy("Client.X")
 
 
+def test_the_state_of_a_key_may_stand_in_the_message_alone() -> None:
+    said = {
+        "Code": "Client.InternalError",
+        "Message": "Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state",
+    }
+    found: Any = {"InstanceId": "i-1", "StateReason": said, "State": {"Name": "terminated"}}
+    ended = instances._instance(found, now=datetime.now(UTC))
+    assert ended.reason == "Client.InvalidKMSKey.InvalidState"
+
+
 def test_an_image_is_shared_and_no_longer(cloud: Cloud, account: Account) -> None:
     image = bake(cloud, account, Encrypted=True, KmsKeyId=make_key(cloud))
     assert image_sharing.share(account, image, add=[FRIEND, OTHER_ACCOUNT]).accounts == (FRIEND, OTHER_ACCOUNT)
@@ -239,7 +250,7 @@ def test_another_account_uses_a_shared_image_by_its_id_alone(cloud: Cloud, accou
     assert machine_images.list_images(account) == ()
     assert resolve_image(account, image="auto", gpu=None).id != image.id
     named = resolve_image(account, image=image.id, gpu=None)
-    assert (named.id, named.size_gb, named.own) == (image.id, 8, False)
+    assert (named.id, named.size_gb, named.origin) == (image.id, 8, "given")
     ended = reason(account, launch(account, image=image.id, Encrypted=True))
     assert "could not be opened with your rights" in instances.explain(ended), "the key's policy does not say so yet"
     policy = json.dumps({"Version": "2012-10-17", "Statement": image_sharing.key_statements(key, [FRIEND])})
