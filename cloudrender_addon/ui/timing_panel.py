@@ -41,7 +41,7 @@ def _tables(job: JobSummary) -> tuple[timing_texts.TimingTable, ...]:
 def _draw_table(layout: Any, context: Context, table: timing_texts.TimingTable) -> None:
     layout.label(text=table.title)
     layout.label(text=table.image)
-    drawing.figures(layout, "", table.since, "Took")
+    drawing.figures(layout, "", "At", "Took")
     for row in table.rows:
         drawing.figures(layout, row.name, row.at, row.took)
     if table.hint:

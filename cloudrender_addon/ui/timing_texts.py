@@ -27,7 +27,7 @@ _STEPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TimingRow:
-    """A step: its name, when it was after the beginning, and how long it took after the one before ("" under way)."""
+    """A step: its name, when it was since the beginning, and how long after the one before ("": it is to come)."""
 
     name: str
     at: str
@@ -36,11 +36,10 @@ class TimingRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TimingTable:
-    """The steps of one machine, what it began with, `since` when, and what is worth a word ("" if nothing is)."""
+    """The steps of one machine, what it began with, and what is worth a word of that ("" if nothing is)."""
 
     title: str
     image: str
-    since: str
     rows: tuple[TimingRow, ...]
     hint: str = ""
 
@@ -53,14 +52,14 @@ def tables(
 
 
 def _table(timing: MachineTiming, *, live: bool, now: float) -> TimingTable:
-    rows = [TimingRow(name=_STEPS[step.name], at=_clock(step.at), took=_clock(step.took)) for step in timing.steps()]
+    rows = [TimingRow(name="Taken Over" if timing.kept_by else "Launch", at=_clock(0.0), took="–")]
+    rows += [TimingRow(name=_STEPS[step.name], at=_clock(step.at), took=_clock(step.took)) for step in timing.steps()]
     coming = next((name for name in _STEPS if _is_due(timing, name)), None)
     if live and coming:
         rows.append(TimingRow(name=_STEPS[coming], at=f"{max(now - timing.began, 0.0):.0f} s…", took=""))
     return TimingTable(
         title=timing.instance_type,
         image=_image(timing),
-        since="From Then On" if timing.kept_by else "After Launch",
         rows=tuple(rows),
         hint=_hint(timing),
     )

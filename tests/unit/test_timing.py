@@ -275,8 +275,9 @@ def rows(table: object) -> list[tuple[str, str, str]]:
 
 def test_a_table_in_the_panel() -> None:
     [table] = timing_texts.tables([FROM_AWS], running=None, now=0.0)
-    assert (table.title, table.image, table.since) == ("g4dn.xlarge", "AWS's image", "After Launch")
-    assert rows(table)[0] == ("Running", "12.0 s", "12.0 s") and rows(table)[-1] == ("First Frame", "170 s", "99.5 s")
+    assert (table.title, table.image) == ("g4dn.xlarge", "AWS's image")
+    assert rows(table)[:2] == [("Launch", "0.0 s", "–"), ("Running", "12.0 s", "12.0 s")]
+    assert rows(table)[-1] == ("First Frame", "170 s", "99.5 s")
     assert table.hint == "An image of your own would have saved 35 s here: Build Image in the preferences"
     own = replace(FROM_AWS, image_origin="own", blender_from="image")
     [mine] = timing_texts.tables([own], running=None, now=0.0)
@@ -306,7 +307,8 @@ def test_what_comes_next_counts_on(seconds: dict[str, float], kept_by: str, comi
     under_way = [(row.name, row.at) for row in table.rows if not row.took]
     assert under_way == ([(coming, "42 s…")] if coming else [])
     assert all(row.took for row in over.rows)
-    assert len(table.rows) == len(seconds) + len(under_way)
+    assert len(table.rows) == 1 + len(seconds) + len(under_way)
+    assert table.rows[0].name == ("Taken Over" if kept_by else "Launch")
 
 
 def test_a_line_is_what_a_program_can_read(folder: JobFolder) -> None:
