@@ -82,7 +82,7 @@ def _warm_up(blender: Blender, *, gpu: bool) -> tuple[str, float | None]:
                 hint="Driver and GPU of the image do not fit this Blender: choose another machine type or version.",
                 log=answer.lines[-_LOG_LINES:],
             )
-        if answer.code != 0 or "device" not in said or not any(Path(folder).iterdir()):
+        if answer.code != 0 or "device" not in said or not _written(Path(folder)):
             raise Failure(
                 kind="blender",
                 message=f"Blender {blender.version} did not render its first frame (exit status {answer.code})",
@@ -90,6 +90,11 @@ def _warm_up(blender: Blender, *, gpu: bool) -> tuple[str, float | None]:
                 log=answer.lines[-_LOG_LINES:],
             )
         return said["device"], float(said["sample"]) if "sample" in said else None
+
+
+def _written(folder: Path) -> bool:
+    """Tell whether there is a file with anything in it: on a full disk there may be an empty one."""
+    return any(path.stat().st_size for path in folder.iterdir())
 
 
 if __name__ == "__main__":

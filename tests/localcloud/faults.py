@@ -163,7 +163,7 @@ class Faults:
         """Call `act` once, at the n-th call of `action` from now on ("*": of any action).
 
         It happens as the call arrives, which is lost (nothing is done about it) if `act` returns True. Or, `answered`,
-        when it has been done and the caller waits for the answer.
+        when it has been done and the caller waits for the answer, which is lost if `act` returns True.
         """
         with self._lock:
             self._marks.append(_Mark(action=action, act=act, left=nth, answered=answered))

@@ -90,8 +90,11 @@ class Front:
         self.calls.append(Action(call.service, call.action))
         if self._faults.passing(call, answered=False):
             return _send(start, HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"")
-        body = self._answer_call(call, environ, start)
-        self._faults.passing(call, answered=True)
+        heads: list[tuple[str, list[tuple[str, str]]]] = []
+        body = self._answer_call(call, environ, lambda status, headers, *_: heads.append((status, headers)))
+        if self._faults.passing(call, answered=True):
+            return _send(start, HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"")
+        start(*heads[-1])
         return body
 
     def _answer_call(self, call: Call, environ: Environ, start: Start) -> Iterable[bytes]:

@@ -32,6 +32,10 @@ class Rights:
         """Take rights away, by the names IAM has for them ("ec2:RunInstances")."""
         self._denied.update(actions)
 
+    def allow(self, *actions: str) -> None:
+        """Give rights back that were taken away."""
+        self._denied.difference_update(actions)
+
     def limit_to(self, document: dict[str, Any]) -> None:
         """Leave only the rights that this IAM policy grants."""
         self._policy = document

@@ -97,9 +97,14 @@ class BuildFolder:
             raise _unwritable(self.path, error) from error
 
     def forget(self) -> None:
-        """Delete the record and the keys: nothing of the build is left. The lock's file goes with the next start."""
+        """Delete the record and the keys: nothing of the build is left. The lock's file goes with `sweep`."""
         (self.path / "record.json").unlink(missing_ok=True)
         shutil.rmtree(self.keys, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete the folder, if nothing of the build is left. For who held its lock, and holds it no more."""
+        if not self.open:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 class BuildStore:
@@ -122,8 +127,7 @@ class BuildStore:
                 folder.save(record)
                 yield folder
         finally:
-            if not folder.open:
-                shutil.rmtree(folder.path, ignore_errors=True)
+            folder.sweep()
 
     def folder(self, build_id: str) -> BuildFolder:
         """Return the folder of a build of this name, whether there is one or not."""

@@ -20,19 +20,19 @@ def tidy_builds(home: Path, *, say: Callable[[str], None]) -> None:
     """End every build that no client drives; what cannot be ended is said, and tried again by the next start."""
     for folder in BuildStore(home).folders():
         try:
-            with folder.lock():
-                _end(folder, say)
+            end_left_build(folder, say=say)
         except RecordError as error:
             _log.info("build %s: %s", folder.build_id, error.message)
         except CloudrenderError as error:
             say(f"What the image build {folder.build_id} had left running could not be ended: {error.message}")
 
 
-def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seconds: float) -> None:
+def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seconds: float = 0) -> None:
     """End a build whose client let go of it, or does so within that time. Raises `RecordError`, `CloudError`."""
     with folder.lock(wait_seconds=wait_seconds):
         if folder.open:
             _end(folder, say)
+    folder.sweep()
 
 
 def driven_builds(home: Path) -> frozenset[str]:
