@@ -66,7 +66,7 @@ class DiskKeys:
                 "kms:GrantIsForAWSResource": "true",
             }
             for action in _NEEDED:
-                may = self._rights.allow(f"kms:{action}", resource=arn, context=context)
+                may = self._rights.may(f"kms:{action}", resource=arn, context=context)
                 if not may or (arn in self._lent and not _lets_in(key, f"kms:{action}", self._lent[arn])):
                     return NO_KEY
         return None

@@ -50,7 +50,7 @@ class Rights:
         finally:
             self._denied, self._policy = denied, document
 
-    def allow(self, action: str, *, resource: str, context: dict[str, str]) -> bool:
+    def may(self, action: str, *, resource: str, context: dict[str, str]) -> bool:
         """Tell whether the user has a right that another service uses on their behalf."""
         need = policy.Need(action=action, resource=resource, context=context)
         return action not in self._denied and (self._policy is None or policy.granted(self._policy, need))
