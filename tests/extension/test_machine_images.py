@@ -102,7 +102,7 @@ answer = [[(each.title, *each.lines) for each in told], suggested, listed]
     assert [title for title, *_ in told] == ["Image Ready", "Image Ready", "Image Works", "Image Copied"]
     assert re.fullmatch(r"ami-\w+ in us-east-1 cost \$0\.\d+", told[0][1])
     assert told[0][2] == "For machines without GPU, Blender 4.2.23; its first frame was rendered on CPU"
-    assert "rendered on CPU, driver none" in told[2][1] and "first sample after" in told[2][2]
+    assert "rendered on CPU, driver none" in told[2][1] and "first frame after" in told[2][2]
     assert "in eu-west-1, for at most $1.0" in told[3][1]
     assert [entry.partition("    ")[0] for entry in suggested[:2]] == ["auto", "public"] and len(suggested) == 3
     assert listed == [["us-east-1", ["4.2.23"], ""], ["eu-west-1", ["4.2.23"], ""]]
