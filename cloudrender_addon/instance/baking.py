@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     mirror, device, *versions = arguments
     try:
         for wanted in versions:
-            _say("step", f"Fetching Blender {wanted}")
+            _say("step", f"Preparing Blender {wanted}")
             # A place of its own in the user's home, which is on the image and where a job's agent looks.
             blender = blender_release.bring(
                 wanted=wanted, mirror=Mirror(mirror), folder=Path.home() / blender_release.BAKED

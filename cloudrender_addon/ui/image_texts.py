@@ -101,7 +101,7 @@ def monthly(image: MachineImage, behind: Behind | None = None) -> str:
 
 
 def doing(baking: Baking, now: float) -> str:
-    """Write what is under way, at what it is, and since when: "Image Build, 5:00: Fetching Blender (1:00)"."""
+    """Write what is under way, at what it is, and since when: "Image Build, 5:00: Preparing Blender (1:00)"."""
     at = f"{_at(baking)} ({format_seconds(now - baking.since)})"
     return f"{baking.title}, {format_seconds(now - baking.began)}: {at}"
 

@@ -231,7 +231,7 @@ NOT_BUILT = image_texts.failed("Image Build", errors.GpuError("NVML: mismatch", 
 
 def baking(*, cancelled: bool = False) -> None:
     """Be in the middle of a build."""
-    SESSION.baking = session.Baking(title="Image Build", began=NOW - 300, doing="Fetching Blender", since=NOW - 60)
+    SESSION.baking = session.Baking(title="Image Build", began=NOW - 300, doing="Preparing Blender", since=NOW - 60)
     SESSION.busy = frozenset({session.IMAGE_WORK})
     SESSION.images = IMAGES
     if cancelled:

@@ -242,9 +242,9 @@ def test_machine_images(drawn: Any) -> None:
 
 def test_what_is_done_for_an_image_is_seen_in_the_preferences_and_the_status_bar(drawn: Any) -> None:
     running, canceled = drawn["image under way"], drawn["image canceled"]
-    assert "Image Build, 5:00: Fetching Blender (1:00)" in said(running["preferences"])
+    assert "Image Build, 5:00: Preparing Blender (1:00)" in said(running["preferences"])
     assert "cloudrender.build_image()" not in buttons(running["preferences"])
-    assert said(running["statusbar"]) == ["Image Build: Fetching Blender, 5:00"]
+    assert said(running["statusbar"]) == ["Image Build: Preparing Blender, 5:00"]
     assert buttons(running["statusbar"]) == ["cloudrender.cancel_image()"] == buttons(canceled["statusbar"])
     assert said(canceled["statusbar"]) == ["Image Build: Undoing what was done, 5:00"]
     assert "Image Build, 5:00: Undoing what was done (1:00)" in said(canceled["preferences"])
