@@ -124,9 +124,13 @@ def test_an_image_that_was_made_without_an_answer_at_all(quick: Cloud, project: 
     assert only_images(quick) == before and records() == []
 
 
-RIGHTS = (
-    *(f"ec2:{action}" for action in (*MAKING, *ENDING)),
-    *("ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeVolumes", "ssm:GetParameter"),
+# One of each kind: before there is a machine, to make one, to make the image, to end, to look whether all is ended.
+RIGHTS = tuple(
+    f"ec2:{action}"
+    for action in (
+        *("DescribeImages", "ImportKeyPair", "CreateFleet", "DescribeInstances", "StopInstances", "CreateImage"),
+        *("TerminateInstances", "DeleteTags", "DescribeVolumes"),
+    )
 )
 
 
@@ -135,7 +139,7 @@ def test_a_right_is_missing(quick: Cloud, project: Project, right: str) -> None:
     """Which one is told. What cannot be ended without it is ended by the next start that has it."""
     quick.rights.deny(right)
     said_why(project.run(*BUILD), right)
-    quick.rights.allow(right)
+    quick.rights.give_back(right)
     # Whose machine could not be seen gone, or whose tag could not be taken away, was whole all the same.
     whole = 1 if right.removeprefix("ec2:") in (*ENDING, "DescribeVolumes") else 0
     if right not in ("ec2:DescribeInstances", "ec2:DescribeImages"):
@@ -287,7 +291,11 @@ def test_an_image_that_is_never_finished(quick: Cloud, project: Project, monkeyp
 
 # -- the client -----------------------------------------------------------------------------------------
 
-KILLED = [(action, True) for action in (*MAKING, *ENDING)] + [("CreateFleet", False), ("CreateImage", False)]
+KILLED = [
+    *[(action, True) for action in ("CreateSecurityGroup", "CreateFleet", "StopInstances", "CreateImage")],
+    *[(action, False) for action in ("CreateFleet", "CreateImage")],
+    *[(action, True) for action in ("DeleteTags", "TerminateInstances", "DeleteKeyPair")],
+]
 
 
 @pytest.mark.parametrize(("action", "answered"), KILLED)
@@ -395,6 +403,7 @@ def test_what_befalls_a_trial_leaves_the_image_alone(
     wait_for(there, "the frame of the trial")
     act(quick, running)
     if what == "cut":
+        wait_for(lambda: words in running.said(), "the next connection")
         (tmp_path / "hold").unlink()
     assert running.process.wait(timeout=60) == code, running.said()
     assert words in running.said()
@@ -412,7 +421,7 @@ def test_listing_and_deleting_when_aws_answers_badly(quick: Cloud, project: Proj
         quick.faults.clear()
     quick.rights.deny("ec2:DeregisterImage")
     said_why(project.run("image", "delete", "-y", image), "ec2:DeregisterImage", "policy --images")
-    quick.rights.allow("ec2:DeregisterImage")
+    quick.rights.give_back("ec2:DeregisterImage")
     assert only_images(quick) == [image]
     started: list[Running] = []
     quick.faults.at_call("DeregisterImage", lambda: bool(started[0].process.kill()), answered=True)

@@ -32,7 +32,7 @@ class Rights:
         """Take rights away, by the names IAM has for them ("ec2:RunInstances")."""
         self._denied.update(actions)
 
-    def allow(self, *actions: str) -> None:
+    def give_back(self, *actions: str) -> None:
         """Give rights back that were taken away."""
         self._denied.difference_update(actions)
 
