@@ -49,7 +49,7 @@ def test_unknown_key_may_still_be_on_its_way(server: Sshd, tmp_path: Path) -> No
     stranger = create_key(tmp_path / "stranger", comment="")
     with pytest.raises(LinkError, match="does not let") as caught:
         server.open(key_file=stranger.path)
-    assert caught.value.retryable
+    assert caught.value.retryable and caught.value.refused
 
 
 def test_missing_key_file(server: Sshd, tmp_path: Path) -> None:
@@ -66,8 +66,9 @@ def test_damaged_host_key_in_the_record(server: Sshd, host_key: str) -> None:
 def test_refused(server: Sshd) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        with pytest.raises(LinkError, match="refused"):
+        with pytest.raises(LinkError, match="refused") as caught:
             server.open(port=unused.getsockname()[1])
+    assert not caught.value.refused, "by the system: nobody was reached"
 
 
 @pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n" + bytes(40)])
@@ -102,8 +103,9 @@ def test_something_that_never_answers(server: Sshd, greeting: bytes) -> None:
         thread.start()
         port = listener.getsockname()[1]
         started = time.monotonic()
-        with pytest.raises(LinkError, match="no answer"):
+        with pytest.raises(LinkError, match="no answer") as caught:
             server.open(port=port, timeout=0.5)
+        assert not caught.value.refused
         assert time.monotonic() - started < 1.5
         with cancelled_when(lambda: len(peers) == 2) as cancel:
             server.open(port=port, cancel=cancel, timeout=30.0)
