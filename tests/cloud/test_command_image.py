@@ -164,10 +164,12 @@ def test_an_image_that_aws_cannot_make(quick: Cloud, project: Project) -> None:
     assert quick.leftovers() == [] and records() == []
 
 
-def test_a_call_that_is_refused(quick: Cloud, project: Project) -> None:
-    quick.rights.deny("ec2:StopInstances")
+@pytest.mark.parametrize("action", ["ec2:StopInstances", "ec2:CreateImage"])
+def test_a_right_that_is_missing_shows_before_the_recipe(quick: Cloud, project: Project, action: str) -> None:
+    quick.rights.deny(action)
     result = project.run(*BUILD)
-    assert result.code == 1 and "ec2:StopInstances" in result.err and "cloudrender policy --images" in result.err
+    assert result.code == 1 and action in result.err and "cloudrender policy --images" in result.err
+    assert not rendering(quick) and "Preparing" not in result.err
     assert quick.leftovers() == [] and records() == []
 
 

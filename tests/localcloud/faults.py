@@ -175,7 +175,9 @@ class Faults:
             self._marks.clear()
 
     def passing(self, call: Call, *, answered: bool) -> bool:
-        """Do what was to be done at this call; tell whether the call is lost by it."""
+        """Do what was to be done at this call; tell whether the call is lost by it. A try (DryRun) is none."""
+        if call.parameters.get("DryRun") == "true":
+            return False
         with self._lock:
             mine = [m for m in self._marks if m.answered == answered and m.action in (ANY, call.action)]
             for mark in mine:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import CloudError, ImageError, MachineGoneError
+from ..errors import CloudError, ImageError, MachineGoneError, PermissionsError
 from . import instances
 from .disk_keys import Encryption
 from .errors import code_of
@@ -22,6 +23,34 @@ if TYPE_CHECKING:
     from .session import Account
 
 _APPEAR_SECONDS = 20.0
+_log = logging.getLogger(__name__)
+
+
+def try_rights(account: Account, instance_id: str) -> None:
+    """Ask, without effect, for what `stop_machine` and `make_image` will need, before the minutes until then.
+
+    Raises `PermissionsError`. Whatever else comes of it is not told: the calls themselves will.
+    """
+    contents = Contents(kind="g", blender=(), driver="")
+    for action, ask in (
+        ("ec2:StopInstances", lambda: account.ec2.stop_instances(InstanceIds=[instance_id], DryRun=True)),
+        (
+            "ec2:CreateImage",
+            lambda: account.ec2.create_image(
+                InstanceId=instance_id,
+                Name="cloudrender-try",
+                TagSpecifications=_tagged("cloudrender-try", contents, job_id="try"),
+                DryRun=True,
+            ),
+        ),
+    ):
+        try:
+            with calling_for_images(account, action):
+                ask()
+        except PermissionsError:
+            raise
+        except CloudError as other:  # DryRunOperation: granted
+            _log.debug("%s: %s", action, other.message)
 
 
 def stop_machine(account: Account, instance_id: str, *, deadline: float, sleep: Callable[[float], None]) -> None:

@@ -87,6 +87,7 @@ class Builder:
         try:
             with self._in_other_words():
                 machine = self._rent()
+                image_making.try_rights(self._account, machine.instance_id or "")
                 baked = self._run(machine, test=False)
                 image = self._make(machine, baked)
         except BaseException as error:
