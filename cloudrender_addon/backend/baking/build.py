@@ -167,7 +167,7 @@ class Builder:
         machine = self._farm.launch(machine)
         self._save(machine=machine)
         self._say(f"Machine {machine.instance_id} is starting")
-        deadline = time.monotonic() + settings.boot_minutes * 60
+        deadline = time.monotonic() + machine.offer.boot_seconds(settings.boot_minutes)
         machine, link = self._farm.connect(machine, cancel=self._cancel, deadline=deadline)
         link.close()
         self._save(machine=machine)

@@ -21,10 +21,6 @@ from .ledger import Ledger
 from .packing import Packing
 from .status import Status
 
-METAL_FACTOR = 2
-"""How much longer a bare-metal machine may take to boot: up to 14 minutes were measured, on 77 of several families
-(https://gitlab.com/testing-farm/infrastructure/-/merge_requests/1526)."""
-
 MAX_MOVES = 2
 """How many machines of a job may be left on a recommendation alone."""
 
@@ -61,7 +57,7 @@ class Tending:
         if machine.paid_from is None:  # one that was taken over is up
             ledger.enter(Status.BOOTING)
         answered = machine.address is not None  # to a client before this one
-        booting = ledger.spec.settings.boot_minutes * 60 * (METAL_FACTOR if machine.offer.bare_metal else 1)
+        booting = machine.offer.boot_seconds(ledger.spec.settings.boot_minutes)
         patience = UNREACHABLE_SECONDS if answered else booting
         try:
             machine, link = self._farm.connect(
