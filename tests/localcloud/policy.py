@@ -123,6 +123,8 @@ def _touched(call: Call) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield "instance", parameters["InstanceId"], _resource_tags(parameters["InstanceId"])
         yield from ((kind, "*", tags.get(kind, {})) for kind in ("image", "snapshot"))
     elif call.action == "CopyImage":
+        # Since October 2024 that of the source is needed, too; by its tags it cannot be told.
+        yield "image", parameters["SourceImageId"], {}
         yield from ((kind, "*", tags.get(kind, {})) for kind in ("image", "snapshot"))
     elif call.action == "CreateSecurityGroup":
         yield "security-group", "*", tags.get("security-group", {})
