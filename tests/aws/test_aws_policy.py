@@ -34,6 +34,7 @@ QUOTAS = {  # looked at by Check Setup and `cloudrender quota`: see test_quota.p
     "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
     "servicequotas:RequestServiceQuotaIncrease",
 }
+UNNEEDED = {"ec2:DescribeSnapshots"}  # asked for by a clean-up, which goes on without: who makes no images has none
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
@@ -73,7 +74,7 @@ def test_policy_allows_exactly_what_is_called(
     aws: Stage, tmp_path: Path, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_whole_job(aws, tmp_path, door, monkeypatch)
-    assert allowed() - IMPLIED - QUOTAS == set(aws.front.actions())
+    assert allowed() - IMPLIED - QUOTAS == set(aws.front.actions()) - UNNEEDED
     assert allowed() >= IMPLIED
 
 
@@ -99,7 +100,7 @@ def test_check_setup_tries_every_call_of_a_job(
     tried = {action for action, parameters in aws.front.calls if parameters.get("DryRun") == "true"}
     aws.front.calls.clear()
     a_whole_job(aws, tmp_path, door, monkeypatch)
-    assert tried == {action for action in aws.front.actions() if action.startswith("ec2:")}
+    assert tried == {action for action in aws.front.actions() if action.startswith("ec2:")} - UNNEEDED
 
 
 @pytest.mark.parametrize("action", sorted(action for action in allowed() if action.startswith("ec2:")))

@@ -29,13 +29,14 @@ _NAME = re.compile(r"[\w ()./\-'@\[\]]{3,128}", re.ASCII)
 class OwnImages:
     """The disks of the account's images, in `folder`; `machine_of` finds the machine of an instance id.
 
-    `seconds` is how long an image stays pending; with `failing` it is `failed` then.
+    `seconds` is how long an image stays pending; with `failing` it is `failed` then. With `keeping_snapshots` they
+    cannot be deleted together with an image.
     """
 
     def __init__(self, folder: Path, *, machine_of: Callable[[str], Machine], keys: DiskKeys) -> None:
         self.keys = keys
         self.seconds = 0.0
-        self.failing = False
+        self.failing = self.keeping_snapshots = False
         self._folder = folder
         self._machine_of = machine_of
         self._copies: dict[tuple[str, Any], str] = {}
@@ -98,15 +99,23 @@ class OwnImages:
         return ActionResult({"ImageId": image.id})
 
     def deregister(self, original: Any) -> Any:
-        """Let DeregisterImage take the snapshots along, where it is asked to."""
+        """Let DeregisterImage take the snapshots along that it knows of, where it is asked to."""
+        from moto.core.responses import ActionResult
 
         def deregister_image(response: Any) -> Any:
             backend, image_id = response.ec2_backend, response._get_param("ImageId")
             image = backend.amis.get(image_id)
-            answer = original(response)
-            if response._get_param("DeleteAssociatedSnapshots") in (True, "true"):
-                backend.snapshots.pop(image.ebs_snapshot.id, None)
-            return answer
+            original(response)
+            disks = [each["Ebs"] for each in image.block_device_mappings]
+            snapshots = [each["SnapshotId"] for each in disks if "SnapshotId" in each]
+            if response._get_param("DeleteAssociatedSnapshots") not in (True, "true"):
+                return ActionResult({"Return": True})
+            code = "internal-error" if self.keeping_snapshots else "success"
+            if not self.keeping_snapshots:
+                for each in snapshots:
+                    backend.snapshots.pop(each, None)
+            results = [{"SnapshotId": each, "ReturnCode": code} for each in snapshots]
+            return ActionResult({"Return": True, "DeleteSnapshotResults": results})
 
         return deregister_image
 
@@ -204,7 +213,8 @@ def _own_image() -> Any:
         @property
         def block_device_mappings(self) -> list[dict[str, Any]]:
             ebs = {
-                "SnapshotId": self.ebs_snapshot.id,
+                # Of one that is only begun AWS may not tell it yet.
+                **({} if self.state == "pending" else {"SnapshotId": self.ebs_snapshot.id}),
                 "VolumeSize": self.size_gb,
                 "DeleteOnTermination": True,
                 "VolumeType": "gp3",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -11,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from ..atonce import all_at_once
-from . import instances, keypairs, machine_images, network, templates, volumes
+from ..errors import PermissionsError
+from . import instances, keypairs, machine_images, network, snapshots, templates, volumes
 from .failures import Failures
 from .tags import job_of, launch_of, ours
 
@@ -37,6 +39,11 @@ class Kind(enum.StrEnum):
     KEY_PAIR = "key pair"
     GROUP = "security group"
     IMAGE = "half-made image"
+    SNAPSHOT = "half-made snapshot"
+
+
+LAUNCHED = frozenset(Kind) - {Kind.IMAGE, Kind.SNAPSHOT}
+"""What the launch of a machine makes; the others are made of a machine, by a build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,8 @@ class Resource:
     """One thing of ours, made for the launch `token` ("" if that is not known).
 
     `id` is what AWS calls it (a key pair or template: its name), `age_seconds` None where it does not say.
-    Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of disk or image: its GiB.
+    Of a machine: its type as `detail`, how it was bought, whether it has a public address. Of a disk, image or
+    snapshot: its GiB.
     """
 
     kind: Kind
@@ -117,6 +125,9 @@ def end(account: Account, resources: Iterable[Resource], *, seconds: float = END
     for image_id in by_kind[Kind.IMAGE]:
         with failures.noted(image_id):
             machine_images.delete_image(account, image_id)
+    for snapshot_id in by_kind[Kind.SNAPSHOT]:
+        with failures.noted(snapshot_id):
+            snapshots.delete_snapshot(account, snapshot_id, deadline=deadline)
     failures.report()
 
 
@@ -216,6 +227,29 @@ def _images(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource
                 )
 
 
+def _snapshots(account: Account, filters: list[FilterTypeDef]) -> Iterator[Resource]:
+    """Look for those that no image names: an image that AWS has only begun, and that is gone, may leave them."""
+    found = []
+    # Who may only render makes none, and need not look.
+    with contextlib.suppress(PermissionsError), account.calling("ec2:DescribeSnapshots"):
+        pages = account.ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+        found = [each for page in pages for each in page["Snapshots"]]
+    if not found:
+        return
+    with account.calling("ec2:DescribeImages"):
+        images = account.ec2.describe_images(Owners=["self"], Filters=filters)["Images"]
+    named = {m.get("Ebs", {}).get("SnapshotId") for image in images for m in image.get("BlockDeviceMappings", [])}
+    for each in found:
+        if each.get("SnapshotId") not in named:
+            yield Resource(
+                kind=Kind.SNAPSHOT,
+                id=each.get("SnapshotId", ""),
+                **_origin(each.get("Tags"), each.get("StartTime")),
+                state=each.get("State", ""),
+                size_gb=each.get("VolumeSize", 0),
+            )
+
+
 _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]] = {
     Kind.INSTANCE: _instances,
     Kind.SPOT_REQUEST: _requests,
@@ -224,6 +258,7 @@ _LOOKS: dict[Kind, Callable[[Account, list[FilterTypeDef]], Iterator[Resource]]]
     Kind.KEY_PAIR: _key_pairs,
     Kind.GROUP: _groups,
     Kind.IMAGE: _images,
+    Kind.SNAPSHOT: _snapshots,
 }
 
 

@@ -8,12 +8,14 @@ dies; taking that tag away is what makes it the user's: from then on no clean-up
 from __future__ import annotations
 
 import datetime
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, ImageError
 from .policy import calling_for_images
 from .prices import SNAPSHOT_USD_PER_GB_MONTH
+from .snapshots import delete_snapshot
 from .tags import JOB, job_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 IMAGE = "cloudrender:image"
 """The tag of every image made here; its value is the kind of machine it is for."""
+
+_SNAPSHOT_SECONDS = 60.0
+"""How long to try to delete the snapshots of an image that is gone."""
 
 _BLENDER, _DRIVER = "cloudrender:blender", "cloudrender:driver"
 
@@ -100,21 +105,19 @@ def delete_image(account: Account, image_id: str) -> None:
         return
     try:
         with calling_for_images(account, "ec2:DeregisterImage"):
-            account.ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+            answer = account.ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
     except CloudError:
         # What is gone (since we looked, or by a first try whose answer was lost) has no tags, so a policy with a
         # condition on tags answers that the right is missing: a look tells the two apart.
         if _find(account, [{"Name": "image-id", "Values": [image_id]}]):
             raise
-        _delete_snapshots(account, image.snapshots)
-
-
-def _delete_snapshots(account: Account, ids: Sequence[str]) -> None:
-    with calling_for_images(account, "ec2:DescribeSnapshots"):
-        left = account.ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [*ids]}])["Snapshots"]
-    for snapshot in left:
-        with calling_for_images(account, "ec2:DeleteSnapshot"):
-            account.ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+        left = list(image.snapshots)
+    else:
+        # That a snapshot was not deleted is no error of the call. "skipped" is one that another image has, too.
+        results = answer.get("DeleteSnapshotResults", [])
+        left = [each.get("SnapshotId", "") for each in results if each.get("ReturnCode") not in ("success", "skipped")]
+    for snapshot_id in left:
+        delete_snapshot(account, snapshot_id, deadline=time.monotonic() + _SNAPSHOT_SECONDS)
 
 
 def image_tags(name: str, contents: Contents, *, job_id: str) -> list[TagTypeDef]:

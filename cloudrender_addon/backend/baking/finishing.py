@@ -100,6 +100,8 @@ def end_build(folder: BuildFolder, *, account: Account, farm: Farm) -> None:
                 machine_images.keep_image(account, image)
     elif record.image_asked:
         inventory.end(account, _half_made(account, record.build_id))
+        # Of an image that AWS had only begun, the snapshots may show up by themselves, or late.
+        inventory.end(account, inventory.list_ours(account, job_id=record.build_id, kinds={Kind.SNAPSHOT}))
     folder.forget()
 
 

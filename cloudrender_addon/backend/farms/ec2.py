@@ -16,7 +16,7 @@ from ..aws.disk_keys import DEFAULT_KEY, Encryption
 from ..aws.errors import certainly_refused
 from ..aws.failures import Failures
 from ..aws.images import AUTO
-from ..aws.inventory import Kind, Resource
+from ..aws.inventory import LAUNCHED, Kind, Resource
 from ..aws.network import Site
 from ..aws.session import Account
 from ..aws.tags import launch_name
@@ -179,7 +179,7 @@ class Ec2Farm:
             ]
         with failures.noted(launch_name(token)):
             # Where one was given, a second one as well, should there ever be any; else it was searched for above.
-            kinds = set(Kind) if machine.instance_id else set(Kind) - {Kind.INSTANCE}
+            kinds = LAUNCHED if machine.instance_id else LAUNCHED - {Kind.INSTANCE}
             doomed += inventory.list_ours(account, token=token, kinds=kinds)
         with failures.noted():
             inventory.end(account, doomed, seconds=self._settings.cleanup_seconds)
@@ -205,8 +205,9 @@ class Ec2Farm:
     def leftovers(self, job_id: str, *, taken: Collection[str] = (), given: Collection[str] = ()) -> tuple[str, ...]:
         """See `Farm.leftovers`. Looks in every region that the job may have used."""
         regions = self._settings.regions or (self._account.region,)
-        looks = [partial(inventory.list_ours, self._in(region), job_id=job_id) for region in regions]
-        looks += [partial(inventory.list_ours, self._in(region), token=token) for region in regions for token in taken]
+        ours = partial(inventory.list_ours, kinds=LAUNCHED)
+        looks = [partial(ours, self._in(region), job_id=job_id) for region in regions]
+        looks += [partial(ours, self._in(region), token=token) for region in regions for token in taken]
         found = {each.id: each for resources in all_at_once(looks) for each in resources}
         return tuple(each.id for each in found.values() if each.token not in given)
 

@@ -80,7 +80,7 @@ def _look(account: Account, known_usd: Mapping[str, float]) -> tuple[Leftover, .
 def _hourly(account: Account, resource: Resource, known_usd: Mapping[str, float]) -> float | None:
     if resource.kind is Kind.VOLUME:
         return disk_price(resource.size_gb)
-    if resource.kind is Kind.IMAGE:
+    if resource.kind in (Kind.IMAGE, Kind.SNAPSHOT):
         return snapshot_price(resource.size_gb)
     if resource.kind is not Kind.INSTANCE or resource.state in _UNBILLED:
         return 0.0
