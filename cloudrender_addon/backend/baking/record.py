@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..aws.disk_keys import DEFAULT_KEY, Encryption
+from ..durable import replace_json
 from ..errors import RecordError
 from ..farms.base import Machine
 from ..job.folder import JobFolder
@@ -86,13 +86,8 @@ class BuildFolder:
 
     def save(self, record: BuildRecord) -> None:
         """Replace the record, on disk before this returns. Raises `RecordError`."""
-        part = self.path / "record.json.part"
         try:
-            with part.open("w", encoding="utf-8") as file:
-                json.dump(_to_json(record), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / "record.json")
+            replace_json(self.path / "record.json", _to_json(record))
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

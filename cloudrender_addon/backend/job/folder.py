@@ -23,11 +23,10 @@ from typing import Any
 import filelock
 
 from ..cancel import Wish
+from ..durable import replace_json
 from ..errors import CloudrenderError, RecordError
 from .record import JobRecord, SavedFrame, from_json, to_json
 from .status import Status
-
-_REPLACE_SECONDS = 1.0
 
 
 class JobFolder:
@@ -89,13 +88,8 @@ class JobFolder:
 
     def save(self, record: JobRecord) -> None:
         """Replace the record, on disk before this returns. Raises `RecordError`."""
-        part = self.path / "record.json.part"
         try:
-            with part.open("w", encoding="utf-8") as file:
-                json.dump(to_json(record), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            _replace(part, self.path / "record.json")
+            replace_json(self.path / "record.json", to_json(record))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -229,17 +223,3 @@ class JobFolder:
             (self.path / "keeper").touch()
         else:
             (self.path / "keeper").unlink(missing_ok=True)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Rename over `target`. On Windows that fails while another process reads it, which takes it a moment."""
-    deadline = time.monotonic() + _REPLACE_SECONDS
-    while True:
-        try:
-            source.replace(target)
-        except PermissionError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
