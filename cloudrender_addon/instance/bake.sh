@@ -94,6 +94,12 @@ clean_up() {
     step "Cleaning up"
     change packages clean
     change sudo -n cloud-init clean --logs
+    # Machines of one image must not share an id. With an empty file Linux makes one at the next boot; without a file it
+    # would take that for its very first boot, and switch services on that the image has off: machine-id(5).
+    sudo -n truncate -s 0 "$CR_PREFIX/etc/machine-id"
+    # They tell from where the machine was logged in to, which is nothing for whom the image is shared with.
+    sudo -n find "$CR_PREFIX/var/log" -type f \( -name '*.journal' -o -name '*.journal~' -o -name 'auth.log*' \
+        -o -name 'syslog*' -o -name 'wtmp*' -o -name 'btmp*' -o -name lastlog \) -delete
     sudo -n rm -f "$CR_PREFIX/root/.bash_history"
     rm -f "$HOME/.bash_history"
     find "$ROOT" -mindepth 1 -maxdepth 1 \

@@ -24,6 +24,7 @@ from tests.localcloud.serving import Serving
 STANDIN = Path(machine.__file__).parent
 KEYS = ("home/.ssh/authorized_keys", "home/.bash_history", "disk/root/.ssh/authorized_keys")
 HOST_KEY = "disk/etc/ssh/ssh_host_ed25519_key"
+LOGS = ("disk/var/log/auth.log", "disk/var/log/journal/4f1e/system.journal")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,16 @@ class Builder:
     blenders: str = "4.2"
 
     def __post_init__(self) -> None:
-        for name in ("home/.ssh", "tmp/cloudrender/agent", "disk/etc/ssh", "disk/root/.ssh"):
+        for name in (
+            "home/.ssh",
+            "tmp/cloudrender/agent",
+            "disk/etc/ssh",
+            "disk/root/.ssh",
+            "disk/var/log/journal/4f1e",
+        ):
             (self.path / name).mkdir(parents=True)
-        for name in (*KEYS, HOST_KEY, "tmp/cloudrender/lease", "tmp/cloudrender/deadline", "tmp/cloudrender/x"):
+        (self.path / "disk/etc/machine-id").write_text("4f1e\n")
+        for name in (*KEYS, HOST_KEY, *LOGS, "tmp/cloudrender/lease", "tmp/cloudrender/deadline", "tmp/cloudrender/x"):
             (self.path / name).touch()
 
     def run(self, kind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -129,7 +137,8 @@ def test_an_image_for_graphics_gpus_and_once_more(builder: Builder, monkeypatch:
     assert found["device"] == "OPTIX (NVIDIA T4 (stand-in))" and found["download"] == "4.2.23"
     assert found["finished"] == "yes"
     assert "blacklist nouveau" in (builder.path / "disk/etc/modprobe.d/cloudrender.conf").read_text()
-    assert not [name for name in (*KEYS, HOST_KEY) if (builder.path / name).exists()]
+    assert not [name for name in (*KEYS, *LOGS, HOST_KEY) if (builder.path / name).exists()]
+    assert (builder.path / "disk/etc/machine-id").read_text() == "", "a file that is empty, not one that is missing"
     left = sorted(path.name for path in (builder.path / "tmp/cloudrender").iterdir())
     assert left == ["deadline", "lease"], "the dead-man switch reads these, and nothing else stays"
     assert "--no-install-recommends" not in builder.calls and "cloud-init clean" in builder.calls
