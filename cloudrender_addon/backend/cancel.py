@@ -37,6 +37,10 @@ class CancelToken:
         self._probe = probe
         self._probed_at = 0.0
 
+    def listen(self, probe: Callable[[], Wish]) -> None:
+        """Ask `probe` from now on, for a token that is older than what it is asked about."""
+        self._probe = probe
+
     def cancel(self) -> None:
         """Ask for the end of the job. Calling it again changes nothing."""
         self._want(Wish.CANCEL)

@@ -137,9 +137,11 @@ def _collect(collector: Collector, link: Link, event: dict[str, Any], cancel: Ca
 
 
 def cancel(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    """End a job, whoever drives it, and see its machine gone; or an image build that its client let go of."""
+    """End a job, or the build of an image, whoever drives it, and see its machine gone."""
     build = BuildStore(settings.home).folder(arguments.job)
     if build.open:
+        # As with a job: a client that drives it hears this, and undoes it; if there is none, that is done here.
+        build.request_cancel()
         end_left_build(build, say=display.say, wait_seconds=_CANCEL_WAIT_SECONDS)
         display.say(f"Nothing of the image build {build.build_id} is left running")
         return 0

@@ -96,8 +96,14 @@ def _only_encrypted(image_id: str) -> UsageError:
 
 
 def order_test(settings: Settings, image: MachineImage, *, family: str = "") -> BuildRecord:
-    """Return the record of a trial of that image, on a machine of `family` or the smallest of its kind."""
-    machine = builder_type(family or TRIED_ON[image.contents.kind])
+    """Return the record of a trial of that image, on a machine of `family` or the smallest of its kind.
+
+    Raises `UsageError`, `ConfigError`.
+    """
+    kind = image.contents.kind
+    if not family and kind not in TRIED_ON:
+        raise UsageError(f"{image.id} is for machines of another kind: {kind!r}", hint="Name a family (--family)")
+    machine = builder_type(family or TRIED_ON[kind])
     return _record(replace(settings, image=image.id), machine=machine, blender=image.contents.blender)
 
 
@@ -135,6 +141,7 @@ def _on_a_machine(record: BuildRecord, act: Callable[[Builder], T], *, say: Say,
     tidy_builds(settings.home, say=say)
     account = open_account(settings)
     with BuildStore(settings.home).create(record) as folder:
+        cancel.listen(folder.wish)
         farm = open_farm(settings, account=account, keys=folder.keys, encryption=record.encryption)
         return act(Builder(folder, account=account, farm=farm, say=say, cancel=cancel))
 
@@ -173,5 +180,6 @@ def copy(
     record = _record(replace(settings, region=region), machine="", blender=source.contents.blender)
     record = replace(record, encryption=encryption)
     with BuildStore(settings.home).create(record) as folder:
+        cancel.listen(folder.wish)
         farm = open_farm(record.settings, account=there, keys=folder.keys)
         return copy_image(folder, source, account=there, farm=farm, say=say, cancel=cancel)

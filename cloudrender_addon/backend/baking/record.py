@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must survive the process that makes a machine image: what is rented for it, and whether the image is finished.
 
-A folder for each build, as a job's (`job/folder.py`), with `record.json`, `keys/` and `lock`. It is deleted when all of
-the build has ended, so one that is there and locked by nobody has something to end.
+A folder for each build, as a job's (`job/folder.py`), with `record.json`, `keys/`, `lock` and `cancel`. It is deleted
+when all of the build has ended, so one that is there and locked by nobody has something to end.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..aws.disk_keys import DEFAULT_KEY, Encryption
+from ..cancel import Wish
 from ..durable import replace_json
 from ..errors import RecordError
 from ..farms.base import Machine
@@ -73,6 +74,17 @@ class BuildFolder:
     def locked(self) -> bool:
         """Tell whether a client drives this build right now."""
         return self._folder.locked()
+
+    def request_cancel(self) -> None:
+        """Ask whoever drives the build to end it: see `wish`. Raises `RecordError`."""
+        try:
+            self._folder.request_cancel()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def wish(self) -> Wish:
+        """Tell what others want of the driver."""
+        return self._folder.wish()
 
     def load(self) -> BuildRecord:
         """Read the record. Raises `RecordError`."""

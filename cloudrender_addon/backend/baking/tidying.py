@@ -28,7 +28,10 @@ def tidy_builds(home: Path, *, say: Callable[[str], None]) -> None:
 
 
 def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seconds: float = 0) -> None:
-    """End a build whose client let go of it, or does so within that time. Raises `RecordError`, `CloudError`."""
+    """End a build whose client let go of it, or does so within that time.
+
+    Raises `RecordError` while a client drives it, `CloudError`.
+    """
     with folder.lock(wait_seconds=wait_seconds):
         if folder.open:
             _end(folder, say)
