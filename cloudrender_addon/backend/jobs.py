@@ -14,8 +14,9 @@ from .assets.bundle import Bundle
 from .assets.concerns import listed, shown
 from .assets.project import scan_project
 from .assets.staging import staging_folder
+from .assets.trace import SCRIPT, trace
 from .assets.trace_result import MissingFile
-from .assets.traced import SCRIPT, Traced, TraceRequest, trace
+from .assets.traced import Traced, TraceRequest
 from .cancel import CancelToken
 from .clock import now
 from .errors import LocalBlenderError, MissingFilesError, ProjectError

@@ -20,7 +20,8 @@ from cloudrender_addon.backend.assets import staging
 from cloudrender_addon.backend.assets.addons import AddOn
 from cloudrender_addon.backend.assets.hash_cache import HashCache
 from cloudrender_addon.backend.assets.hashing import hash_bundle
-from cloudrender_addon.backend.assets.traced import Traced, TraceRequest, trace
+from cloudrender_addon.backend.assets.trace import trace
+from cloudrender_addon.backend.assets.traced import Traced, TraceRequest
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import Cancelled, LocalBlenderError, MissingFilesError, ProjectError
 from cloudrender_addon.backend.job.folder import JobFolder
