@@ -16,8 +16,8 @@ from cloudrender_addon.backend.aws.images import image_kind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
 from cloudrender_addon.backend.baking import words
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
-from cloudrender_addon.backend.baking.recipe import Said
 from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
+from cloudrender_addon.backend.baking.said import Said
 from cloudrender_addon.backend.clock import now
 from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cloudrender_addon.backend.baking import steady
-from cloudrender_addon.backend.baking.recipe import CLEAN, Baked, Recipe, Said
+from cloudrender_addon.backend.baking.recipe import CLEAN, Recipe
+from cloudrender_addon.backend.baking.said import Baked, Said
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.errors import (
     Cancelled,

@@ -13,7 +13,7 @@ from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage, newest
 from cloudrender_addon.backend.baking import build
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
-from cloudrender_addon.backend.baking.recipe import Baked
+from cloudrender_addon.backend.baking.said import Baked
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms.quotes import Quote
 from tests.unit.without_bpy import ui_module

@@ -25,8 +25,9 @@ from ..farms.base import Farm, Machine, MachineRequest
 from ..job.cost import machine_cost
 from ..job.spec import new_job_id
 from .finishing import ask_for_image, end_now, finish_image
-from .recipe import Baked, Recipe
+from .recipe import Recipe
 from .record import BuildFolder
+from .said import Baked
 from .steady import run_recipe
 
 LIFETIME_SECONDS = 7200

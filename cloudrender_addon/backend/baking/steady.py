@@ -17,7 +17,8 @@ from ..clock import now
 from ..errors import LinkError, MachineError, MachineGoneError
 from ..farms.base import Farm, Machine
 from ..farms.reconnect import connect_again
-from .recipe import CLEAN, Baked, Recipe, Said, run_script
+from .recipe import CLEAN, Recipe, run_script
+from .said import Baked, Said
 
 MAX_FRUITLESS_LINKS = 20
 """How many links in a row may break over which a recipe has said nothing new."""
