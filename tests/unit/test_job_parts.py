@@ -172,7 +172,8 @@ def test_every_wait_hears_a_cancellation() -> None:
 
 def test_a_wait_also_hears_a_request_from_outside(tmp_path: Path) -> None:
     _, folder = make(tmp_path)
-    token = CancelToken(probe=folder.wish)
+    token = CancelToken()
+    token.listen(folder.wish)
     token.check()
     threading.Timer(0.05, folder.request_cancel).start()
     with pytest.raises(Cancelled):
