@@ -126,6 +126,14 @@ def test_a_lost_answer_makes_no_second_image(cloud: Cloud, account: Account) -> 
     end(cloud, account)
 
 
+def test_a_machine_that_ended_when_it_had_been_stopped(cloud: Cloud, account: Account) -> None:
+    machine = builder(cloud, account)
+    cloud.client("ec2").terminate_instances(InstanceIds=[machine])
+    with pytest.raises(e.MachineGoneError, match="ended from outside"):
+        make(account, machine)
+    end(cloud, account)
+
+
 def test_a_deregistered_image_whose_snapshots_were_left(cloud: Cloud, account: Account) -> None:
     image = make(account, builder(cloud, account))
     original = account.ec2.deregister_image

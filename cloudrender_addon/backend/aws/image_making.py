@@ -67,21 +67,21 @@ def stop_machine(account: Account, instance_id: str, *, deadline: float, sleep: 
     insisted(ask, deadline=deadline, sleep=sleep)
     for last in paced(deadline=deadline, first=0.2, longest=3.0, sleep=sleep):
         try:
-            found = instances.describe(account, instance_id)
+            state = _state_of(account, instance_id)
         except CloudError as error:
             if last or not error.retryable:
                 raise
             continue
-        if found is not None and found.state == "stopped":
+        if state == "stopped":
             return
-        if found is None or found.state in ("shutting-down", instances.TERMINATED):
-            reason = instances.explain(found.reason) if found else ""
-            raise MachineGoneError(f"The machine {instance_id} has ended: {reason or 'no reason was given'}")
     raise CloudError(f"The machine {instance_id} did not shut down in time", hint="Try again")
 
 
 def make_image(account: Account, *, instance_id: str, job_id: str, name: str, contents: Contents) -> str:
-    """Ask for an image of a stopped machine and return its id. Idempotent by `job_id`. Raises `CloudError`."""
+    """Ask for an image of a stopped machine and return its id. Idempotent by `job_id`.
+
+    Raises `MachineGoneError`, `CloudError`.
+    """
     try:
         with calling_for_images(account, "ec2:CreateImage"):
             answer = account.ec2.create_image(
@@ -96,6 +96,8 @@ def make_image(account: Account, *, instance_id: str, job_id: str, name: str, co
             for made in list_images(account):
                 if made.job_id == job_id:
                     return made.id
+        if code_of(error) in ("IncorrectState", "IncorrectInstanceState", "InvalidInstanceID.NotFound"):
+            _state_of(account, instance_id)  # ended since it was stopped, it says better why
         raise
     return answer["ImageId"]
 
@@ -150,6 +152,15 @@ def wait_until_available(
         f"AWS has not finished the image {image_id} within {(time.monotonic() - started) / 60:.0f} min",
         hint="Try again later; https://health.aws.amazon.com shows known outages",
     )
+
+
+def _state_of(account: Account, instance_id: str) -> str:
+    """Return EC2's word for the state of a machine that is there. Raises `MachineGoneError`, `CloudError`."""
+    found = instances.describe(account, instance_id)
+    if found is None or found.state in ("shutting-down", instances.TERMINATED):
+        reason = instances.explain(found.reason) if found else ""
+        raise MachineGoneError(f"The machine {instance_id} has ended: {reason or 'no reason was given'}")
+    return found.state
 
 
 def _tagged(name: str, contents: Contents, *, job_id: str) -> Sequence[TagSpecificationTypeDef]:

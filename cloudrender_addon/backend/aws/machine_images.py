@@ -36,7 +36,7 @@ _BLENDER, _DRIVER = "cloudrender:blender", "cloudrender:driver"
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What an image was made for and has: `kind` as of `images.image_kind`, Blender's exact versions, the NVIDIA driver.
+    """What an image was made for and has: `kind` (see `images.image_kind`), Blender's exact versions, NVIDIA's driver.
 
     `driver` is "" on an image for machines without GPU.
     """
