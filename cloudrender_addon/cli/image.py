@@ -4,41 +4,33 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import queue
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any
 
 from ..backend.aws import image_sharing, machine_images
-from ..backend.aws.disk_keys import find_key, spot_grants
 from ..backend.aws.image_sharing import Behind
 from ..backend.aws.images import PUBLIC
 from ..backend.aws.machine_images import MachineImage
 from ..backend.aws.session import Account
 from ..backend.baking import orders, words
-from ..backend.cancel import CancelToken
 from ..backend.errors import CloudrenderError, UsageError
 from ..backend.farms.factory import open_account
 from ..backend.scene import NEWEST_BLENDER
+from ..backend.setting_values import convert
 from ..backend.settings import Settings
 from .ask import agreed
-from .display import Display, printable
-from .drive import stop_signals
-
-T = TypeVar("T")
-Say = Callable[[str], None]
-
-_TICK_SECONDS = 0.25
+from .display import Display, put
+from .image_sharing import share, tell_shared, tell_spot
+from .watched import watched
 
 
 def image(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Do what the command says; return the exit code."""
-    acts = {"build": _build, "list": _list, "test": _test, "copy": _copy, "share": _share, "delete": _delete}
+    acts = {"build": _build, "list": _list, "test": _test, "copy": _copy, "share": share, "delete": _delete}
     act = acts[arguments.action]
     return act(arguments, settings, display)
 
@@ -55,17 +47,21 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
     )
     if arguments.unencrypted:
         display.say("The image will not be encrypted; nothing of yours is on it")
-    built = _watched(lambda say, cancel: orders.build(record, say=say, cancel=cancel), display)
+    built = watched(lambda say, cancel: orders.build(record, say=say, cancel=cancel), display)
     image = built.image
+    account = open_account(record.settings)
+    behind = image_sharing.look_behind(account, [image]).get(image.id)
     display.say(
         f"Image {image.id} in {image.region} is ready: {words.contents(image)}, rendering on {built.baked.device}"
     )
-    display.say(f"Cost: ${built.cost_usd:.4f}; its {words.disk(image)}")
+    display.say(f"Cost: ${built.cost_usd:.4f}. Its disk: {words.disk(image, behind)}")
     display.say(f"Jobs on such machines in {image.region} begin with it from now on (`--image public`: with AWS's)")
-    account = open_account(record.settings)
-    _tell_spot(arguments.kms_key, account, display)
-    if record.share:
-        _tell_shared(image_sharing.look_behind(account, [image])[image.id], arguments, display)
+    if arguments.json:
+        facts = {**_facts(image, behind), "device": built.baked.device, "cost_usd": built.cost_usd}
+        _put_json({"event": "image_built", **facts})
+    tell_spot(arguments.kms_key, account, display)
+    if record.share and behind:
+        tell_shared(behind, arguments, display)
     _offer_older(image, account, arguments, display)
     return 0
 
@@ -79,7 +75,7 @@ def _offer_older(image: MachineImage, account: Account, arguments: argparse.Name
         held = behind.get(each.id)
         shared = f", shared with {', '.join(held.accounts)}," if held and held.accounts else ""
         price = f"at most ${usd[each.id]:.2f} a month"
-        display.say(f"An older one{shared} costs {price}: cloudrender image delete {each.id}")
+        display.say(f"An older one{shared} costs {price}: `cloudrender image delete {each.id}`")
     if older and not arguments.json and sys.stdin.isatty():
         which = f"{len(older)} older images" if len(older) > 1 else "older image"
         if agreed(f"Delete the {which} for these machines (at most ${sum(usd.values()):.2f} a month)?"):
@@ -93,28 +89,36 @@ def _list(arguments: argparse.Namespace, settings: Settings, display: Display) -
     old, usd = words.superseded(images), _prices(images, behind)
     for each in images:
         if arguments.json:
-            held = asdict(behind[each.id]) if each.id in behind else {}
-            facts = {**asdict(each), **held, "monthly_usd": usd[each.id], "superseded": each in old}
-            print(json.dumps(facts, ensure_ascii=False), flush=True)
-        else:
-            print(printable(_line(each, behind.get(each.id), superseded=each in old)), flush=True)
+            _put_json({**_facts(each, behind.get(each.id)), "superseded": each in old})
+            continue
+        put(_line(each, behind.get(each.id)), indent=2)
+        if each in old or words.is_old(each, now=time.time()):
+            why = "no job begins with it any more" if each in old else "old"
+            put(f"  → {why}: `cloudrender image delete {each.id}`", indent=4)
+    if arguments.json:
+        return 0
     if not images:
         display.say("There is no image made by cloudrender: `cloudrender image build --family g4dn` makes one")
-    elif not arguments.json:
-        display.say(f"In all at most ${sum(usd.values()):.2f} a month")
-        if old:
-            saved = sum(usd[each.id] for each in old)
-            display.say(f"`cloudrender image delete --old` deletes {len(old)} of them and saves ${saved:.2f} of it")
+        return 0
+    display.say(f"In all at most ${sum(usd.values()):.2f} a month")
+    if old:
+        saved = sum(usd[each.id] for each in old)
+        display.say(f"`cloudrender image delete --old` deletes {len(old)} of them and saves ${saved:.2f} of it")
     return 0
 
 
-def _line(image: MachineImage, behind: Behind | None, *, superseded: bool = False) -> str:
-    now = time.time()
-    parts = [image.id, image.region, words.contents(image), words.state(image), words.age(image, now=now)]
-    text = "  ".join([*parts, words.disk(image, behind), *([words.protection(behind)] if behind else [])])
-    if superseded:
-        return f"{text}\n  → no job begins with it any more: cloudrender image delete {image.id}"
-    return f"{text}\n  → old: cloudrender image delete {image.id}" if words.is_old(image, now=now) else text
+def _line(image: MachineImage, behind: Behind | None) -> str:
+    parts = [image.id, image.region, words.contents(image), words.state(image), words.age(image, now=time.time())]
+    return "  ".join([*parts, words.disk(image, behind), *([words.protection(behind)] if behind else [])])
+
+
+def _facts(image: MachineImage, behind: Behind | None) -> dict[str, Any]:
+    """Return what is known of an image, for programs."""
+    return {**asdict(image), **(asdict(behind) if behind else {}), "monthly_usd": words.monthly_usd(image, behind)}
+
+
+def _put_json(facts: dict[str, Any]) -> None:
+    print(json.dumps(facts, ensure_ascii=False), flush=True)
 
 
 def _prices(images: Iterable[MachineImage], behind: dict[str, Behind]) -> dict[str, float]:
@@ -125,15 +129,14 @@ def _prices(images: Iterable[MachineImage], behind: dict[str, Behind]) -> dict[s
 def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     tried = machine_images.find_image(open_account(settings), arguments.ami)
     record = orders.order_test(settings, tried, family=arguments.family or "")
-    result = _watched(lambda say, cancel: orders.test(record, say=say, cancel=cancel), display)
+    result = watched(lambda say, cancel: orders.test(record, say=say, cancel=cancel), display)
     baked = result.baked
     display.say(f"Device: {baked.device}")
     display.say(f"Driver: {baked.contents.driver or 'none'}")
-    sample = "" if (seconds := result.first_sample_seconds) is None else f"first sample after {seconds:.1f} s, "
-    display.say(
-        f"From launch: answered after {result.answered_seconds:.1f} s, {sample}"
-        f"first frame after {result.first_frame_seconds:.1f} s; cost ${result.cost_usd:.4f}"
-    )
+    display.say(f"{words.times(result)}; cost ${result.cost_usd:.4f}")
+    if arguments.json:
+        facts = asdict(result) | {"baked": {"device": baked.device, "downloaded": baked.downloaded}}
+        _put_json({"event": "image_tested", **_facts(tried, None), **facts})
     if baked.downloaded:
         missing = ", ".join(baked.downloaded)
         raise CloudrenderError(
@@ -143,11 +146,15 @@ def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -
 
 
 def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    copied = _watched(
+    where = "given as --region"
+    region = str(convert("region", arguments.to, where=where))
+    if "," in region:
+        raise UsageError(f"{region!r} is more than one region ({where})", hint="Copy to one after the other")
+    copied = watched(
         lambda say, cancel: orders.copy(
             settings,
             arguments.ami,
-            region=arguments.to,
+            region=region,
             kms_key=arguments.kms_key,
             unencrypted=arguments.unencrypted,
             say=say,
@@ -157,48 +164,17 @@ def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -
     )
     how = "not encrypted" if arguments.unencrypted else f"encrypted with {arguments.kms_key or 'the default key'}"
     display.say(f"Image {copied.id} in {copied.region} is ready: {words.contents(copied)}, {how}")
-    _tell_spot(arguments.kms_key, open_account(settings).at(arguments.to), display)
-    return 0
-
-
-def _share(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    add, remove = image_sharing.account_ids(arguments.account), image_sharing.account_ids(arguments.stop)
-    if not (add or remove):
-        raise UsageError("No account is named", hint="cloudrender image share AMI ACCOUNT, or --stop ACCOUNT")
-    account = open_account(settings)
-    image = machine_images.find_image(account, arguments.ami)
-    behind = image_sharing.share(account, image, add=add, remove=remove)
-    _tell_shared(behind, arguments, display)
-    if remove and behind.key:
-        display.say(f"Take {', '.join(remove)} out of the policy and the grants of its key {behind.key.arn}, too")
-    return 0
-
-
-def _tell_shared(behind: Behind, arguments: argparse.Namespace, display: Display) -> None:
-    """Say with whom an image is shared, and what the policy of its key needs for that."""
-    accounts = [each for each in behind.accounts if each.isdigit()]  # others were added by hand
-    statements = image_sharing.key_statements(behind.key, accounts) if behind.key and accounts else []
     if arguments.json:
-        print(json.dumps({"accounts": behind.accounts, "key_statements": statements}), flush=True)
-        return
-    display.say(f"Shared with {', '.join(behind.accounts) or 'nobody'}")
-    if behind.key and statements:
-        display.say(f"They can open its disk once the policy of its key {behind.key.arn} has these statements, too:")
-        print(json.dumps(statements, indent=2), flush=True)
-        display.say("… and their spot machines after this:")
-        print("\n".join(spot_grants(behind.key, accounts)), flush=True)
-
-
-def _tell_spot(kms_key: str, account: Account, display: Display) -> None:
-    """Say what else it takes until spot machines begin with an image that has a key of the user's own."""
-    if kms_key and (key := find_key(account, kms_key)).own:
-        display.say("Spot machines can open its disk once Amazon's Spot role may use the key; run this once:")
-        display.say(spot_grants(key, [key.account])[0])
+        _put_json({"event": "image_copied", **_facts(copied, None)})
+    tell_spot(arguments.kms_key, open_account(settings).at(region), display)
+    return 0
 
 
 def _delete(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     if bool(arguments.ami) == arguments.old:
-        raise UsageError("Name the images to delete, or use --old", hint="`cloudrender image list` tells what there is")
+        cause = "Either images are named, or --old means all of those" if arguments.ami else "No image is named"
+        hint = "`cloudrender image delete AMI` deletes one of those of `cloudrender image list`, --old all old ones"
+        raise UsageError(cause, hint=hint)
     account = open_account(settings)
     images = tuple(machine_images.find_image(account, each) for each in arguments.ami)
     if arguments.old:
@@ -222,36 +198,3 @@ def _delete_all(account: Account, images: Iterable[MachineImage], display: Displ
     for each in images:
         machine_images.delete_image(account, each.id)
         display.say(f"Deleted: {each.id} and {', '.join(each.snapshots)}")
-
-
-def _watched(work: Callable[[Say, CancelToken], T], display: Display) -> T:
-    """Run `work` on a thread and show what it says; Ctrl-C and SIGTERM reach it through the token."""
-    said: queue.SimpleQueue[str] = queue.SimpleQueue()
-    cancel = CancelToken()
-    result: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(work(said.put, cancel))
-        except BaseException as error:  # noqa: BLE001 - raised on the main thread
-            errors.append(error)
-
-    # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
-    thread = threading.Thread(target=run, name="image", daemon=True)
-    with stop_signals(cancel) as presses:
-        thread.start()
-        answered = 0
-        while True:
-            alive = thread.is_alive()  # asked first: what a thread says before its end is in the queue then
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    display.say(said.get(timeout=_TICK_SECONDS if alive else 0.0))
-            if len(presses) > answered:
-                display.say("Still ending what was begun; please wait" if answered else "Stopping …")
-                answered = len(presses)
-            if not alive:
-                break
-    if errors:
-        raise errors[0]
-    return result[0]

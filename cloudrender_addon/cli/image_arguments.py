@@ -8,6 +8,8 @@ import argparse
 from .flags import add_account, add_output, add_place, make_parser
 from .usage import Parser
 
+_AMI = "id of an image, as `cloudrender image list` tells it"
+
 
 def image_parser() -> Parser:
     """Return the parser of `cloudrender image`, with its actions."""
@@ -36,23 +38,23 @@ def image_parser() -> Parser:
     add_place(build, image="image to begin with (default: AWS's newest)")
     add_account(action("list", "List the images made by cloudrender, with their monthly cost."))
     test = action("test", "Render a frame on a machine of that image; tell devices, driver and times.")
-    test.add_argument("ami", metavar="AMI")
+    test.add_argument("ami", metavar="AMI", help=_AMI)
     test.add_argument("--family", metavar="FAMILY", help="machine to try it on (default: the smallest of its kind)")
     add_account(test)
     add_place(test)
     copy = action("copy", "Copy an image into another region.")
-    copy.add_argument("ami", metavar="AMI")
+    copy.add_argument("ami", metavar="AMI", help=_AMI)
     copy.add_argument("--region", dest="to", required=True, metavar="REGION", help="region to copy it to")
     copy.add_argument("--from", dest="region", metavar="REGION", help="region it is in (default: yours)")
     _encryption(copy)
     copy.add_argument("--profile", metavar="NAME", help="profile of your AWS configuration")
     share = action("share", "Let other AWS accounts use an image, or no longer; they name it with --image.")
-    share.add_argument("ami", metavar="AMI")
+    share.add_argument("ami", metavar="AMI", help=_AMI)
     share.add_argument("account", metavar="ACCOUNT", nargs="*", help="id of an account: 12 digits")
     share.add_argument("--stop", metavar="ACCOUNT", nargs="+", default=[], help="accounts that may use it no longer")
     add_account(share)
     delete = action("delete", "Delete images and their snapshots.")
-    delete.add_argument("ami", metavar="AMI", nargs="*")
+    delete.add_argument("ami", metavar="AMI", nargs="*", help=_AMI)
     delete.add_argument(
         "--old", action="store_true", help="all that no job begins with any more: those with a newer one"
     )

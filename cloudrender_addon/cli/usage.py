@@ -24,6 +24,12 @@ class Parser(argparse.ArgumentParser):
             namespace, unknown = self.parse_known_args(words)
         except argparse.ArgumentError as error:
             raise self._explained(error) from error
+        except UsageError as error:  # what is missing may be there, but misspelt
+            known = {name for each in self._all() for name in each.option_strings}
+            flags = (word for word in words if word.startswith("--") and word != "--")
+            if misspelt := next((flag for flag in flags if flag.partition("=")[0] not in known), None):
+                raise self._unknown(misspelt) from error
+            raise
         if unknown:
             raise self._unknown(unknown[0])
         return namespace

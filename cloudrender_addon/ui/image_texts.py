@@ -185,16 +185,15 @@ def built(result: Built, behind: Behind | None) -> Baked:
 
 def tested(image: MachineImage, result: Tested) -> Baked:
     """Tell how an image did."""
+    from ..backend.baking import words  # noqa: PLC0415 - see title
+
     baked = result.baked
     missing = ", ".join(baked.downloaded)
-    seconds = result.first_sample_seconds
-    sample = "" if seconds is None else f"first sample after {seconds:.0f} s, "
     return Baked(
         title="Image Incomplete" if missing else "Image Works",
         lines=(
             f"{image.id} rendered on {baked.device}, driver {baked.contents.driver or 'none'}",
-            f"From launch: answered after {result.answered_seconds:.0f} s, {sample}first frame after "
-            f"{result.first_frame_seconds:.0f} s; cost {texts.money(result.cost_usd)}",
+            f"{words.times(result)}; cost {texts.money(result.cost_usd)}",
             *([f"Blender {missing} is not on it as it should be"] if missing else []),
         ),
         hint="Build another image and delete this one" if missing else "",

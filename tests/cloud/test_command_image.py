@@ -112,6 +112,8 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     assert re.search(r"^  g4dn\.xlarge +AWS's image +\d+\.\d s  \(1 machine\)$", told, re.MULTILINE), told
     listed = project.run("image", "list").out
     assert image in listed and "87 GB (44 of them written), at most $2.18 a month" in listed
+    told = json.loads(project.run("image", "test", image, "--json").out.splitlines()[-1])
+    assert told["event"] == "image_tested" and told["baked"]["downloaded"] == [] and told["first_frame_seconds"] > 0
     tried = project.run("image", "test", image)
     assert tried.code == 0 and "Driver: 580.95.05" in tried.err and "Device: OPTIX" in tried.err, tried.err
     took = re.search(
@@ -125,8 +127,14 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
 
 
 def test_a_copy_lives_in_another_region(quick: Cloud, project: Project) -> None:
-    assert project.run(*BUILD).code == 0
+    built = json.loads(project.run(*BUILD, "--json").out.splitlines()[-1])
     [image] = only_images(quick)
+    assert (built["event"], built["id"], built["device"]) == ("image_built", image, "CPU") and built["cost_usd"] > 0
+    assert project.run("image", "list", "--json", "--region", "eu-west-1").out == "", "for programs, no word of nothing"
+    for region, cause in (("nowhere", "not a usable region"), ("eu-west-1,eu-west-2", "more than one region")):
+        refused = project.run("image", "copy", image, "--region", region)
+        assert refused.code in (1, 2) and cause in refused.err and "→" in refused.err, refused.err
+    assert f"{image} is in us-east-1 already" in project.run("image", "copy", image, "--region", "us-east-1").err
     copied = project.run("image", "copy", image, "--region", "eu-west-1")
     assert copied.code == 0 and "in eu-west-1 is ready: for machines without GPU, Blender 4.2.23" in copied.err
     listed = json.loads(project.run("image", "list", "--json", "--region", "eu-west-1").out)

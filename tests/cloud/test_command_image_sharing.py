@@ -57,8 +57,9 @@ def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project
     job = project.run("-c", "c7i.large", "-f", 1, "--send", "folder")
     assert job.code == 1 and "could not be opened with your rights" in job.err, job.err
     assert "AWSServiceRoleForEC2Spot" in job.err and len(quick.machines) == 2, "every further one would end likewise"
-    again = project.run("image", "share", image, "2222-3333-4444", "--json")
-    assert json.loads(again.out)["accounts"] == ["222233334444"]
+    again = json.loads(project.run("image", "share", image, "2222-3333-4444", "--json").out)
+    assert again["event"] == "image_shared" and again["accounts"] == ["222233334444"]
+    assert again["key_statements"] and "222233334444" in again["grants"][0]
 
 
 def test_another_account_renders_on_a_shared_image(quick: Cloud, project: Project, tmp_path: Path) -> None:
@@ -122,6 +123,8 @@ def test_an_image_that_is_ready_but_cannot_be_shared(quick: Cloud, project: Proj
 def test_a_copy_may_have_a_key_too(quick: Cloud, project: Project, key: str) -> None:
     assert project.run(*BUILD).code == 0
     [image] = only_images(quick)
+    stopped = project.run("image", "share", image, "--stop", FRIEND)
+    assert stopped.code == 0 and "policy" not in stopped.err, "nothing was ever added to that of the default key"
     refused = project.run("image", "share", image, FRIEND)
     assert refused.code == 1 and "the account's default key" in refused.err and "--kms-key" in refused.err
     there = project.run("image", "copy", image, "--region", "eu-west-1", "--kms-key", key)
@@ -136,12 +139,12 @@ def test_older_images_are_offered_for_deletion(quick: Cloud, project: Project) -
     assert first.code == 0 and "older" not in first.err
     told = project.run(*BUILD)
     [old, new] = [str(facts["id"]) for facts in listed(project)]
-    assert f"cloudrender image delete {old}" in told.err and "[y/N]" not in told.err
+    assert f"`cloudrender image delete {old}`" in told.err and "[y/N]" not in told.err
     lines = project.run("image", "list")
-    assert f"→ no job begins with it any more: cloudrender image delete {old}" in lines.out
+    assert f"\n  → no job begins with it any more: `cloudrender image delete {old}`\n" in lines.out
     assert "In all at most $1.00 a month" in lines.err and "deletes 1 of them and saves $0.50" in lines.err
     assert [facts["superseded"] for facts in listed(project)] == [True, False]
-    assert project.run("image", "delete").code == 2
+    assert project.run("image", "delete").code == project.run("image", "delete", new, "--old").code == 2
     unanswered = project.run("image", "delete", "--old")
     assert unanswered.code == 1 and "Delete it with its snapshots (at most $0.50 a month)? [y/N]" in unanswered.err
     deleted = project.run("image", "delete", "--old", "-y")

@@ -107,7 +107,7 @@ def test_how_an_image_is_protected_and_for_whom() -> None:
     assert "$1.55 a month, also for 123456789012." in image_texts.deletion(IMAGE, replace(BEHIND, accounts=shared))
 
 
-@pytest.mark.parametrize(("seconds", "sample"), [(None, ""), (41.4, "first sample after 41 s, ")])
+@pytest.mark.parametrize(("seconds", "sample"), [(None, ""), (41.4, "first sample after 41.4 s, ")])
 def test_how_an_image_did(seconds: float | None, sample: str) -> None:
     baked = Baked(
         contents=IMAGE.contents, device="OPTIX (Tesla T4)", downloaded=(), first_frame_at=1.0, first_sample_at=None
@@ -117,7 +117,7 @@ def test_how_an_image_did(seconds: float | None, sample: str) -> None:
     )
     told = image_texts.tested(IMAGE, result)
     assert told.title == "Image Works" and not told.failed
-    assert told.lines[1] == f"From launch: answered after 30 s, {sample}first frame after 43 s; cost $0.01"
+    assert told.lines[1] == f"From launch: answered after 30.2 s, {sample}first frame after 42.6 s; cost $0.01"
     lacking = image_texts.tested(IMAGE, replace(result, baked=replace(baked, downloaded=("4.5.15",))))
     assert lacking.failed and "Blender 4.5.15 is not on it" in lacking.lines[2] and lacking.hint
 

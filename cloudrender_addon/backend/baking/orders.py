@@ -162,10 +162,10 @@ def copy(
     """
     account = open_account(settings)
     source = machine_images.find_image(account, image_id)
-    if source.job_id or region == source.region:
-        raise UsageError(
-            f"{source.id} is in {source.region}, {source.state}", hint="Copy a whole one to another region"
-        )
+    if region == source.region:
+        raise UsageError(f"{source.id} is in {region} already", hint="Copy it to another region")
+    if source.job_id:
+        raise UsageError(f"{source.id} is {words.state(source)}", hint="Copy it when it is finished")
     tidy_builds(settings.home, say=say)
     there = account.at(region)
     if unencrypted and is_encrypted(account, source.id):

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..aws.image_sharing import Behind
 from ..aws.machine_images import MachineImage, newest
 from ..job.words import format_seconds
+
+if TYPE_CHECKING:
+    from .build import Tested
 
 OLD_SECONDS = 180 * 86_400.0
 """Half a year: by then Blender has a newer patch and the driver a newer branch."""
@@ -49,6 +53,14 @@ def protection(behind: Behind) -> str:
     if behind.key:
         text = f"encrypted with {behind.key.arn if behind.key.own else 'the default key'}"
     return f"{text}, shared with {', '.join(behind.accounts)}" if behind.accounts else text
+
+
+def times(tested: Tested) -> str:
+    """Say how quickly an image that was tried got to its first frame."""
+    seconds = tested.first_sample_seconds
+    sample = "" if seconds is None else f"first sample after {seconds:.1f} s, "
+    first_frame = f"first frame after {tested.first_frame_seconds:.1f} s"
+    return f"From launch: answered after {tested.answered_seconds:.1f} s, {sample}{first_frame}"
 
 
 def is_old(image: MachineImage, *, now: float) -> bool:
