@@ -38,14 +38,14 @@ def main(paths: str, folder: str, *words: str) -> int:
                 zipped.extractall(place)
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(place), paths)), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", _ROOT.name, *words]
-        _put_back(place / JOB, Path(folder))
+        put_back(place / JOB, Path(folder))
         # A process of its own: on Windows no process can delete the libraries that it has loaded.
         process = subprocess.Popen(command, env=environ, creationflags=_HIDDEN)
         while True:
             try:
                 return process.wait(timeout=_LOOK_SECONDS)
             except subprocess.TimeoutExpired:
-                _put_back(place / JOB, Path(folder))
+                put_back(place / JOB, Path(folder))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -63,9 +63,12 @@ def copy_job(folder: Path, copy: Path) -> None:
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("lock", "*.part"), copy_function=each)
 
 
-def _put_back(copy: Path, folder: Path) -> None:
-    """Restore the job's folder if it was deleted; if that cannot be done, the command says so in its own words."""
-    if not folder.exists():
+def put_back(copy: Path, folder: Path) -> None:
+    """Restore the job's folder if it was deleted; if that cannot be done, the command says so in its own words.
+
+    Blender deletes it with all that is beside it; a build that has ended deletes its own folder alone.
+    """
+    if not folder.parent.exists():
         with contextlib.suppress(OSError):
             copy_job(copy, folder)
 

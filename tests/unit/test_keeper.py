@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from cloudrender_addon.backend.job.folder import JobFolder
 from cloudrender_addon.backend.job.traced import keep_traced, load_traced
-from cloudrender_addon.cli.keeper import copy_job
+from cloudrender_addon.cli.keeper import copy_job, put_back
 from tests.unit.test_traced import folder, put, root, spec_of, traced_by
 
 __all__ = ["folder", "root"]
@@ -48,3 +49,15 @@ def test_a_job_is_put_back_whole(
     assert [file.name for file in after.bundle.files] == ["a.blend", "lib/b.blend"] and after.changed == ()
     assert [file.source.read_bytes() for file in after.bundle.files] == [b"snapshot", b"rewritten"]
     assert after.missing == before.missing and folder.load().spec.job_id == folder.job_id
+
+
+def test_what_blender_deletes_is_put_back_and_what_has_ended_is_not(tmp_path: Path) -> None:
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    build = put(home / "builds" / "image-1" / "record.json", b"{}").parent
+    copy_job(build, copy)
+    shutil.rmtree(build)
+    put_back(copy, build)
+    assert not build.exists(), "it has ended"
+    shutil.rmtree(home)
+    put_back(copy, build)
+    assert (build / "record.json").read_bytes() == b"{}"
