@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user can do about machine images: build, cancel, list, try, copy, delete."""
+"""What the user can do about machine images that are there: list, try, copy, delete; and cancel what is under way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import bpy
 
 from ..backend.aws.regions import REGIONS
 from ..backend.errors import UsageError
-from . import fields, image_texts, images, images_layout, lookups, machine_texts, texts
+from . import image_texts, image_work, images, machine_texts, texts
 from .answers import Answer, Refusing
 from .online import Online
-from .preferences import preferences
 from .session import IMAGE_WORK, SESSION
 
 if TYPE_CHECKING:
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 
     from ..backend.aws.machine_images import MachineImage
 
-_DIALOG_WIDTH = 480
 
-
-class _OnMachine(Online):
+class OnMachine(Online):
     """An operator for which something is rented or copied: one at a time."""
 
     @classmethod
@@ -48,95 +45,14 @@ class _OfImage(Refusing):
         return image
 
 
-def _answer(begun: bool) -> Answer:
+def answer_of(begun: bool) -> Answer:
+    """Return what an operator answers that has begun something, or not."""
     return {"FINISHED"} if begun else {"CANCELLED"}
-
-
-def _families(_owner: object, _context: Context | None) -> tuple[tuple[str, str, str], ...]:
-    return image_texts.families()
 
 
 def _regions(_owner: object, _context: Context, _typed: str) -> Iterator[str]:
     for region, place in REGIONS.items():
         yield texts.suggestion(region, place)
-
-
-class CLOUDRENDER_OT_build_image(Refusing, _OnMachine, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
-    """Make a machine image with driver and Blender on it, so that jobs boot straight into rendering"""
-
-    bl_idname = "cloudrender.build_image"
-    bl_label = "Build Image…"
-    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
-
-    family: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Family", description="Machines that the image is made on", items=_families, options={"SKIP_SAVE"}
-    )
-    blender: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Blender",
-        description="Versions to put on it: 4.2.23, or 4.2 for its newest patch. Several with commas between them",
-        options={"SKIP_SAVE"},
-    )
-    encryption: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Encryption",
-        description="How the disk is encrypted that the image is made of",
-        items=(
-            ("DEFAULT_KEY", "Default Key", "With the key for disks that every account has. It cannot be shared then"),
-            ("OWN_KEY", "Key of Your Own", "With a key that you have made in the key management of AWS"),
-            ("NONE", "None", "Not at all: nothing of yours is on an image"),
-        ),
-        options={"SKIP_SAVE"},
-    )
-    kms_key: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="KMS Key",
-        description="ID, ARN or alias of the key, such as alias/render. It has to be in the region of the image",
-        options={"SKIP_SAVE"},
-    )
-    share: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Share With",
-        description="AWS accounts that may use the image, too: twelve digits each, with commas between them",
-        options={"SKIP_SAVE"},
-    )
-
-    def invoke(self, context: Context, _event: Event) -> Answer:
-        """Show what will happen and what it costs, and ask."""
-        from ..backend.baking.families import builder_type  # noqa: PLC0415 - of no use when enabling
-
-        self.family = image_texts.default_family(fields.types_of(preferences().default_machine_type)[0])
-        self.blender = "{}.{}".format(*bpy.app.version)
-        builders = tuple(builder_type(name) for name, *_ in image_texts.families())
-        if not all(name in SESSION.quotes for name in builders):
-            lookups.refresh_quotes(context, also=builders)
-        manager: Any = context.window_manager
-        answer: Answer = manager.invoke_props_dialog(
-            self, width=_DIALOG_WIDTH, title="Build Machine Image", confirm_text="Build"
-        )
-        return answer
-
-    def draw(self, context: Context) -> None:
-        """Draw the dialog."""
-        SESSION.dialog = context.region_popup
-        images_layout.draw_build(self.layout, self)
-
-    def cancel(self, _context: Context) -> None:
-        """Forget the dialog: its region is freed when this returns."""
-        SESSION.dialog = None
-
-    def act(self, context: Context) -> Answer:
-        SESSION.dialog = None
-        if not (blender := image_texts.versions(self.blender)):
-            raise UsageError("No Blender version is given", hint="Write it as 4.2 or 4.2.3")
-        own_key = self.encryption == "OWN_KEY"
-        if own_key and not self.kms_key.strip():
-            raise UsageError("No KMS key is given", hint="Give its ID, ARN or alias, or choose another Encryption")
-        begun = images.build(
-            context,
-            family=self.family,
-            blender=blender,
-            kms_key=self.kms_key.strip() if own_key else "",
-            unencrypted=self.encryption == "NONE",
-            share=() if self.encryption == "DEFAULT_KEY" else texts.names(self.share),
-        )
-        return _answer(begun)
 
 
 class CLOUDRENDER_OT_cancel_image(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -163,7 +79,7 @@ class CLOUDRENDER_OT_cancel_image(bpy.types.Operator):  # noqa: N801 - Blender's
     def execute(self, _context: Context) -> Answer:
         if SESSION.baking is None:
             return {"CANCELLED"}
-        images.cancel()
+        image_work.cancel()
         return {"FINISHED"}
 
 
@@ -175,10 +91,10 @@ class CLOUDRENDER_OT_refresh_images(Refusing, Online, bpy.types.Operator):  # no
     bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's way
 
     def act(self, context: Context) -> Answer:
-        return _answer(images.refresh(context))
+        return answer_of(images.refresh(context))
 
 
-class CLOUDRENDER_OT_test_image(_OfImage, _OnMachine, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_test_image(_OfImage, OnMachine, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Rent a machine for some minutes, render a frame on it, and tell device, driver and times"""
 
     bl_idname = "cloudrender.test_image"
@@ -204,10 +120,10 @@ class CLOUDRENDER_OT_test_image(_OfImage, _OnMachine, bpy.types.Operator):  # no
         return answer
 
     def act(self, context: Context) -> Answer:
-        return _answer(images.test(context, self.image()))
+        return answer_of(image_work.test(context, self.image()))
 
 
-class CLOUDRENDER_OT_copy_image(_OfImage, _OnMachine, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
+class CLOUDRENDER_OT_copy_image(_OfImage, OnMachine, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
     """Copy the image, encrypted, to another region, whose jobs then begin with it"""
 
     bl_idname = "cloudrender.copy_image"
@@ -236,7 +152,7 @@ class CLOUDRENDER_OT_copy_image(_OfImage, _OnMachine, bpy.types.Operator):  # no
         region = texts.chosen(self.region)
         if region not in REGIONS:
             raise UsageError(f"There is no region {region!r}", hint="Choose one of the list")
-        return _answer(images.copy(context, self.image(), region=region))
+        return answer_of(image_work.copy(context, self.image(), region=region))
 
 
 class CLOUDRENDER_OT_delete_image(_OfImage, Online, bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -261,7 +177,7 @@ class CLOUDRENDER_OT_delete_image(_OfImage, Online, bpy.types.Operator):  # noqa
         return answer
 
     def act(self, context: Context) -> Answer:
-        return _answer(images.delete(context, self.image()))
+        return answer_of(images.delete(context, self.image()))
 
 
 class CLOUDRENDER_OT_dismiss_image(bpy.types.Operator):  # noqa: N801 - Blender's naming rule
@@ -277,7 +193,6 @@ class CLOUDRENDER_OT_dismiss_image(bpy.types.Operator):  # noqa: N801 - Blender'
 
 
 CLASSES = (
-    CLOUDRENDER_OT_build_image,
     CLOUDRENDER_OT_cancel_image,
     CLOUDRENDER_OT_refresh_images,
     CLOUDRENDER_OT_test_image,

@@ -179,8 +179,22 @@ def built(result: Built, behind: Behind | None) -> Baked:
             f"{title(image)}; its first frame was rendered on {result.baked.device}",
             f"It costs at most {monthly(image, behind)}. With Image set to auto, jobs on such machines begin with it",
         ),
+        hint=_key_needs(image, behind),
         image=image,
     )
+
+
+def _key_needs(image: MachineImage, behind: Behind | None) -> str:
+    """Say what else it takes until machines can open a disk that has a key of the user's own; "" if nothing does."""
+    from ..backend.aws.disk_keys import spot_grants  # noqa: PLC0415 - see title
+
+    if behind is None or behind.key is None or not behind.key.own:
+        return ""
+    spot = f"Spot machines can open its disk once this was run: {spot_grants(behind.key, [behind.key.account])[0]}"
+    if not behind.accounts:
+        return spot
+    told = f"`cloudrender image share {image.id} {' '.join(behind.accounts)}`"
+    return f"{spot}. What its key has to allow the other accounts, {told} tells"
 
 
 def tested(image: MachineImage, result: Tested) -> Baked:

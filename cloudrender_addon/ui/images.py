@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machine images in Blender: build one, try one, copy one, on a thread of its own; list and delete them.
-
-What is rented for it is on record, as for the terminal: whatever becomes of this Blender, it is ended.
-"""
+"""The machine images of the user's account in Blender: listed, found, deleted."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import bpy
 
-from ..backend.errors import Cancelled, CloudError, CloudrenderError, ConfigError
+from ..backend.errors import CloudError, CloudrenderError
 from . import announce, image_texts
 from .background import in_background
-from .preferences import jobs_home, settings_for
+from .preferences import settings_for
 from .pump import redraw
-from .session import IMAGE_LIST, IMAGE_WORK, SESSION, Baking, deleting
+from .session import IMAGE_LIST, SESSION, deleting
 
 if TYPE_CHECKING:
     from bpy.types import Context
@@ -27,79 +22,17 @@ if TYPE_CHECKING:
     from ..backend.aws.image_sharing import Behind
     from ..backend.aws.machine_images import MachineImage
     from ..backend.aws.session import Account
-    from ..backend.baking.build import Built, Tested
-    from ..backend.baking.record import BuildFolder, BuildRecord
     from ..backend.settings import Settings
-    from .session import Baked
-
-T = TypeVar("T")
-
-_LEAVE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
 
-def build(
-    context: Context,
-    *,
-    family: str,
-    blender: tuple[str, ...],
-    kms_key: str = "",
-    unencrypted: bool = False,
-    share: tuple[str, ...] = (),
-) -> bool:
-    """Begin to make an image for those machines; False if something of the kind is under way.
-
-    See `orders.order_build`, which says what is wrong with any of it later. Raises `ConfigError`.
-    """
-    settings = settings_for(context)
-
-    def work(baking: Baking, say: Callable[[str], None]) -> tuple[Built, Behind | None]:
-        from ..backend.baking import orders  # noqa: PLC0415 - boto3 and paramiko take a second
-        from ..backend.farms.factory import open_account  # noqa: PLC0415
-
-        record = orders.order_build(
-            settings, family=family, blender=blender, kms_key=kms_key, unencrypted=unencrypted, share=share
-        )
-        _note(baking, record)
-        made = orders.build(record, say=say, cancel=baking.cancel)
-        return made, _behind(open_account(record.settings), (made.image,)).get(made.image.id)
-
-    return _begin("Image Build", work, then=lambda result: image_texts.built(*result))
-
-
-def test(context: Context, image: MachineImage) -> bool:
-    """Begin to try an image on a machine; else like `build`."""
-    settings = _beside(settings_for(context), image)
-
-    def work(baking: Baking, say: Callable[[str], None]) -> Tested:
-        from ..backend.baking import orders  # noqa: PLC0415 - see build
-
-        record = orders.order_test(settings, image)
-        _note(baking, record)
-        return orders.test(record, say=say, cancel=baking.cancel)
-
-    return _begin("Image Test", work, then=lambda tested: image_texts.tested(image, tested))
-
-
-def copy(context: Context, image: MachineImage, *, region: str) -> bool:
-    """Begin to copy an image into another region; else like `build`."""
-    settings = _beside(settings_for(context), image)
-
-    def work(baking: Baking, say: Callable[[str], None]) -> MachineImage:
-        from ..backend.baking import orders  # noqa: PLC0415 - see build
-
-        return orders.copy(settings, image.id, region=region, say=say, cancel=baking.cancel)
-
-    return _begin("Image Copy", work, then=image_texts.copied)
-
-
 def delete(context: Context, image: MachineImage) -> bool:
     """Delete an image with its snapshots; False if that is under way. Raises `ConfigError`."""
-    settings = _beside(settings_for(context), image)
+    settings = beside(settings_for(context), image)
 
     def work() -> None:
-        from ..backend.aws.machine_images import delete_image  # noqa: PLC0415 - see build
+        from ..backend.aws.machine_images import delete_image  # noqa: PLC0415 - boto3 takes half a second
         from ..backend.farms.factory import open_account  # noqa: PLC0415
 
         delete_image(open_account(settings), image.id)
@@ -111,7 +44,7 @@ def delete(context: Context, image: MachineImage) -> bool:
         cost = image_texts.monthly(image, SESSION.behind.get(image.id))
         announce.say("INFO", f"Deleted: {image.id}, which cost at most {cost}")
 
-    return in_background(deleting(image.id), work, then=then, failed=_failed)
+    return in_background(deleting(image.id), work, then=then, failed=tell_failed)
 
 
 def refresh(context: Context) -> bool:
@@ -119,7 +52,7 @@ def refresh(context: Context) -> bool:
     settings = settings_for(context)
 
     def ask() -> tuple[tuple[MachineImage, ...], dict[str, Behind]]:
-        from ..backend.aws.machine_images import list_images  # noqa: PLC0415 - see build
+        from ..backend.aws.machine_images import list_images  # noqa: PLC0415 - see delete
         from ..backend.farms.factory import open_account  # noqa: PLC0415
 
         account = open_account(settings)
@@ -128,14 +61,20 @@ def refresh(context: Context) -> bool:
         for region in settings.regions or (None,):
             there = account.at(region)
             found += (images := list_images(there))
-            behind |= _behind(there, images)
+            behind |= behind_of(there, images)
         return tuple(found), behind
 
-    return in_background(IMAGE_LIST, ask, then=_take_images, failed=_failed)
+    return in_background(IMAGE_LIST, ask, then=_take_images, failed=tell_failed)
 
 
-def _behind(account: Account, images: tuple[MachineImage, ...]) -> dict[str, Behind]:
-    from ..backend.aws.image_sharing import look_behind  # noqa: PLC0415 - see build
+def beside(settings: Settings, image: MachineImage) -> Settings:
+    """Return the settings for the region of an image."""
+    return replace(settings, region=image.region)
+
+
+def behind_of(account: Account, images: tuple[MachineImage, ...]) -> dict[str, Behind]:
+    """Return what is behind the images, by their ids, as far as the user may know. Not for the main thread."""
+    from ..backend.aws.image_sharing import look_behind  # noqa: PLC0415 - see delete
 
     try:
         return look_behind(account, images)
@@ -152,102 +91,8 @@ def find(image_id: str) -> MachineImage | None:
     return next((image for image in known if image.id == image_id), None)
 
 
-def cancel() -> None:
-    """Give up what is under way: all of it is undone, which takes a minute."""
-    if SESSION.baking is not None:
-        SESSION.baking.cancel.cancel()
-
-
-def leave() -> BuildFolder | None:
-    """Give up what is under way, within seconds; return the record of what may still have to be ended."""
-    baking = SESSION.baking
-    if baking is None:
-        return None
-    baking.cancel.cancel()
-    return None if baking.over.wait(_LEAVE_SECONDS) else baking.folder
-
-
-def tidy() -> None:
-    """End what builds have left whose Blender, or terminal, died. For the start of Blender."""
-    home = jobs_home()
-
-    def end() -> list[str]:
-        from ..backend.baking.record import BuildStore  # noqa: PLC0415 - see build
-
-        said: list[str] = []
-        if BuildStore(home).folders():
-            from ..backend.baking.tidying import tidy_builds  # noqa: PLC0415 - only if there is something to end
-
-            tidy_builds(home, say=said.append)
-        return said
-
-    def tell(said: list[str]) -> None:
-        for text in said[-1:]:
-            _log.info("%s", "; ".join(said))
-            announce.say("WARNING" if "could not" in text else "INFO", text)
-
-    in_background("tidy builds", end, then=tell, failed=_failed)
-
-
-def _beside(settings: Settings, image: MachineImage) -> Settings:
-    return replace(settings, region=image.region)
-
-
-def _note(baking: Baking, record: BuildRecord) -> None:
-    from ..backend.baking.record import BuildStore  # noqa: PLC0415 - see build
-
-    baking.folder = BuildStore(record.settings.home).folder(record.build_id)
-
-
-def _begin(title: str, work: Callable[[Baking, Callable[[str], None]], T], *, then: Callable[[T], Baked]) -> bool:
-    if IMAGE_WORK in SESSION.busy:
-        return False
-    baking = Baking(title=title)
-    SESSION.baking, SESSION.baked = baking, None
-
-    def say(text: str) -> None:
-        SESSION.inbox.put(lambda: _tell(baking, text))
-
-    def body() -> T:
-        from .dependencies import check_dependencies  # noqa: PLC0415 - see build
-
-        try:
-            if problem := check_dependencies():
-                raise ConfigError(problem.message, hint=problem.hint)
-            return work(baking, say)
-        finally:
-            baking.over.set()
-
-    return in_background(
-        IMAGE_WORK, body, then=lambda result: _take(then(result)), failed=lambda error: _give_up(title, error)
-    )
-
-
-# -- on the main thread --------------------------------------------------------------------------------
-
-
-def _tell(baking: Baking, text: str) -> None:
-    baking.doing, baking.since = text, time.time()
-
-
-def _take(baked: Baked) -> None:
-    SESSION.baking, SESSION.baked = None, baked
-    announce.say("WARNING" if baked.failed else "INFO", f"{baked.title}: {baked.lines[0]}")
-    _refresh_quietly()
-
-
-def _give_up(title: str, error: CloudrenderError) -> None:
-    SESSION.baking = None
-    if isinstance(error, Cancelled):
-        announce.say("INFO", f"{title} canceled; nothing is left running")
-    else:
-        SESSION.baked = image_texts.failed(title, error)
-        announce.say("ERROR", f"{title}: {error.message}. {error.hint}".strip())
-    if SESSION.images is not None:
-        _refresh_quietly()
-
-
-def _refresh_quietly() -> None:
+def refresh_quietly() -> None:
+    """List them anew, as something has changed; what is wrong with that was told before."""
     try:
         refresh(bpy.context)
     except CloudrenderError:
@@ -259,6 +104,7 @@ def _take_images(listed: tuple[tuple[MachineImage, ...], dict[str, Behind]]) -> 
     redraw()
 
 
-def _failed(error: CloudrenderError) -> None:
+def tell_failed(error: CloudrenderError) -> None:
+    """Say what went wrong."""
     announce.say("WARNING", f"{error.message}. {error.hint}".strip())
     redraw()

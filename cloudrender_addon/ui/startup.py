@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..backend.errors import RecordError
-from . import images, jobs, lookups, snapshot_check
+from . import image_work, jobs, lookups, snapshot_check
 from .background import in_background
 from .preferences import jobs_home, preferences
 from .session import SESSION, Session
@@ -38,7 +38,7 @@ def unregister() -> None:
         bpy.app.timers.unregister(_first_look)
     if SESSION.checking is not None:
         snapshot_check.leave()
-    left = images.leave()
+    left = image_work.leave()
     end = bool(SESSION.running) and preferences().on_quit == "CANCEL"
     running = jobs.leave_all()
     if running or left:
@@ -97,7 +97,7 @@ def _first_look() -> None:
     lookups.refresh_profiles()
     if bpy.app.online_access:
         pick_up_open_jobs()
-        images.tidy()
+        image_work.tidy()
         if preferences().setup_done:
             lookups.refresh_quotes(bpy.context)
     else:

@@ -19,13 +19,13 @@ from tests.localcloud.cloud import Cloud
 pytestmark = pytest.mark.blender
 
 HELPERS = """
-session, images = part("ui.session").SESSION, part("ui.images")
+session, images, work = part("ui.session").SESSION, part("ui.images"), part("ui.image_work")
 
 def wait():
     pump_until(lambda: not session.busy)
 
 def build():
-    assert images.build(bpy.context, family="c7i", blender=("4.2.23",))
+    assert work.build(bpy.context, family="c7i", blender=("4.2.23",))
 
 def at_the_first_frame():
     pump_until(lambda: "first frame" in session.baking.doing)
@@ -56,7 +56,7 @@ def test_from_a_build_to_its_deletion(cloud: Cloud, scripting: Callable[..., Scr
         + """
 own, suggest = part("ui.preferences").preferences(), part("ui.preferences")._images
 build()
-assert not images.build(bpy.context, family="c7i", blender=("4.2.23",)), "one at a time"
+assert not work.build(bpy.context, family="c7i", blender=("4.2.23",)), "one at a time"
 assert not bpy.ops.cloudrender.build_image.poll()
 wait()
 told = [session.baked]
@@ -149,7 +149,7 @@ def test_what_a_dead_blender_left_is_ended_by_the_next(
     running.process.kill()
     running.process.wait()
     assert cloud.leftovers() and len(records()) == 1
-    blender.run(f"{HELPERS}\nimages.tidy()\nwait()")
+    blender.run(f"{HELPERS}\nwork.tidy()\nwait()")
     assert "Ending what the image build image-" in blender.said()
     assert cloud.leftovers() == [] and records() == []
 
@@ -161,7 +161,7 @@ def test_what_goes_wrong_is_told_with_its_remedy(cloud: Cloud, scripting: Callab
         + """
 answer = []
 for versions in (("4.2.23",), ("9.9",), ("new",)):
-    images.build(bpy.context, family="c7i", blender=versions)
+    work.build(bpy.context, family="c7i", blender=versions)
     wait()
     answer.append([session.baked.title, session.baked.failed, *session.baked.lines, session.baked.hint])
 bpy.context.preferences.system.use_online_access = False

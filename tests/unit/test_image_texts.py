@@ -107,6 +107,17 @@ def test_how_an_image_is_protected_and_for_whom() -> None:
     assert "$1.55 a month, also for 123456789012." in image_texts.deletion(IMAGE, replace(BEHIND, accounts=shared))
 
 
+def test_an_image_with_a_key_of_ones_own_is_not_all_that_it_takes() -> None:
+    baked = Baked(contents=IMAGE.contents, device="CPU", downloaded=(), first_frame_at=1.0, first_sample_at=None)
+    result = build.Built(image=IMAGE, baked=baked, cost_usd=0.1)
+    assert image_texts.built(result, None).hint == image_texts.built(result, BEHIND).hint == ""
+    own = replace(BEHIND, key=DiskKey(arn="arn:aws:kms:us-east-1:111122223333:key/1", own=True))
+    alone = image_texts.built(result, own).hint
+    assert "aws kms create-grant --region us-east-1" in alone and "iam::111122223333:role" in alone
+    shared = image_texts.built(result, replace(own, accounts=("444455556666",))).hint
+    assert shared.startswith(alone) and "`cloudrender image share ami-2 444455556666`" in shared
+
+
 @pytest.mark.parametrize(("seconds", "sample"), [(None, ""), (41.4, "first sample after 41.4 s, ")])
 def test_how_an_image_did(seconds: float | None, sample: str) -> None:
     baked = Baked(
