@@ -33,7 +33,8 @@ def answering(folder: Path, result: dict[str, Any], *, version: str = "4.2.3", c
     )
     if code is None or "error" in result:
         program_text += "shutil.copy(here / 'answer.json', json.load(open(asked))['result']); "
-    words = " ".join(map(shlex.quote, (sys.executable, "-c", f"{program_text}sys.exit({code or 0})", str(folder))))
+    program_text += f"sys.exit({code or 0})"
+    words = " ".join(map(shlex.quote, (sys.executable, "-IS", "-c", program_text, str(folder))))
     program = fake_blender(folder / "blender", version, script=f'echo "Read blend"; exec {words} "$@"')
     major, minor, patch = map(int, version.split("."))
     return LocalBlender(program=program, version=(major, minor, patch))

@@ -39,9 +39,9 @@ def test_a_compressed_one_is_read(tmp_path: Path, pack: Callable[[bytes], bytes]
 def test_one_that_grows_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(blend_copy, "_SMALL_BYTES", 20 << 20)
+    monkeypatch.setattr(blend_copy, "_SMALL_BYTES", 10 << 20)
     path = tmp_path / "bomb.blend"
-    path.write_bytes(pack(unpacked()) + pack(bytes(100 << 20)))
+    path.write_bytes(pack(unpacked()) + pack(bytes(30 << 20)))
     assert path.stat().st_size < 2 << 20
     with pytest.raises(NotABlend, match=r"larger than any \.blend of its size"):
         paths_of(path)

@@ -53,7 +53,8 @@ def test_a_wish_to_end_the_job_prevails_over_one_to_let_go() -> None:
         token.sleep(30)
 
 
-def test_only_a_keeper_is_asked_to_hand_over(folder: JobFolder) -> None:
+def test_only_a_keeper_is_asked_to_hand_over(folder: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudrender_addon.backend.cancel._PROBE_SECONDS", 0.05)
     assert reopen(folder)
     assert not folder.request_handover() and folder.wish() is Wish.GO_ON
     assert reopen(folder, keeper=True)

@@ -170,7 +170,8 @@ def test_every_wait_hears_a_cancellation() -> None:
         token.check()
 
 
-def test_a_wait_also_hears_a_request_from_outside(tmp_path: Path) -> None:
+def test_a_wait_also_hears_a_request_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudrender_addon.backend.cancel._PROBE_SECONDS", 0.05)
     _, folder = make(tmp_path)
     token = CancelToken()
     token.listen(folder.wish)

@@ -176,7 +176,7 @@ def test_on_a_slow_line_what_shrinks_is_compressed_and_nothing_else(
 
 def test_on_a_fast_line_nothing_is_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(200e6, monkeypatch)
-    send(hashed(tmp_path, {"zeros": bytes(30 << 20), "more": bytes(1000)}), line.write)
+    send(hashed(tmp_path, {"zeros": bytes(12 << 20), "more": bytes(1000)}), line.write)
     assert ZLIB not in frames(bytes(line.data))[0]
 
 
@@ -190,7 +190,7 @@ def test_a_file_that_is_compressed_may_not_change_either(tmp_path: Path, monkeyp
 def test_memory_is_constant(tmp_path: Path) -> None:
     huge = tmp_path / "huge"
     with huge.open("wb") as file:
-        file.truncate(512 << 20)  # sparse
+        file.truncate(128 << 20)  # sparse
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
@@ -198,7 +198,7 @@ def test_memory_is_constant(tmp_path: Path) -> None:
         "from cloudrender_addon.backend.assets.hashing import hash_bundle\n"
         "from cloudrender_addon.backend.assets.bundle import Bundle, BundleFile\n"
         "from tests.unit.test_outgoing import send\n"
-        "file = BundleFile(source=Path(sys.argv[1]), name='huge', size=512 << 20)\n"
+        "file = BundleFile(source=Path(sys.argv[1]), name='huge', size=128 << 20)\n"
         "cache = HashCache(Path(sys.argv[2]))\n"
         "def run(*files): send(hash_bundle(Bundle(root=Path('.'), files=files), cache=cache).files, lambda _: None)\n"
         "run()\n"

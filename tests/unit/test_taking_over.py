@@ -23,6 +23,7 @@ from cloudrender_addon.backend.errors import (
 )
 from cloudrender_addon.backend.farms.link import RenderPlan
 from cloudrender_addon.backend.job import events as ev
+from cloudrender_addon.backend.job import taking_over
 from cloudrender_addon.backend.job.handing_over import as_it_stands
 from cloudrender_addon.backend.job.record import JobRecord
 from cloudrender_addon.backend.job.spec import JobSpec
@@ -194,7 +195,8 @@ def test_somebody_who_only_looks_is_waited_for(place: Place) -> None:
     thread.join()
 
 
-def test_one_that_somebody_holds_or_wants_to_end_is_left_alone(place: Place) -> None:
+def test_one_that_somebody_holds_or_wants_to_end_is_left_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking_over, "_LOOK_SECONDS", 0.2)
     first = place.kept()
     with first.lock():
         assert not taken(place.run(place.job("2"))[1])
