@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`cloudrender -c TYPE` with Automatic, from the command to the frame: one machine of each kind."""
+"""`cloudrender -c TYPE` with Automatic, from the command to the frame, where it is not as on a G4dn or a C7i.
+
+Which image each type begins with: aws/test_families.py. How the driver comes there: instance/test_agent_driver.py.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,6 @@ def image(machine: Machine) -> str:
     [
         ("p3.2xlarge", UBUNTU, "NVIDIA V100 (stand-in) (OPTIX)"),
         ("p4d.24xlarge", NVIDIA, "NVIDIA A100 (stand-in) (OPTIX)"),
-        ("p5.4xlarge", NVIDIA, "NVIDIA H100 (stand-in) (OPTIX)"),
-        ("m8a.large", UBUNTU, "CPU"),
     ],
 )
 def test_a_frame_from_each_kind_of_machine(
@@ -45,23 +46,10 @@ def test_a_frame_from_each_kind_of_machine(
     assert project.frames() == ["0001.png"]
 
 
-def test_an_ubuntu_of_ones_own_gets_the_driver_too(cloud: Cloud, project: Project) -> None:
-    result = project.run("-f", 1, "-c", "g4dn.xlarge", "--image", UBUNTU)
-    assert result.code == 0, result.err
-    assert "Installing the NVIDIA driver" in result.err and "NVIDIA T4 (stand-in) (OPTIX)" in result.err
-
-
 def test_the_public_driver_does_not_drive_what_is_older(cloud: Cloud, project: Project) -> None:
     result = project.run("-f", 1, "-c", "p3.2xlarge", "--image", NVIDIA)
     check_explained(result, 1, "Blender sees none (the NVIDIA driver: No devices were found)", "automatic")
     assert project.frames() == [] and cloud.leftovers() == []
-
-
-def test_a_driver_that_does_not_work_is_told_in_its_own_words(cloud: Cloud, project: Project) -> None:
-    cloud.driver = "mismatch"
-    result = project.run("-f", 1)
-    check_explained(result, 1, "Failed to initialize NVML: Driver/library version mismatch")
-    assert cloud.leftovers() == []
 
 
 def test_a_driver_that_cannot_be_installed_ends_the_machine(cloud: Cloud, project: Project) -> None:
@@ -80,6 +68,6 @@ def test_an_image_for_p3_is_for_p3_alone(cloud: Cloud, project: Project) -> None
     result = project.run("-f", 1, "-c", "p3.2xlarge")
     assert result.code == 0 and "Installing" not in result.err, result.err
     assert image(cloud.machines[1]) == own and scene(cloud.machines[1])["device"] == "OPTIX"
-    assert project.run("-f", 2, "-c", "p5.4xlarge").code == 0
-    assert image(cloud.machines[2]) == NVIDIA
+    other = project.run("check-setup", "-c", "p5.4xlarge").out
+    assert f"({NVIDIA}" in other and own not in other
     assert project.run("image", "delete", "-y", own).code == 0

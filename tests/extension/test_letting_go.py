@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,11 @@ from tests.cloud.command import wait_for
 from tests.extension.blender_host import VERSIONS
 from tests.extension.scripting import Scripting
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.machine import Machine
 
 pytestmark = pytest.mark.blender
+
+FRAMES = 40
 
 START = """
 jobs, session, snapshot = part("ui.jobs"), part("ui.session"), part("ui.snapshot")
@@ -64,6 +70,34 @@ def rendered(cloud: Cloud) -> int:
     return sum(machine.frames for machine in cloud.machines)
 
 
+@dataclass
+class Hold:
+    """Holds the first machine's Blender after two frames, so that it is midway however long the client takes."""
+
+    held: list[int] = field(default_factory=list)
+
+    def hold(self, machine: Machine) -> None:
+        self.held += [pid for pid in machine.processes() if is_blender(pid)]
+        for pid in self.held:
+            os.kill(pid, signal.SIGSTOP)
+
+    def release(self) -> None:
+        assert self.held, "it was let go of midway"
+        for pid in self.held:
+            os.kill(pid, signal.SIGCONT)
+
+
+def is_blender(pid: int) -> bool:
+    return b"blender_launcher.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.fixture
+def midway(cloud: Cloud) -> Hold:
+    hold = Hold()
+    cloud.on_frames(2, hold.hold)
+    return hold
+
+
 def wait_for_the_last(blender: Scripting) -> None:
     """Wait until nothing that was started from this Blender runs any more."""
     wait_for(lambda: not blender.processes(), "the process in the background to end")
@@ -71,13 +105,14 @@ def wait_for_the_last(blender: Scripting) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_process_in_the_background_finishes_the_job(
-    cloud: Cloud, scripting: Callable[..., Scripting], version: str
+    cloud: Cloud, scripting: Callable[..., Scripting], midway: Hold, version: str
 ) -> None:
     blender = scripting(version)
-    blender.run(start(150) + QUIT)
-    assert len(blender.pictures()) < 150, "it was let go of midway"
+    blender.run(start(FRAMES) + QUIT)
+    assert len(blender.pictures()) < FRAMES, "it was let go of midway"
+    midway.release()
     wait_for_the_last(blender)
-    assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+    assert len(blender.pictures()) == FRAMES and rendered(cloud) == FRAMES and len(cloud.machines) == 1
 
 
 def test_it_finds_out_what_is_sent_if_that_is_not_known_yet(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
@@ -104,41 +139,46 @@ answer = [job.ended.status.value, len(job.ended.missing), job.spec.job_id]
     assert not blender.processes(), "no Blender is left in the background"
 
 
-def test_it_does_so_when_the_extension_is_disabled(cloud: Cloud, scripting: Callable[..., Scripting]) -> None:
+def test_it_does_so_when_the_extension_is_disabled(
+    cloud: Cloud, scripting: Callable[..., Scripting], midway: Hold
+) -> None:
     blender = scripting("4.2.23", own=True)
-    blender.run(start(150) + "disable()")
-    assert len(blender.pictures()) < 150, "it was let go of midway"
+    blender.run(start(FRAMES) + "disable()")
+    assert len(blender.pictures()) < FRAMES, "it was let go of midway"
+    midway.release()
     assert not [*(blender.blender.extensions / ".local").rglob("boto3")], "Blender takes the packages away"
     wait_for_the_last(blender)
-    assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+    assert len(blender.pictures()) == FRAMES and rendered(cloud) == FRAMES and len(cloud.machines) == 1
 
 
 @pytest.mark.parametrize("version", (VERSIONS[0], VERSIONS[-1]))
 def test_it_does_so_when_the_extension_is_uninstalled(
-    cloud: Cloud, scripting: Callable[..., Scripting], version: str
+    cloud: Cloud, scripting: Callable[..., Scripting], midway: Hold, version: str
 ) -> None:
     blender = scripting(version, own=True)
     # Without the variable, records are in the extension's own user folder, which Blender deletes with it.
-    folder = blender.run(start(150) + UNINSTALL, CLOUDRENDER_HOME="")
+    folder = blender.run(start(FRAMES) + UNINSTALL, CLOUDRENDER_HOME="")
     assert not [*blender.blender.extensions.glob("*/cloudrender")], "it is uninstalled"
-    assert len(blender.pictures()) < 150, "it was let go of midway"
+    assert len(blender.pictures()) < FRAMES, "it was let go of midway"
+    midway.release()
     wait_for_the_last(blender)
-    assert len(blender.pictures()) == 150 and rendered(cloud) == 150 and len(cloud.machines) == 1
+    assert len(blender.pictures()) == FRAMES and rendered(cloud) == FRAMES and len(cloud.machines) == 1
     # The next installation lists it.
     assert JobFolder(Path(folder)).load().status.value == "succeeded"
     assert Path(folder).is_relative_to(blender.blender.extensions / ".user" / "user_default" / "cloudrender")
 
 
 def test_then_it_sends_all_to_another_machine_if_that_is_lost(
-    cloud: Cloud, scripting: Callable[..., Scripting]
+    cloud: Cloud, scripting: Callable[..., Scripting], midway: Hold
 ) -> None:
     blender = scripting("4.2.23", own=True)
-    folder = blender.run(start(600) + UNINSTALL, CLOUDRENDER_HOME="")
+    folder = blender.run(start(FRAMES) + UNINSTALL, CLOUDRENDER_HOME="")
     wait_for(lambda: not blender.processes() or (Path(folder) / "record.json").is_file(), "the folder to be put back")
     assert not Path(folder).parents[1].joinpath("staging").exists(), "Blender has deleted all that it could"
+    assert midway.held, "it was let go of midway"
     cloud.kill(cloud.machines[0])
     wait_for_the_last(blender)
-    assert len(blender.pictures()) == 600 and len(cloud.machines) == 2
+    assert len(blender.pictures()) == FRAMES and len(cloud.machines) == 2
     assert JobFolder(Path(folder)).load().status.value == "succeeded"
 
 

@@ -98,6 +98,10 @@ class Builder:
         tool.write_text(script)
         tool.chmod(0o755)
 
+    def have_blender(self) -> None:
+        """Leave out bringing Blender and its first frame from now on: they take most of the time."""
+        self.put_tool("python3", "#!/bin/sh\n")
+
     def take_tool(self, name: str) -> None:
         (self.path / "tools.d" / name).unlink()
 
@@ -195,9 +199,9 @@ def test_a_missing_driver_is_installed_for_the_gpu_at_hand_and_only_once(
         rf"apt-mark hold .*linux-modules-nvidia-580-server{open_}-.*nvidia-utils-580-server", builder.calls
     )
     before = builder.calls.count("--no-install-recommends")
+    builder.have_blender()
     again = facts(builder.run(kind))
-    # Brought once, and the second first frame takes another time.
-    assert {**again, "download": found["download"], "sampled": found["sampled"]} == found
+    assert {name: again[name] for name in ("driver", "gpu", "finished")}.items() <= found.items()
     assert builder.calls.count("--no-install-recommends") == before, "what is there is not installed again"
 
 
@@ -207,6 +211,7 @@ def test_compute_gpus_get_what_sets_up_their_switches(builder: Builder) -> None:
     assert "nvidia-fabricmanager-580" in installed(builder.calls)
     assert (builder.path / "disk/var/lib/nvidia/switches").exists()
     before = builder.calls.count("--no-install-recommends")
+    builder.have_blender()
     assert facts(builder.run("p"))["finished"] == "yes"
     assert builder.calls.count("--no-install-recommends") == before
 
@@ -214,6 +219,7 @@ def test_compute_gpus_get_what_sets_up_their_switches(builder: Builder) -> None:
 def test_modules_that_nobody_has_built_are_compiled(builder: Builder) -> None:
     builder.modules, builder.gpu = None, "V100"
     lacking(builder, "linux-modules-nvidia-")
+    builder.have_blender()
     assert facts(builder.run("p3"))["gpu"] == "V100"
     assert {"nvidia-dkms-580-server", f"linux-headers-{KERNEL}"} <= set(installed(builder.calls))
 
@@ -221,6 +227,7 @@ def test_modules_that_nobody_has_built_are_compiled(builder: Builder) -> None:
 def test_a_kernel_that_was_updated_meanwhile_gets_its_modules(builder: Builder) -> None:
     builder.modules = None
     (builder.path / "disk/lib/modules/7.0.0-1015-aws").mkdir(parents=True)
+    builder.have_blender()
     facts(builder.run("g"))
     modules = [name for name in installed(builder.calls) if name.startswith("linux-modules-nvidia-")]
     assert modules == [f"linux-modules-nvidia-580-server-open-{each}" for each in sorted([KERNEL, "7.0.0-1015-aws"])]
@@ -342,7 +349,7 @@ def test_a_step_that_was_cut_off_is_done_again(builder: Builder) -> None:
     ran = builder.run("g")
     assert ran.returncode == 1 and "no room" in ran.stdout
     builder.take_tool("update-initramfs")
-    builder.put_tool("python3", "#!/bin/sh\n")
+    builder.have_blender()
     facts(builder.run("g"))
     facts(builder.run("g"))
     assert builder.calls.count("update-initramfs") == 1
