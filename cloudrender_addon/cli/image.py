@@ -17,7 +17,7 @@ from ..backend.aws.images import PUBLIC
 from ..backend.aws.machine_images import MachineImage
 from ..backend.aws.session import Account
 from ..backend.baking import orders, words
-from ..backend.errors import CloudrenderError, UsageError
+from ..backend.errors import CloudrenderError, ConfigError, UsageError
 from ..backend.farms.factory import open_account
 from ..backend.scene import NEWEST_BLENDER
 from ..backend.setting_values import convert
@@ -146,10 +146,7 @@ def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -
 
 
 def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    where = "given as --region"
-    region = str(convert("region", arguments.to, where=where))
-    if "," in region:
-        raise UsageError(f"{region!r} is more than one region ({where})", hint="Copy to one after the other")
+    region = _one_region(arguments.to)
     copied = watched(
         lambda say, cancel: orders.copy(
             settings,
@@ -168,6 +165,16 @@ def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -
         _put_json({"event": "image_copied", **_facts(copied, None)})
     tell_spot(arguments.kms_key, open_account(settings).at(region), display)
     return 0
+
+
+def _one_region(text: str) -> str:
+    try:
+        region = str(convert("region", text, where="given as --region"))
+    except ConfigError as error:
+        raise UsageError(error.message, hint="It must be one like eu-central-1") from error
+    if "," in region:
+        raise UsageError(f"{text!r} is more than one region (given as --region)", hint="Copy to one after the other")
+    return region
 
 
 def _delete(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:

@@ -129,10 +129,11 @@ def test_a_copy_lives_in_another_region(quick: Cloud, project: Project) -> None:
     built = json.loads(project.run(*BUILD, "--json").out.splitlines()[-1])
     [image] = only_images(quick)
     assert (built["event"], built["id"], built["device"]) == ("image_built", image, "CPU") and built["cost_usd"] > 0
+    assert built["job_id"] == "", "it is whole"
     assert project.run("image", "list", "--json", "--region", "eu-west-1").out == "", "for programs, no word of nothing"
     for region, cause in (("nowhere", "not a usable region"), ("eu-west-1,eu-west-2", "more than one region")):
         refused = project.run("image", "copy", image, "--region", region)
-        assert refused.code in (1, 2) and cause in refused.err and "→" in refused.err, refused.err
+        assert refused.code == 2 and cause in refused.err and "→" in refused.err, refused.err
     assert f"{image} is in us-east-1 already" in project.run("image", "copy", image, "--region", "us-east-1").err
     copied = project.run("image", "copy", image, "--region", "eu-west-1")
     assert copied.code == 0 and "in eu-west-1 is ready: for machines without GPU, Blender 4.2.23" in copied.err

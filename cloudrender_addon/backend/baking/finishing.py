@@ -66,7 +66,7 @@ def finish_image(
     folder.save(replace(folder.load(), image_id=image.id))
     deadline = time.monotonic() + _KEEP_SECONDS
     insisted(lambda: machine_images.keep_image(account, image), deadline=deadline, sleep=sleep)
-    return image
+    return replace(image, job_id="")
 
 
 def end_now(folder: BuildFolder, *, account: Account, farm: Farm, cause: BaseException | None = None) -> None:
