@@ -35,16 +35,23 @@ def watched(work: Callable[[Say, CancelToken], T], display: Display) -> T:
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=run, name="watched", daemon=True)
     with stop_signals(cancel) as presses:
-        thread.start()
         answered = 0
+
+        def answer() -> None:
+            nonlocal answered
+            if len(presses) > answered:
+                display.say("Still ending what was begun; please wait" if answered else "Stopping …")
+                answered = len(presses)
+
+        thread.start()
         while True:
             alive = thread.is_alive()  # asked first: what a thread says before its end is in the queue then
             with contextlib.suppress(queue.Empty):
                 while True:
-                    display.say(said.get(timeout=_TICK_SECONDS if alive else 0.0))
-            if len(presses) > answered:
-                display.say("Still ending what was begun; please wait" if answered else "Stopping …")
-                answered = len(presses)
+                    text = said.get(timeout=_TICK_SECONDS if alive else 0.0)
+                    answer()  # first: the text may be what the press led to
+                    display.say(text)
+            answer()
             if not alive:
                 break
     if errors:
