@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from cloudrender_addon.backend.aws.images import image_kind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
 from cloudrender_addon.backend.baking import words
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
-from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
+from cloudrender_addon.backend.baking.record import BuildFolder, BuildRecord, BuildStore
 from cloudrender_addon.backend.baking.said import Said
+from cloudrender_addon.backend.baking.tidying import end_left_build
 from cloudrender_addon.backend.clock import now
 from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer
@@ -120,6 +123,20 @@ def test_a_record_of_a_build_that_failed_to_end_stays(tmp_path: Path) -> None:
     (left.path / "record.json").write_text('{"version": 2}')
     with pytest.raises(RecordError, match="another version"):
         left.load()
+
+
+def test_a_build_that_its_driver_ends_while_another_waits_for_it(tmp_path: Path) -> None:
+    class Waiting(BuildFolder):
+        def lock(self, *, wait_seconds: float = 0) -> contextlib.AbstractContextManager[None]:
+            shutil.rmtree(self.path)
+            raise RecordError("cannot be locked (No such file or directory)", hint="")
+
+    store = BuildStore(tmp_path)
+    with store.create(a_record(tmp_path)) as driven:
+        with pytest.raises(RecordError, match="driven by another"):
+            end_left_build(store.folder("image-1"), say=pytest.fail)
+        end_left_build(Waiting(driven.path), say=pytest.fail)
+    assert not driven.path.exists()
 
 
 def an_image(image_id: str, **more: Any) -> MachineImage:

@@ -32,9 +32,13 @@ def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seco
 
     Raises `RecordError` while a client drives it, `CloudError`.
     """
-    with folder.lock(wait_seconds=wait_seconds):
-        if folder.open:
-            _end(folder, say)
+    try:
+        with folder.lock(wait_seconds=wait_seconds):
+            if folder.open:
+                _end(folder, say)
+    except RecordError:
+        if folder.open:  # else whoever drove it has ended it, and taken the lock's file away with the folder
+            raise
     folder.sweep()
 
 
