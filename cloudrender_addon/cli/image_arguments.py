@@ -30,7 +30,7 @@ def image_parser() -> Parser:
         "--blender",
         nargs="+",
         metavar="VERSION",
-        help="Blenders to put on it: 4.2.23, or 4.2 (its newest patch)",
+        help="Blenders to put on it: 4.2.23, or 4.2 (its newest patch); default: the newest series",
     )
     build.add_argument("--share", metavar="ACCOUNT[,ACCOUNT]", help="AWS accounts that may use it, too (12 digits)")
     _encryption(build)

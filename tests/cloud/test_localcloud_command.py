@@ -134,9 +134,13 @@ def test_a_rehearsal_without_its_blender_says_so_before_anything_is_rented(tmp_p
         (["cloudrender", "check-snapshot", "TINY"], ""),
         (["cloudrender", "nothing.blend"], ""),
         (["true", "TINY", "--blender", "4.4"], ""),
+        (["cloudrender", "image", "build", "--family", "g5", "--blender", "4.2"], ""),
+        (["cloudrender", "image", "build", "--family", "g5", "--blender", "4.2", "4.5"], "Blender 4.5 for an image is"),
+        (["cloudrender", "image", "build", "--family", "g5"], "Blender 5.0 for an image is not here yet"),
+        (["cloudrender", "image", "list"], ""),
     ],
 )
-def test_only_a_render_that_cannot_come_to_anything_is_refused(words: list[str], said: str) -> None:
+def test_only_what_cannot_come_to_anything_is_refused(words: list[str], said: str) -> None:
     tiny = str(REPOSITORY / "tests" / "data" / "tiny-4.2.blend")
     command = [tiny if word == "TINY" else word for word in words]
     found = missing_blender(command, installed=("4.2.23",))

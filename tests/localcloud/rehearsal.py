@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A render that cannot come to anything here, since the Blender it needs was not fetched: told before it begins.
+"""A render or an image that cannot come to anything here, since the Blender it needs was not fetched: told before it begins.
 
 The product would find out on the machine, as on AWS: there every release is.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cloudrender_addon.backend.errors import CloudrenderError
-from cloudrender_addon.backend.scene import read_scene
+from cloudrender_addon.backend.scene import NEWEST_BLENDER, read_scene
 from cloudrender_addon.cli.arguments import parse
 from cloudrender_addon.cli.render import choose_blend
 
@@ -21,22 +21,27 @@ _FETCHED = ("4.2", "4.5", "5.0")
 
 
 def missing_blender(command: Sequence[str], *, installed: Iterable[str]) -> str:
-    """Say which Blender the command would miss, and what to do; "" for all that is no such render."""
+    """Say which Blender the command would miss, and what to do; "" for all that needs none."""
     if Path(command[0]).name != "cloudrender":
         return ""
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it may ask for --help
             arguments = parse(command[1:])
-        if arguments.command != "render":
+        if arguments.command == "render":
+            blend = choose_blend(arguments.blend, Path.cwd())
+            purpose, all_wanted = blend.name, [arguments.blender or read_scene(blend).blender]
+        elif arguments.command == "image" and arguments.action == "build":
+            purpose, all_wanted = "an image", arguments.blender or [".".join(map(str, NEWEST_BLENDER))]
+        else:
             return ""
-        blend = choose_blend(arguments.blend, Path.cwd())
-        wanted = arguments.blender or read_scene(blend).blender
     except (CloudrenderError, SystemExit):  # the command's own to say
         return ""
-    if any(f"{version}.".startswith(f"{wanted}.") for version in installed):
-        return ""
-    series = ".".join(wanted.split(".")[:2])
-    fetched = ", ".join(_FETCHED)
-    if series not in _FETCHED:
-        return f"there is no Blender {wanted} to rehearse {blend.name} with: `make blenders` fetches {fetched}"
-    return f"Blender {wanted} for {blend.name} is not here yet: `make blenders` fetches {fetched}"
+    for wanted in all_wanted:
+        if any(f"{version}.".startswith(f"{wanted}.") for version in installed):
+            continue
+        series = ".".join(wanted.split(".")[:2])
+        fetched = ", ".join(_FETCHED)
+        if series not in _FETCHED:
+            return f"there is no Blender {wanted} to rehearse {purpose} with: `make blenders` fetches {fetched}"
+        return f"Blender {wanted} for {purpose} is not here yet: `make blenders` fetches {fetched}"
+    return ""
