@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A render or an image that cannot come to anything here, since the Blender it needs was not fetched: told before it begins.
+"""A render or an image that can come to nothing here, as its Blender was not fetched: told before it begins.
 
 The product would find out on the machine, as on AWS: there every release is.
 """
