@@ -53,7 +53,7 @@ def test_what_runs_is_counted_where_it_counts(aws: Stage) -> None:
 
 
 def test_quota_that_only_the_console_knows(aws: Stage) -> None:
-    [state] = quotas(aws, instance_type="inf1.xlarge", purchase="on-demand")
+    [state] = quotas(aws, instance_type="x1.16xlarge", purchase="on-demand")
     assert (state.quota.code, state.value, state.in_use, state.too_small) == ("", None, None, False)
     with pytest.raises(e.ConfigError) as caught:
         ask_for(aws.account(), state)
