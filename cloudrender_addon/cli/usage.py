@@ -100,5 +100,5 @@ class Parser(argparse.ArgumentParser):
 def _near(word: str, known: Mapping[str, str]) -> str:
     """Return what was perhaps meant by a word: what those that it is like stand for."""
     # A flag of another command may be the very word.
-    near = difflib.get_close_matches(word, [name for name in known if name != word], n=2, cutoff=0.7)
+    near = difflib.get_close_matches(word, [name for name in known if known[name] != word], n=2, cutoff=0.7)
     return f"Perhaps {' or '.join(dict.fromkeys(known[name] for name in near))}; " if near else ""
