@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import FrameType
 
@@ -97,24 +98,41 @@ def _watch(
 
 
 @contextlib.contextmanager
-def stop_signals(cancel: CancelToken) -> Iterator[list[int]]:
+def stop_signals(cancel: CancelToken, *, hang_up: bool = False) -> Iterator[list[int]]:
     """Turn Ctrl-C and SIGTERM into cancellation, and collect them in the list that is yielded.
+
+    With `hang_up` the closing of the terminal is one, too: for what nobody goes on with. It stays ignored under nohup.
 
     Nothing is printed here: the main thread may be in the middle of printing.
     """
     presses: list[int] = []
+    hung_up = getattr(signal, "SIGHUP", None) if hang_up else None  # Windows has none
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hung_up is not None and signal.getsignal(hung_up) != signal.SIG_IGN:
+        numbers.append(hung_up)
+    terminals = [number for number in (1, 2) if os.isatty(number)]  # one that hung up does not look like one any more
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        if number == hung_up:
+            _silence(terminals)
         presses.append(number)
         cancel.cancel()
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield presses
     finally:
         for number, handler in previous.items():
             # None: the handler of Blender itself, which Python cannot put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _silence(terminals: Iterable[int]) -> None:
+    """Let what is printed there go nowhere: printing to a terminal that hung up fails, also when Python ends."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in terminals:
+            os.dup2(nowhere, number)
 
 
 def _summarize(folder: JobFolder, ended: ev.JobEnded, farm: Farm, display: Display, *, notes: list[str]) -> None:

@@ -20,7 +20,7 @@ _TICK_SECONDS = 0.25
 
 
 def watched(work: Callable[[Say, CancelToken], T], display: Display) -> T:
-    """Run `work` on a thread and show what it says; Ctrl-C and SIGTERM reach it through the token."""
+    """Run `work` on a thread and show what it says; Ctrl-C, SIGTERM and SIGHUP reach it through the token."""
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
     cancel = CancelToken()
     result: list[T] = []
@@ -34,7 +34,7 @@ def watched(work: Callable[[Say, CancelToken], T], display: Display) -> T:
 
     # A daemon: if this process must go, it goes; the record and the machine's own switch do the rest.
     thread = threading.Thread(target=run, name="watched", daemon=True)
-    with stop_signals(cancel) as presses:
+    with stop_signals(cancel, hang_up=True) as presses:
         answered = 0
 
         def answer() -> None:

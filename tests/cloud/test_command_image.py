@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -226,6 +227,14 @@ def test_ctrl_c(quick: Cloud, project: Project, tmp_path: Path, stage: str) -> N
     assert (result.code, len(images)) == ((0, 1) if stage == "DeleteTags" else (130, 0)), result.err
     assert result.code == 0 or result.err.index("Stopping …") < result.err.index("Undoing what was done")
     assert records() == []
+    if stage == "recipe":
+        ending = r"^Stopping …$.*^Undoing what was done$.*^Nothing is left running\. Cost: \$0\.\d{4}$.*^Cancelled$"
+        assert re.search(ending, result.err, re.MULTILINE | re.DOTALL), result.err
+
+
+def test_a_terminal_that_is_closed(quick: Cloud, project: Project, tmp_path: Path) -> None:
+    running = befalling(quick, project, tmp_path, "recipe", lambda it: it.process.send_signal(signal.SIGHUP))
+    assert running.wait().code == 130 and only_images(quick) == [] and records() == [], running.said()
 
 
 @pytest.mark.parametrize("stage", ["recipe", "StopInstances", "DeleteTags"])

@@ -92,8 +92,7 @@ class Builder:
                 baked = self._run(machine, test=False)
                 image = self._make(machine, baked)
         except BaseException as error:
-            self._say("Undoing what was done")
-            self._end(error)
+            self._undo(error)
             raise
         return Built(image=image, baked=baked, cost_usd=self._end())
 
@@ -105,7 +104,7 @@ class Builder:
                 answered_at = now()
                 baked = self._run(machine, test=True)
         except BaseException as error:
-            self._end(error)
+            self._undo(error)
             raise
         launched_at = machine.launched_at or answered_at
         sampled_at = baked.first_sample_at
@@ -207,6 +206,13 @@ class Builder:
         )
         self._say(f"AWS makes the image {image_id}, which takes some minutes")
         return finish_image(self._folder, account, image_id, say=self._say, sleep=sleep)
+
+    def _undo(self, cause: BaseException) -> None:
+        """End all that was begun and say what it cost. Raises `CleanupError`, from `cause`."""
+        if self._record.machine is not None:
+            self._say("Undoing what was done")
+        cost = self._end(cause)
+        self._say("Nothing is left running" + (f". Cost: ${cost:.4f}" if cost else ""))
 
     def _end(self, cause: BaseException | None = None) -> float:
         """End all but a finished image; return what the machine cost. Raises `CleanupError`, from `cause`."""

@@ -39,6 +39,7 @@ def copy_image(
     except BaseException as error:
         say("Undoing what was done")
         end_now(folder, account=account, farm=farm, cause=error)
+        say(f"Nothing of the copy is left in {account.region}")
         raise
     end_now(folder, account=account, farm=farm)
     return copied
