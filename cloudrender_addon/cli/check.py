@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 
+from ..backend.baking import words
+from ..backend.baking.record import BuildStore
 from ..backend.farms.check import CheckResult, CheckState, check_setup
 from ..backend.settings import Settings
 from .display import put
@@ -20,7 +24,7 @@ _NAME_WIDTH = 13
 def check(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the checks; return 0 if none failed, else 1."""
     results = []
-    for result in check_setup(settings):
+    for result in itertools.chain(check_setup(settings), _left_half_way(settings)):
         results.append(result)
         if arguments.json:
             print(json.dumps(asdict(result), ensure_ascii=False), flush=True)
@@ -30,6 +34,12 @@ def check(arguments: argparse.Namespace, settings: Settings) -> int:
     if not arguments.json:
         print(_verdict(failed))
     return 1 if failed else 0
+
+
+def _left_half_way(settings: Settings) -> Iterator[CheckResult]:
+    for build_id, record in BuildStore(settings.home).left().items():
+        text, hint = words.half_way(build_id, record), "`cloudrender clean-up` ends it"
+        yield CheckResult(name="Left Behind", state=CheckState.WARNING, text=text, hint=hint)
 
 
 def _put(result: CheckResult) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 
 from ..backend.aws.enabled_regions import enabled_regions
 from ..backend.aws.session import Account
-from ..backend.baking.tidying import build_regions, driven_builds
+from ..backend.baking.record import BuildStore
+from ..backend.baking.tidying import driven_builds, tidy_builds
 from ..backend.errors import RecordError
 from ..backend.farms.factory import open_account
 from ..backend.farms.leftovers import Leftover, Search, end_all, search
 from ..backend.job.record import JobRecord
 from ..backend.job.store import JobStore
 from ..backend.job.words import clock, format_seconds
+from ..backend.known_regions import known_regions
 from ..backend.settings import Settings
 from .ask import agreed
 from .display import Display
@@ -26,11 +28,12 @@ def clean_up(arguments: argparse.Namespace, settings: Settings, display: Display
     """List and end what is ours; jobs being driven right now are left alone. Return 1 if anything is left."""
     store, account = JobStore(settings.home), open_account(settings)
     records = _records(store)
-    regions = enabled_regions(account) if arguments.all_regions else _likely_regions(account, settings, store, records)
+    regions = enabled_regions(account) if arguments.all_regions else known_regions(account, settings)
     looked = _look(account, regions, records, store, display)
     if not looked.found:
+        tidy_builds(store.home, say=display.say)  # what builds had may have ended by itself; their records are closed
         display.say(f"Nothing of cloudrender is left running in {_places(looked, regions)}")
-        return 1 if looked.problems else 0
+        return 1 if looked.problems or BuildStore(store.home).left() else 0
     for line in listing(looked.found, kept=_kept(records)):
         display.say(line)
     display.say(_total(looked.found))
@@ -66,14 +69,6 @@ def _records(store: JobStore) -> list[JobRecord]:
         except RecordError:  # damaged: what it rented is found by tag
             continue
     return records
-
-
-def _likely_regions(account: Account, settings: Settings, store: JobStore, records: list[JobRecord]) -> tuple[str, ...]:
-    """Return the regions of the settings and those in which this computer ever rented or left an image, each once."""
-    recorded = [record.machine.region for record in records if record.machine is not None]
-    recorded += [region for record in records for region in record.spec.settings.regions]
-    recorded += build_regions(store.home)
-    return tuple(dict.fromkeys([account.region, *settings.regions, *recorded]))
 
 
 def _undriven(store: JobStore, leftovers: Iterable[Leftover]) -> tuple[Leftover, ...]:

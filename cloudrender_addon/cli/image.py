@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 from ..backend.aws import image_sharing, machine_images
-from ..backend.aws.image_sharing import Behind
 from ..backend.aws.images import PUBLIC
 from ..backend.aws.machine_images import MachineImage
 from ..backend.aws.session import Account
@@ -23,14 +19,15 @@ from ..backend.scene import NEWEST_BLENDER
 from ..backend.setting_values import convert
 from ..backend.settings import Settings
 from .ask import agreed
-from .display import Display, put
+from .display import Display
+from .image_list import facts, line, list_images, look, prices, put_json, regions_of
 from .image_sharing import share, tell_shared, tell_spot
 from .watched import watched
 
 
 def image(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     """Do what the command says; return the exit code."""
-    acts = {"build": _build, "list": _list, "test": _test, "copy": _copy, "share": share, "delete": _delete}
+    acts = {"build": _build, "list": list_images, "test": _test, "copy": _copy, "share": share, "delete": _delete}
     act = acts[arguments.action]
     return act(arguments, settings, display)
 
@@ -57,8 +54,8 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
     display.say(f"Cost: ${built.cost_usd:.4f}. Its disk: {words.disk(image, behind)}")
     display.say(f"Jobs on such machines in {image.region} begin with it from now on (`--image public`: with AWS's)")
     if arguments.json:
-        facts = {**_facts(image, behind), "device": built.baked.device, "cost_usd": built.cost_usd}
-        _put_json({"event": "image_built", **facts})
+        more = {"device": built.baked.device, "cost_usd": built.cost_usd}
+        put_json({"event": "image_built", **facts(image, behind), **more})
     tell_spot(arguments.kms_key, account, display)
     if record.share and behind:
         tell_shared(behind, arguments, display)
@@ -70,7 +67,7 @@ def _offer_older(image: MachineImage, account: Account, arguments: argparse.Name
     """Tell which images this one replaces and what they cost; in a terminal, ask once whether to delete them."""
     older = words.replaced_by(image, machine_images.list_images(account))
     behind = image_sharing.look_behind(account, older)
-    usd = _prices(older, behind)
+    usd = prices(older, behind)
     for each in older:
         held = behind.get(each.id)
         shared = f", shared with {', '.join(held.accounts)}," if held and held.accounts else ""
@@ -82,50 +79,6 @@ def _offer_older(image: MachineImage, account: Account, arguments: argparse.Name
             _delete_all(account, older, display)
 
 
-def _list(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
-    account = open_account(settings)
-    images = machine_images.list_images(account)
-    behind = image_sharing.look_behind(account, images)
-    old, usd = words.superseded(images), _prices(images, behind)
-    for each in images:
-        if arguments.json:
-            _put_json({**_facts(each, behind.get(each.id)), "superseded": each in old})
-            continue
-        put(_line(each, behind.get(each.id)), indent=2)
-        if each in old or words.is_old(each, now=time.time()):
-            why = "no job begins with it any more" if each in old else "old"
-            put(f"  → {why}: `cloudrender image delete {each.id}`", indent=4)
-    if arguments.json:
-        return 0
-    if not images:
-        display.say("There is no image made by cloudrender: `cloudrender image build --family g4dn` makes one")
-        return 0
-    display.say(f"In all at most ${sum(usd.values()):.2f} a month")
-    if old:
-        saved = sum(usd[each.id] for each in old)
-        display.say(f"`cloudrender image delete --old` deletes {len(old)} of them and saves ${saved:.2f} of it")
-    return 0
-
-
-def _line(image: MachineImage, behind: Behind | None) -> str:
-    parts = [image.id, image.region, words.contents(image), words.state(image), words.age(image, now=time.time())]
-    return "  ".join([*parts, words.disk(image, behind), *([words.protection(behind)] if behind else [])])
-
-
-def _facts(image: MachineImage, behind: Behind | None) -> dict[str, Any]:
-    """Return what is known of an image, for programs."""
-    return {**asdict(image), **(asdict(behind) if behind else {}), "monthly_usd": words.monthly_usd(image, behind)}
-
-
-def _put_json(facts: dict[str, Any]) -> None:
-    print(json.dumps(facts, ensure_ascii=False), flush=True)
-
-
-def _prices(images: Iterable[MachineImage], behind: dict[str, Behind]) -> dict[str, float]:
-    """Return USD a month of each, at most, by its id."""
-    return {each.id: words.monthly_usd(each, behind.get(each.id)) for each in images}
-
-
 def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -> int:
     tried = machine_images.find_image(open_account(settings), arguments.ami)
     record = orders.order_test(settings, tried, family=arguments.family or "")
@@ -135,8 +88,8 @@ def _test(arguments: argparse.Namespace, settings: Settings, display: Display) -
     display.say(f"Driver: {baked.contents.driver or 'none'}")
     display.say(f"{words.times(result)}; cost ${result.cost_usd:.4f}")
     if arguments.json:
-        facts = asdict(result) | {"baked": {"device": baked.device, "downloaded": baked.downloaded}}
-        _put_json({"event": "image_tested", **_facts(tried, None), **facts})
+        more = asdict(result) | {"baked": {"device": baked.device, "downloaded": baked.downloaded}}
+        put_json({"event": "image_tested", **facts(tried, None), **more})
     if baked.downloaded:
         missing = ", ".join(baked.downloaded)
         raise CloudrenderError(
@@ -162,7 +115,7 @@ def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -
     how = "not encrypted" if arguments.unencrypted else f"encrypted with {arguments.kms_key or 'the default key'}"
     display.say(f"Image {copied.id} in {copied.region} is ready: {words.contents(copied)}, {how}")
     if arguments.json:
-        _put_json({"event": "image_copied", **_facts(copied, None)})
+        put_json({"event": "image_copied", **facts(copied, None)})
     tell_spot(arguments.kms_key, open_account(settings).at(region), display)
     return 0
 
@@ -185,14 +138,17 @@ def _delete(arguments: argparse.Namespace, settings: Settings, display: Display)
     account = open_account(settings)
     images = tuple(machine_images.find_image(account, each) for each in arguments.ami)
     if arguments.old:
-        images = words.superseded(machine_images.list_images(account))
+        regions = regions_of(arguments, settings, account)
+        listing = look(account, regions, display)
+        images, behind = words.superseded(listing.images), listing.behind
         if not images:
-            display.say("There is no image that a newer one has taken the place of")
-            return 0
-    behind = image_sharing.look_behind(account, images)
+            display.say(f"There is no image that a newer one has taken the place of in {', '.join(regions)}")
+            return 1 if listing.problems else 0
+    else:
+        behind = image_sharing.look_behind(account, images)
     for each in images:
-        display.say(_line(each, behind.get(each.id)))
-    total = sum(_prices(images, behind).values())
+        display.say(line(each, behind.get(each.id)))
+    total = sum(prices(images, behind).values())
     what = f"all {len(images)} with their" if len(images) > 1 else "it with its"
     if not arguments.yes and not agreed(f"Delete {what} snapshots (at most ${total:.2f} a month)?"):
         display.say("Nothing was changed")
@@ -203,5 +159,5 @@ def _delete(arguments: argparse.Namespace, settings: Settings, display: Display)
 
 def _delete_all(account: Account, images: Iterable[MachineImage], display: Display) -> None:
     for each in images:
-        machine_images.delete_image(account, each.id)
+        machine_images.delete_image(account.at(each.region), each.id)
         display.say(f"Deleted: {each.id} and {', '.join(each.snapshots)}")

@@ -8,6 +8,8 @@ import json
 import time
 from typing import Any
 
+from ..backend.baking import words
+from ..backend.baking.record import BuildStore
 from ..backend.job.store import JobStore
 from ..backend.job.summary import JobSummary, summarize
 from ..backend.job.timing import to_json
@@ -33,10 +35,19 @@ def list_jobs(arguments: argparse.Namespace, settings: Settings) -> int:
         for each in summary.timings if arguments.timing else ():
             for line in timing.table(each):
                 put(f"    {line}")
+    if not arguments.json:
+        for line in half_way_lines(settings):
+            put(line)
     if arguments.timing and not arguments.json:
         for line in timing.images([each for summary in summaries for each in summary.timings]):
             put(line)
     return 0
+
+
+def half_way_lines(settings: Settings) -> list[str]:
+    """Tell of the builds of images whose client died, a line each: what they rented costs until it is ended."""
+    left = BuildStore(settings.home).left()
+    return [f"{words.half_way(build_id, record)}; `cloudrender clean-up` ends it" for build_id, record in left.items()]
 
 
 def _row(summary: JobSummary) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
+from cloudrender_addon.backend.baking.record import BuildRecord, BuildStore
 from cloudrender_addon.backend.baking.tidying import tidy_builds
 from cloudrender_addon.backend.job.timing import STEPS
+from cloudrender_addon.backend.settings import Settings
 from tests.cloud.command import Project, Running, wait_for
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
@@ -140,6 +143,14 @@ def test_a_copy_lives_in_another_region(quick: Cloud, project: Project) -> None:
     assert copied.code == 0 and "in eu-west-1 is ready: for machines without GPU, Blender 4.2.23" in copied.err
     listed = json.loads(project.run("image", "list", "--json", "--region", "eu-west-1").out)
     assert listed["contents"]["blender"] == ["4.2.23"] and listed["job_id"] == "" and listed["id"] != image
+    (Path(os.environ["CLOUDRENDER_HOME"]) / "image-regions" / "mars-west-1").touch()
+    everywhere = project.run("image", "list")
+    assert image in everywhere.out and listed["id"] in everywhere.out, "a copy is no forgotten cost"
+    assert "In all at most $1.00 a month" in everywhere.err and "delete --old" not in everywhere.err
+    assert everywhere.code == 1 and "Not looked into mars-west-1: " in everywhere.err
+    (Path(os.environ["CLOUDRENDER_HOME"]) / "image-regions" / "mars-west-1").unlink()
+    nothing = project.run("image", "list", "--region", "eu-west-2,eu-west-3")
+    assert nothing.code == 0 and "no image made by cloudrender in eu-west-2, eu-west-3: " in nothing.err
     quick.images.failing = True
     failed = project.run("image", "copy", image, "--region", "eu-central-1")
     assert failed.code == 1 and "could not make the image" in failed.err
@@ -251,10 +262,27 @@ def test_what_a_killed_client_left_is_ended_by_its_name(quick: Cloud, project: P
     running = befalling(quick, project, tmp_path, "recipe", lambda it: it.process.kill())
     running.process.wait(timeout=60)
     [build] = records()
+    told = f"The image build {build} was left half-way: its machine costs up to $0."
+    for answer in (project.run("jobs").out, project.run("image", "list").err):
+        assert told in answer and "an hour; `cloudrender clean-up` ends it" in answer, answer
+    checked = project.run("check-setup").out
+    assert f"! Left Behind   {told}" in checked and "→ `cloudrender clean-up` ends it" in checked, checked
     result = project.run("cancel", build)
     assert result.code == 0 and f"Nothing of the image build {build} is left running" in result.err, result.err
-    assert quick.leftovers() == []
+    assert quick.leftovers() == [] and "half-way" not in project.run("jobs").out
     assert project.run("cancel", build).code == 1, "it is a build no more"
+
+
+def test_a_record_of_what_ended_by_itself_is_closed_by_the_clean_up(quick: Cloud, project: Project) -> None:
+    home = Path(os.environ["CLOUDRENDER_HOME"])
+    settings = Settings(home=home, region="us-east-1")
+    record = BuildRecord(build_id="image-1", instance_type="c7i.large", blender=("4.2.23",), settings=settings)
+    with contextlib.suppress(ZeroDivisionError), BuildStore(home).create(record):
+        raise ZeroDivisionError
+    assert "image-1 was left half-way; `cloudrender clean-up` ends it" in project.run("jobs").out
+    result = project.run("clean-up")
+    assert result.code == 0 and "Nothing of cloudrender is left running in us-east-1" in result.err, result.err
+    assert records() == [] and "half-way" not in project.run("jobs").out
 
 
 def test_a_build_is_cancelled_from_another_terminal(quick: Cloud, project: Project, tmp_path: Path) -> None:

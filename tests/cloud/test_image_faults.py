@@ -337,6 +337,9 @@ def test_a_copy_whose_client_was_killed_is_ended_in_the_other_region(quick: Clou
         assert started[0].process.wait(timeout=60) == -9
 
     killed("CopyImage")
+    images = project.run("image", "list")
+    assert "half-made" in images.out and "→ left half-way: `cloudrender clean-up` ends it" in images.out, images.out
+    assert "The copy of an image into eu-west-1 (" in images.err, images.err
     listed = project.run("clean-up")
     assert listed.code == 1 and re.search(r"half-made image +ami-\w+ +eu-west-1", listed.err), listed.err
     assert project.run("clean-up", "-y").code == 0

@@ -16,6 +16,7 @@ from cloudrender_addon.backend.aws.disk_keys import DEFAULT_KEY, DiskKey, Encryp
 from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.images import image_kind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
+from cloudrender_addon.backend.aws.session import Account
 from cloudrender_addon.backend.baking import words
 from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
 from cloudrender_addon.backend.baking.record import BuildFolder, BuildRecord, BuildStore
@@ -24,6 +25,7 @@ from cloudrender_addon.backend.baking.tidying import end_left_build
 from cloudrender_addon.backend.clock import now
 from cloudrender_addon.backend.errors import ConfigError, GpuError, MachineError, RecordError, UsageError
 from cloudrender_addon.backend.farms.base import Machine, MachineRequest, Offer
+from cloudrender_addon.backend.known_regions import known_regions
 from cloudrender_addon.backend.settings import Settings
 
 
@@ -120,9 +122,33 @@ def test_a_record_of_a_build_that_failed_to_end_stays(tmp_path: Path) -> None:
         raise RuntimeError
     [left] = store.folders()
     assert not left.locked() and left.load() == a_record(tmp_path)
+    assert store.left() == {"image-1": a_record(tmp_path)}
+    with left.lock():
+        assert store.left() == {}, "a client drives it"
     (left.path / "record.json").write_text('{"version": 2}')
     with pytest.raises(RecordError, match="another version"):
         left.load()
+    assert store.left() == {"image-1": None}
+
+
+def test_what_was_left_half_way_in_words(tmp_path: Path) -> None:
+    record = a_record(tmp_path)
+    assert words.half_way("image-1", record) == "The image build image-1 was left half-way"
+    rented = replace(record, machine=a_machine())
+    assert words.half_way("image-1", rented).endswith(": its machine costs up to $0.52 an hour")
+    assert "cannot be read" in words.half_way("image-1", None)
+    assert words.half_way("image-1", replace(record, instance_type="")).startswith(
+        "The copy of an image into us-east-1"
+    )
+
+
+def test_the_regions_of_images_are_known_when_their_builds_have_ended(tmp_path: Path) -> None:
+    account, settings = Account(profile=None, region="us-west-2"), Settings(home=tmp_path, region="us-west-2")
+    assert known_regions(account, settings) == ("us-west-2",)
+    with BuildStore(tmp_path).create(a_record(tmp_path)) as folder:
+        folder.forget()
+    (tmp_path / "image-regions" / ".DS_Store").touch()
+    assert known_regions(account, settings) == ("us-west-2", "us-east-1")
 
 
 def test_a_build_that_its_driver_ends_while_another_waits_for_it(tmp_path: Path) -> None:
@@ -160,6 +186,10 @@ def test_an_image_is_superseded_by_a_whole_one_for_the_same_machines() -> None:
     assert [each.id for each in words.superseded(images)] == ["ami-1"]
     half = [an_image("ami-1"), an_image("ami-2", job_id="image-1"), an_image("ami-3", state="failed")]
     assert words.superseded(half) == () and words.superseded([]) == ()
+    copy = an_image("ami-2", region="eu-west-1")
+    assert words.superseded([an_image("ami-1"), copy]) == (), "jobs in each region begin with that of their own"
+    both = words.superseded([an_image("ami-1"), copy, an_image("ami-3"), an_image("ami-4", region="eu-west-1")])
+    assert [each.id for each in both] == ["ami-1", "ami-2"]
 
 
 def test_what_is_behind_an_image_in_words() -> None:

@@ -119,6 +119,7 @@ class BuildStore:
 
     def __init__(self, home: Path) -> None:
         self._builds = home / "builds"
+        self._regions = home / "image-regions"
 
     @contextlib.contextmanager
     def create(self, record: BuildRecord) -> Iterator[BuildFolder]:
@@ -127,6 +128,9 @@ class BuildStore:
         try:
             folder.path.mkdir(parents=True, mode=0o700)
             folder.keys.mkdir(mode=0o700)
+            # A file for each, so that two builds at once lose none: an image outlives the record of its build.
+            self._regions.mkdir(exist_ok=True)
+            (self._regions / record.settings.regions[0]).touch()
         except OSError as error:
             raise _unwritable(folder.path, error) from error
         try:
@@ -146,6 +150,24 @@ class BuildStore:
             return ()
         found = (BuildFolder(path) for path in sorted(self._builds.iterdir()))
         return tuple(folder for folder in found if folder.open)
+
+    def left(self) -> dict[str, BuildRecord | None]:
+        """Return the builds, trials and copies whose client died, by their ids; None for a record that is damaged."""
+        left: dict[str, BuildRecord | None] = {}
+        for folder in self.folders():
+            if folder.locked():
+                continue
+            try:
+                left[folder.build_id] = folder.load()
+            except RecordError:
+                if folder.open:  # it has not ended since we looked
+                    left[folder.build_id] = None
+        return left
+
+    def regions(self) -> tuple[str, ...]:
+        """Return the regions in which an image was ever made, tried or copied to from this computer."""
+        noted = sorted(path.name for path in self._regions.iterdir()) if self._regions.is_dir() else []
+        return tuple(name for name in noted if not name.startswith("."))  # what a file manager leaves
 
 
 def _unwritable(path: Path, error: OSError) -> RecordError:

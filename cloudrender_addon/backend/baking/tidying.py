@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -45,15 +44,6 @@ def end_left_build(folder: BuildFolder, *, say: Callable[[str], None], wait_seco
 def driven_builds(home: Path) -> frozenset[str]:
     """Return the builds that a client drives right now."""
     return frozenset(folder.build_id for folder in BuildStore(home).folders() if folder.locked())
-
-
-def build_regions(home: Path) -> tuple[str, ...]:
-    """Return the regions in which builds and copies may have left something."""
-    regions: list[str] = []
-    for folder in BuildStore(home).folders():
-        with contextlib.suppress(RecordError):  # damaged: what it made is found by tag
-            regions += folder.load().settings.regions
-    return tuple(dict.fromkeys(regions))
 
 
 def _end(folder: BuildFolder, say: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ from ..job.words import format_seconds
 
 if TYPE_CHECKING:
     from .build import Tested
+    from .record import BuildRecord
 
 OLD_SECONDS = 180 * 86_400.0
 """Half a year: by then Blender has a newer patch and the driver a newer branch."""
@@ -63,18 +64,30 @@ def times(tested: Tested) -> str:
     return f"From launch: answered after {tested.answered_seconds:.1f} s, {sample}{first_frame}"
 
 
+def half_way(build_id: str, record: BuildRecord | None) -> str:
+    """Say of a build whose client died what it may cost, going by its record; `clean-up` ends it."""
+    if record is None:
+        return f"The image build {build_id} was left half-way, and its record cannot be read"
+    if not record.instance_type:
+        return f"The copy of an image into {record.settings.region} ({build_id}) was left half-way"
+    machine = record.machine
+    price = f": its machine costs up to ${machine.hourly_usd:.2f} an hour" if machine else ""
+    return f"The image build {build_id} was left half-way{price}"
+
+
 def is_old(image: MachineImage, *, now: float) -> bool:
     """Tell whether it was made so long ago that another one may be worth its making."""
     return image.created is not None and now - image.created > OLD_SECONDS
 
 
 def superseded(images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
-    """Return the images of one region that jobs begin with no more, as there is a newer one for the same machines.
+    """Return the images that jobs begin with no more, as there is a newer one of the region for the same machines.
 
     One that somebody names (`--image`) may be among them.
     """
     whole = [each for each in images if each.state == "available" and not each.job_id]
-    return tuple(each for each in whole if newest(whole, kind=each.contents.kind) != each)
+    beside = {each.region: [other for other in whole if other.region == each.region] for each in whole}
+    return tuple(each for each in whole if newest(beside[each.region], kind=each.contents.kind) != each)
 
 
 def replaced_by(new: MachineImage, images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
