@@ -36,7 +36,7 @@ def image_parser() -> Parser:
     _encryption(build)
     add_account(build)
     add_place(build, image="image to begin with (default: AWS's newest)")
-    add_account(action("list", "List the images made by cloudrender, with their monthly cost."))
+    add_account(action("list", "List the images in all regions that this computer ever used, with their monthly cost."))
     test = action("test", "Render a frame on a machine of that image; tell devices, driver and times.")
     test.add_argument("ami", metavar="AMI", help=_AMI)
     test.add_argument("--family", metavar="FAMILY", help="machine to try it on (default: the smallest of its kind)")
