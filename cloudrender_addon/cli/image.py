@@ -52,7 +52,10 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
         f"Image {image.id} in {image.region} is ready: {words.contents(image)}, rendering on {built.baked.device}"
     )
     display.say(f"Cost: ${built.cost_usd:.4f}. Its disk: {words.disk(image, behind)}")
-    display.say(f"Jobs on such machines in {image.region} begin with it from now on (`--image public`: with AWS's)")
+    display.say(
+        f"Jobs with Blender {', '.join(image.contents.series)} on such machines in {image.region} begin with it from "
+        "now on (`--image public`: with AWS's)"
+    )
     if arguments.json:
         more = {"device": built.baked.device, "cost_usd": built.cost_usd}
         put_json({"event": "image_built", **facts(image, behind), **more})
@@ -65,14 +68,12 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
 
 def _offer_older(image: MachineImage, account: Account, arguments: argparse.Namespace, display: Display) -> None:
     """Tell which images this one replaces and what they cost; in a terminal, ask once whether to delete them."""
-    older = words.replaced_by(image, machine_images.list_images(account))
-    behind = image_sharing.look_behind(account, older)
+    images = machine_images.list_images(account)
+    behind = image_sharing.look_behind(account, images)
+    older = words.replaced_by(image, images, behind)
     usd = prices(older, behind)
     for each in older:
-        held = behind.get(each.id)
-        shared = f", shared with {', '.join(held.accounts)}," if held and held.accounts else ""
-        price = f"at most ${usd[each.id]:.2f} a month"
-        display.say(f"An older one{shared} costs {price}: `cloudrender image delete {each.id}`")
+        display.say(f"An older one costs at most ${usd[each.id]:.2f} a month: `cloudrender image delete {each.id}`")
     if older and not arguments.json and sys.stdin.isatty():
         which = f"{len(older)} older images" if len(older) > 1 else "older image"
         if agreed(f"Delete the {which} for these machines (at most ${sum(usd.values()):.2f} a month)?"):
@@ -140,7 +141,7 @@ def _delete(arguments: argparse.Namespace, settings: Settings, display: Display)
     if arguments.old:
         regions = regions_of(arguments, settings, account)
         listing = look(account, regions, display)
-        images, behind = words.superseded(listing.images), listing.behind
+        images, behind = words.superseded(listing.images, listing.behind), listing.behind
         if not images:
             display.say(f"There is no image that a newer one has taken the place of in {', '.join(regions)}")
             return 1 if listing.problems else 0

@@ -56,7 +56,7 @@ def image_parser() -> Parser:
     delete = action("delete", "Delete images and their snapshots.")
     delete.add_argument("ami", metavar="AMI", nargs="*", help=_AMI)
     delete.add_argument(
-        "--old", action="store_true", help="all that no job begins with any more: those with a newer one"
+        "--old", action="store_true", help="all that a newer one has taken the place of, but those that are shared"
     )
     delete.add_argument("-y", "--yes", action="store_true", help="delete them without asking")
     add_account(delete)

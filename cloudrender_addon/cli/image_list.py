@@ -31,7 +31,7 @@ def list_images(arguments: argparse.Namespace, settings: Settings, display: Disp
     usual = "" if arguments.region else account.region  # which a command needs not name
     listing = look(account, regions, display)
     code = 1 if listing.problems else 0
-    old, usd = words.superseded(listing.images), prices(listing.images, listing.behind)
+    old, usd = words.superseded(listing.images, listing.behind), prices(listing.images, listing.behind)
     if arguments.json:
         for each in listing.images:
             put_json({**facts(each, listing.behind.get(each.id)), "superseded": each in old})
@@ -78,7 +78,7 @@ def _next_step(image: MachineImage, *, old: bool, usual: str, settings: Settings
         return "begun by another computer: if it is not being made there any more, `cloudrender clean-up` deletes it"
     if old or words.is_old(image, now=time.time()):
         where = "" if image.region == usual else f" --region {image.region}"
-        return f"{'no job begins with it any more' if old else 'old'}: `cloudrender image delete {image.id}{where}`"
+        return f"{'a newer one has taken its place' if old else 'old'}: `cloudrender image delete {image.id}{where}`"
     return ""
 
 

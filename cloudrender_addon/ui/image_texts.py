@@ -11,7 +11,7 @@ from . import machine_texts, texts
 from .session import Baked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..backend.aws.image_sharing import Behind
     from ..backend.aws.machine_images import MachineImage
@@ -145,7 +145,9 @@ def deletion(image: MachineImage, behind: Behind | None) -> str:
     return f"{image.id} with its snapshots, which cost at most {monthly(image, behind)}{shared}."
 
 
-def standing(image: MachineImage, images: Sequence[MachineImage], *, setting: str, now: float) -> tuple[str, str]:
+def standing(
+    image: MachineImage, images: Sequence[MachineImage], behind: Mapping[str, Behind], *, setting: str, now: float
+) -> tuple[str, str]:
     """Return an icon and what an image is to the jobs of someone whose Image is set to `setting`."""
     from ..backend.aws.machine_images import newest  # noqa: PLC0415 - see title
     from ..backend.baking import words  # noqa: PLC0415
@@ -155,18 +157,28 @@ def standing(image: MachineImage, images: Sequence[MachineImage], *, setting: st
     if image.state != "available":
         return "ERROR", f"{words.state(image).capitalize()}: {image.reason or 'it cannot be used'}"
     beside = [each for each in images if each.region == image.region]
-    begun = newest(beside, kind=image.contents.kind) == image if setting in ("", "auto") else setting == image.id
-    if begun:
-        old = "; it is old: a new one may have a newer Blender and driver" if words.is_old(image, now=now) else ""
+    automatic = setting in ("", "auto")
+    kind, old = image.contents.kind, ""
+    if words.is_old(image, now=now):
+        old = "; it is old: a new one may have a newer Blender and driver"
+    if newest(beside, kind=kind) == image if automatic else setting == image.id:
         return "CHECKMARK", f"Jobs on such machines begin with it{old}"
-    return "DOT", "No job begins with it" if setting not in ("", "auto") else "A newer one has taken its place"
+    if not automatic:
+        return "DOT", "No job begins with it"
+    if mine := [each for each in image.contents.series if newest(beside, kind=kind, blender=each) == image]:
+        return "CHECKMARK", f"Jobs with Blender {', '.join(mine)} on such machines begin with it{old}"
+    if image in words.superseded(beside, behind):
+        return "DOT", "A newer one has taken its place"
+    return "DOT", "Jobs on such machines begin with newer ones"
 
 
-def replaced(image: MachineImage, images: Sequence[MachineImage], *, setting: str) -> tuple[MachineImage, ...]:
+def replaced(
+    image: MachineImage, images: Sequence[MachineImage], behind: Mapping[str, Behind], *, setting: str
+) -> tuple[MachineImage, ...]:
     """Return the images that a new one has taken the place of, for someone whose Image is set to `setting`."""
     from ..backend.baking import words  # noqa: PLC0415 - see title
 
-    return words.replaced_by(image, [each for each in images if each.region == image.region and each.id != setting])
+    return words.replaced_by(image, [each for each in images if each.id != setting], behind)
 
 
 def built(result: Built, behind: Behind | None) -> Baked:

@@ -65,16 +65,17 @@ def _baked(column: Any, context: Context, baked: Baked, *, setting: str) -> None
         drawing.paragraph(box, context, baked.hint, icon="FORWARD")
     for line in baked.details:
         drawing.beginning(box, context, line, icon="DOT")
-    for old in image_texts.replaced(baked.image, SESSION.images or (), setting=setting) if baked.image else ():
+    images, behind = SESSION.images or (), SESSION.behind
+    for old in image_texts.replaced(baked.image, images, behind, setting=setting) if baked.image else ():
         split = box.split(factor=1 - _BUTTONS_SHARE)
-        cost = image_texts.monthly(old, SESSION.behind.get(old.id))
-        split.label(text=f"No job begins with {old.id} any more: at most {cost}", icon="INFO")
+        cost = image_texts.monthly(old, behind.get(old.id))
+        split.label(text=f"It has taken the place of {old.id}: at most {cost}", icon="INFO")
         _delete(split, old, text="Delete")
 
 
 def _image(box: Any, image: MachineImage, images: tuple[MachineImage, ...], *, setting: str) -> None:
     now = time.time()
-    icon, standing = image_texts.standing(image, images, setting=setting, now=now)
+    icon, standing = image_texts.standing(image, images, SESSION.behind, setting=setting, now=now)
     split = box.split(factor=1 - _BUTTONS_SHARE)
     lines = split.column(align=True)
     lines.label(text=image_texts.title(image), icon=icon)

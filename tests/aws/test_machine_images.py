@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def builder(cloud: Cloud, account: Account) -> str:
     return machine
 
 
-def make(account: Account, machine: str, *, name: str = "cloudrender g") -> str:
-    return image_making.make_image(account, instance_id=machine, job_id=JOB, name=name, contents=CONTENTS)
+def make(account: Account, machine: str, *, name: str = "cloudrender g", contents: Contents = CONTENTS) -> str:
+    return image_making.make_image(account, instance_id=machine, job_id=JOB, name=name, contents=contents)
 
 
 def wait(account: Account, image: str, *, seconds: float = 10.0) -> machine_images.MachineImage:
@@ -249,6 +250,11 @@ def test_auto_is_the_newest_whole_image_of_ones_own_for_such_machines(cloud: Clo
     machine_images.keep_image(account, second)
     found = resolve_image(account, image="auto", gpu="NVIDIA T4").id
     assert found == max(first, second, key=lambda each: (each.created, each.id)).id
+    third = wait(account, make(account, machine, name="third", contents=replace(CONTENTS, blender=("5.0.1",))))
+    machine_images.keep_image(account, third)
+    assert resolve_image(account, image="auto", gpu="NVIDIA T4", blender="5.0").id == third.id
+    assert resolve_image(account, image="auto", gpu="NVIDIA T4", blender="4.2").id == found, "it has that"
+    machine_images.delete_image(account, third.id)
     assert resolve_image(account, image="public", gpu="NVIDIA T4") == public
     compute = resolve_image(account, image="auto", gpu="NVIDIA V100")
     assert compute.origin == "public", "that one is for graphics GPUs"

@@ -254,8 +254,8 @@ def test_the_end_of_a_build_offers_what_it_has_replaced(drawn: Any) -> None:
     built, failed = (drawn[f"image {state}"]["preferences"] for state in ("built", "not built"))
     words = said(built)
     assert "Image Ready" in words and "ami-2 in us-east-1 cost $0.12" in words
-    assert words.count("No job begins with ami-1 any more: at most $4.35 a month") == 1
+    assert words.count("It has taken the place of ami-1: at most $4.35 a month") == 1
     assert said(failed)[said(failed).index("Image Build Failed") :][:5] == [
         *("Image Build Failed", "NVML: mismatch", "Try again", "a", "b")
     ]
-    assert not [text for text in said(failed) if "any more" in text]
+    assert not [text for text in said(failed) if "taken the place" in text]

@@ -141,7 +141,7 @@ def test_older_images_are_offered_for_deletion(quick: Cloud, project: Project) -
     [old, new] = [str(facts["id"]) for facts in listed(project)]
     assert f"`cloudrender image delete {old}`" in told.err and "[y/N]" not in told.err
     lines = project.run("image", "list")
-    assert f"\n  → no job begins with it any more: `cloudrender image delete {old}`\n" in lines.out
+    assert f"\n  → a newer one has taken its place: `cloudrender image delete {old}`\n" in lines.out
     assert "In all at most $1.00 a month" in lines.err and "deletes 1 of them and saves $0.50" in lines.err
     assert [facts["superseded"] for facts in listed(project)] == [True, False]
     assert project.run("image", "delete").code == project.run("image", "delete", new, "--old").code == 2

@@ -66,7 +66,7 @@ assert bpy.ops.cloudrender.build_image(
 wait()
 second = session.baked.image
 told.append(session.baked)
-replaced = part("ui.image_texts").replaced(second, session.images, setting="auto")
+replaced = part("ui.image_texts").replaced(second, session.images, session.behind, setting="auto")
 assert replaced == (first,), replaced
 protections = [part("ui.image_texts").protection(session.behind[image.id]) for image in session.images]
 assert protections == ["", "Not encrypted, shared with 123456789012"], protections

@@ -183,13 +183,27 @@ def an_image(image_id: str, **more: Any) -> MachineImage:
 def test_an_image_is_superseded_by_a_whole_one_for_the_same_machines() -> None:
     other = Contents(kind="cpu", blender=("4.2.23",), driver="")
     images = [an_image("ami-1"), an_image("ami-2", contents=other), an_image("ami-3")]
-    assert [each.id for each in words.superseded(images)] == ["ami-1"]
+    assert [each.id for each in words.superseded(images, {})] == ["ami-1"]
     half = [an_image("ami-1"), an_image("ami-2", job_id="image-1"), an_image("ami-3", state="failed")]
-    assert words.superseded(half) == () and words.superseded([]) == ()
+    assert words.superseded(half, {}) == () and words.superseded([], {}) == ()
     copy = an_image("ami-2", region="eu-west-1")
-    assert words.superseded([an_image("ami-1"), copy]) == (), "jobs in each region begin with that of their own"
-    both = words.superseded([an_image("ami-1"), copy, an_image("ami-3"), an_image("ami-4", region="eu-west-1")])
+    assert words.superseded([an_image("ami-1"), copy], {}) == (), "jobs in each region begin with that of their own"
+    both = words.superseded([an_image("ami-1"), copy, an_image("ami-3"), an_image("ami-4", region="eu-west-1")], {})
     assert [each.id for each in both] == ["ami-1", "ami-2"]
+
+
+def test_an_image_is_not_superseded_while_jobs_or_other_accounts_begin_with_it() -> None:
+    both, new = (
+        Contents(kind="g", blender=("4.2.24", "5.0.1"), driver="590"),
+        Contents(kind="g", blender=("5.0.1",), driver="590"),
+    )
+    old, only_new, whole = an_image("ami-1"), an_image("ami-2", contents=new), an_image("ami-3", contents=both)
+    assert words.superseded([old, only_new], {}) == (), "jobs with 4.2 begin with the old one"
+    assert words.superseded([old, whole], {}) == (old,) == words.replaced_by(whole, [old, only_new, whole], {})[:1]
+    assert words.superseded([old, an_image("ami-4", region="eu-west-1")], {}) == (), "that one is elsewhere"
+    shared = {"ami-1": Behind(key=None, accounts=("111122223333",), stored_gb=1.0)}
+    assert words.superseded([old, whole], shared) == () == words.replaced_by(whole, [old], shared)
+    assert words.superseded([old, whole], {"ami-1": replace(shared["ami-1"], accounts=())}) == (old,)
 
 
 def test_what_is_behind_an_image_in_words() -> None:

@@ -34,6 +34,9 @@ IMAGE = MachineImage(
     created=NOW - 3 * 86_400,
 )
 BEHIND = Behind(key=DiskKey(arn="arn:0", own=False), accounts=(), stored_gb=31.0)
+OTHER = replace(
+    IMAGE, id="ami-0", contents=replace(IMAGE.contents, blender=("4.2.1", "3.9.1")), created=NOW - 9 * 86_400
+)
 OLDER = replace(IMAGE, id="ami-1", created=NOW - 4 * 86_400)
 QUOTE = Quote(spot_usd=0.2, on_demand_usd=0.52, extras_usd=0.02)
 
@@ -143,19 +146,20 @@ def test_how_an_image_did(seconds: float | None, sample: str) -> None:
         (IMAGE, "ami-1", "DOT", "No job begins with it"),
         (IMAGE, "public", "DOT", "No job begins with it"),
         (replace(OLDER, region="eu-west-1"), "auto", "CHECKMARK", "begin with it"),
+        (OTHER, "auto", "CHECKMARK", "Jobs with Blender 3.9 on such machines begin with it"),
         (replace(IMAGE, id="ami-3", job_id="image-1"), "auto", "SORTTIME", "Not finished"),
         (replace(IMAGE, id="ami-3", state="failed", reason="Why"), "auto", "ERROR", "Failed: Why"),
     ],
 )
 def test_whether_jobs_begin_with_an_image(image: MachineImage, setting: str, icon: str, words: str) -> None:
     images = (OLDER, IMAGE) if image in (OLDER, IMAGE) else (OLDER, IMAGE, image)
-    found, said = image_texts.standing(image, images, setting=setting, now=NOW)
+    found, said = image_texts.standing(image, images, {}, setting=setting, now=NOW)
     assert found == icon and words in said
 
 
 def test_an_old_one_says_so() -> None:
     old = replace(IMAGE, created=NOW - 200 * 86_400)
-    assert "it is old" in image_texts.standing(old, (old,), setting="auto", now=NOW)[1]
+    assert "it is old" in image_texts.standing(old, (old,), {}, setting="auto", now=NOW)[1]
 
 
 def test_only_what_is_whole_and_of_the_kind_is_begun_with() -> None:
@@ -163,8 +167,26 @@ def test_only_what_is_whole_and_of_the_kind_is_begun_with() -> None:
     assert newest((IMAGE, OLDER, half, failed), kind="g") == IMAGE and newest((IMAGE,), kind="p") is None
 
 
+@pytest.mark.parametrize(
+    ("blender", "found"),
+    [
+        ("", "ami-2"),
+        ("4.2", "ami-2"),
+        ("3.9", "ami-0"),
+        ("4.2.1", "ami-0"),
+        ("4.2.23", "ami-2"),
+        ("4", "ami-2"),
+        ("4.20", "ami-2"),
+        ("5.0", "ami-2"),
+    ],
+)
+def test_the_newest_with_the_blender_asked_for_is_begun_with(blender: str, found: str) -> None:
+    best = newest((OTHER, OLDER, IMAGE), kind="g", blender=blender)
+    assert best is not None and best.id == found
+
+
 def test_a_new_image_takes_the_place_of_others_of_its_region() -> None:
     elsewhere, other = replace(OLDER, region="eu-west-1"), replace(OLDER, contents=replace(OLDER.contents, kind="p"))
     images = (OLDER, IMAGE, elsewhere, other)
-    assert image_texts.replaced(IMAGE, images, setting="auto") == (OLDER,)
-    assert image_texts.replaced(IMAGE, images, setting="ami-1") == (), "jobs begin with that one as before"
+    assert image_texts.replaced(IMAGE, images, {}, setting="auto") == (OLDER,)
+    assert image_texts.replaced(IMAGE, images, {}, setting="ami-1") == (), "jobs begin with that one as before"

@@ -24,7 +24,7 @@ def test_a_machine_of_an_older_record_was_bought_as_spot(tmp_path: Path) -> None
     )  # fmt: skip
     record = JobRecord(spec=spec, started=1.0, machine=replace(FakeFarm([]).plan(request), instance_id="i-1"))
     data = json.loads(json.dumps(to_json(record)))
-    del data["machine"]["request"]["on_demand"]
+    del data["machine"]["request"]["on_demand"], data["machine"]["request"]["blender"]
     for name in ("purchase", "max_cost", "security_group"):
         del data["spec"]["settings"][name]
     read = from_json(data)

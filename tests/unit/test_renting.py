@@ -251,6 +251,9 @@ def test_next_machine_is_looked_for_elsewhere(folder: JobFolder) -> None:
     ended, _ = run(folder, farm)
     assert ended.status is Status.SUCCEEDED
     assert [request.avoid for request in farm.planned] == [(), (("g4dn.xlarge", "us-east-1a"),)]
+    assert [request.blender for request in farm.planned] == [folder.load().spec.blender] * 2, (
+        "for the image it begins with"
+    )
     assert folder.load().reclaimed == (("g4dn.xlarge", "us-east-1a"),)
 
 

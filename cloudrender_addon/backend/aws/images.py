@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which machine image is started: a named one, the newest made by the user, or the newest public one that fits."""
+"""Which machine image is started: a named one, the user's own with the right Blender, or the newest public one."""
 
 from __future__ import annotations
 
@@ -81,13 +81,14 @@ def image_kind(gpu: str | None) -> str:
     return "g" if set(_COMPUTE_GPUS).isdisjoint(names) else "p"
 
 
-def resolve_image(account: Account, *, image: str, gpu: str | None) -> Image:
+def resolve_image(account: Account, *, image: str, gpu: str | None, blender: str = "") -> Image:
     """Find the image to start on a machine with that `gpu` (None: without one); `image` is "auto", "public" or an id.
 
+    "auto" prefers an image of the user's own with that `blender` on it, see `machine_images.newest`.
     Raises `ImageError` when it does not exist or does not fit, `ConfigError`, `CloudError`.
     """
     kind = image_kind(gpu) if image in (AUTO, PUBLIC) else ""
-    own = _own(account, kind=kind) if image == AUTO else ""
+    own = _own(account, kind=kind, blender=blender) if image == AUTO else ""
     image_id = own or (_newest(account, kind=kind) if kind else image)
     with account.calling("ec2:DescribeImages", image=image_id):
         found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
@@ -130,9 +131,9 @@ def is_encrypted(account: Account, image_id: str) -> bool:
     return any(disk.get("Ebs", {}).get("Encrypted") for each in found for disk in each.get("BlockDeviceMappings", []))
 
 
-def _own(account: Account, *, kind: str) -> str:
-    """Return the newest finished image of that kind that was made here, "" if there is none."""
-    found = newest(list_images(account), kind=kind)
+def _own(account: Account, *, kind: str, blender: str) -> str:
+    """Return the finished image of that kind, made here, that fits best; "" if there is none."""
+    found = newest(list_images(account), kind=kind, blender=blender)
     return found.id if found else ""
 
 

@@ -45,6 +45,15 @@ class Contents:
     blender: tuple[str, ...]
     driver: str
 
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The series of its Blenders: "4.2"."""
+        return tuple(dict.fromkeys(".".join(version.split(".")[:2]) for version in self.blender))
+
+    def has(self, blender: str) -> bool:
+        """Tell whether it has that Blender: an exact version, or any of a series; "" is any at all."""
+        return not blender or blender in self.blender or blender in self.series
+
 
 @dataclass(frozen=True, kw_only=True)
 class MachineImage:
@@ -63,6 +72,16 @@ class MachineImage:
     size_gb: int
     snapshots: tuple[str, ...]
     created: float | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is finished, so that jobs can begin with it."""
+        return self.state == "available" and not self.job_id
+
+    @property
+    def age_order(self) -> tuple[float, str]:
+        """What sorts images, the oldest first."""
+        return (self.created or 0.0, self.id)
 
     @property
     def monthly_usd(self) -> float:
@@ -85,10 +104,13 @@ def find_image(account: Account, image_id: str) -> MachineImage:
     )
 
 
-def newest(images: Sequence[MachineImage], *, kind: str) -> MachineImage | None:
-    """Return the one of a region's images that jobs on machines of that kind begin with by themselves, None without."""
-    whole = [each for each in images if each.contents.kind == kind and each.state == "available" and not each.job_id]
-    return max(whole, key=lambda image: (image.created or 0.0, image.id), default=None)
+def newest(images: Sequence[MachineImage], *, kind: str, blender: str = "") -> MachineImage | None:
+    """Return the one of a region's images that jobs on machines of that kind begin with by themselves, None without.
+
+    It is the newest that has the job's `blender` (series or version), or the newest of all where none has.
+    """
+    whole = [each for each in images if each.contents.kind == kind and each.whole]
+    return max(whole, key=lambda image: (image.contents.has(blender), image.age_order), default=None)
 
 
 def keep_image(account: Account, image: MachineImage) -> None:
@@ -135,7 +157,7 @@ def _find(account: Account, filters: list[FilterTypeDef]) -> tuple[MachineImage,
     with account.calling("ec2:DescribeImages"):
         pages = account.ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters)
         found = [_image(each, region=account.region) for page in pages for each in page["Images"]]
-    return tuple(sorted(found, key=lambda image: (image.created or 0.0, image.id)))
+    return tuple(sorted(found, key=lambda image: image.age_order))
 
 
 def _image(found: ImageTypeDef, *, region: str) -> MachineImage:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..aws.image_sharing import Behind
-from ..aws.machine_images import MachineImage, newest
+from ..aws.machine_images import MachineImage
 from ..job.words import format_seconds
 
 if TYPE_CHECKING:
@@ -80,18 +80,27 @@ def is_old(image: MachineImage, *, now: float) -> bool:
     return image.created is not None and now - image.created > OLD_SECONDS
 
 
-def superseded(images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
-    """Return the images that jobs begin with no more, as there is a newer one of the region for the same machines.
+def superseded(images: Sequence[MachineImage], behind: Mapping[str, Behind]) -> tuple[MachineImage, ...]:
+    """Return the images that a newer one has taken the place of: for the same machines, with every series of theirs.
 
-    One that somebody names (`--image`) may be among them.
+    One that is shared is none of them: other accounts name it by its id. One that somebody here names (`--image`), or a
+    patch release that a newer image has not, may be among them.
     """
-    whole = [each for each in images if each.state == "available" and not each.job_id]
-    beside = {each.region: [other for other in whole if other.region == each.region] for each in whole}
-    return tuple(each for each in whole if newest(beside[each.region], kind=each.contents.kind) != each)
-
-
-def replaced_by(new: MachineImage, images: Sequence[MachineImage]) -> tuple[MachineImage, ...]:
-    """Return the whole images for the same kind of machines that jobs begin with no more, now that there is `new`."""
     return tuple(
-        each for each in images if each.contents.kind == new.contents.kind and each.id != new.id and not each.job_id
+        old
+        for old in images
+        if any(_replaces(new, old) for new in images) and not (old.id in behind and behind[old.id].accounts)
     )
+
+
+def replaced_by(
+    new: MachineImage, images: Sequence[MachineImage], behind: Mapping[str, Behind]
+) -> tuple[MachineImage, ...]:
+    """Return those of the images that `new` has taken the place of, see `superseded`."""
+    return tuple(each for each in superseded([new, *images], behind) if _replaces(new, each))
+
+
+def _replaces(new: MachineImage, old: MachineImage) -> bool:
+    alike = new.contents.kind == old.contents.kind and new.region == old.region
+    newer = new.whole and old.whole and new.age_order > old.age_order
+    return alike and newer and {*old.contents.series} <= {*new.contents.series}

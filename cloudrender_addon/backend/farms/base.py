@@ -29,7 +29,8 @@ class MachineRequest:
     `lifetime_seconds` is the hard limit after which the machine ends itself, whatever happens; `lease_seconds` how
     long it lives with neither a client nor work.
     `on_demand` asks for a machine that is never taken back, at the full price; else it is a spot machine. `asked_at`
-    (epoch seconds) is when the job wanted it, None in older records.
+    (epoch seconds) is when the job wanted it, None in older records. `blender` is the series or version that an image
+    of the user's own should have on it ("4.2", "4.2.23"), "" if any will do, and in older records.
     """
 
     job_id: str
@@ -42,6 +43,7 @@ class MachineRequest:
     lease_seconds: int
     on_demand: bool = False
     asked_at: float | None = None
+    blender: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

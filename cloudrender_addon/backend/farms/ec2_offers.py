@@ -35,9 +35,8 @@ def find_offers(account: Account, request: MachineRequest, *, image: str, site: 
     found = all_at_once(partial(_sold, account, name, on_demand=on_demand) for name in names)
     kinds = [kind for kind in found if isinstance(kind, MachineType)]
     gpus = tuple(dict.fromkeys(kind.gpu for kind in kinds))
-    images = dict(
-        zip(gpus, all_at_once(partial(resolve_image, account, image=image, gpu=gpu) for gpu in gpus), strict=True)
-    )
+    resolve = partial(resolve_image, account, image=image, blender=request.blender)
+    images = dict(zip(gpus, all_at_once(partial(resolve, gpu=gpu) for gpu in gpus), strict=True))
     offers: list[Offer] = []
     refused = [error for error in found if isinstance(error, NotOfferedError)]
     by_zone = prices.get()

@@ -137,6 +137,7 @@ class Renting:
             lease_seconds=max(int(settings.lease_minutes * 60), 1),
             on_demand=on_demand,
             asked_at=now(),
+            blender=ledger.spec.blender,
         )
         machine = self._farm.plan(request)
         # What the machines cost is known only now, and with that how long each may live.
