@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask Blender's release site, before a machine is rented, whether there is such a Blender at all."""
+"""Which Blenders can be asked for, before a machine is rented: as written, and by what Blender's release site has."""
 
 from __future__ import annotations
 
 import http.client
+import re
 import urllib.error
 import urllib.request
 from http import HTTPStatus
 
 from .errors import UsageError
 
+OLDEST_BLENDER = (4, 2)
 _SECONDS = 3.0
+
+
+def series_of(version: str) -> tuple[int, int]:
+    """Return the series of a version or series as it was typed ("4.2.3", "4.2").
+
+    Raises `UsageError` for what is neither, or too old.
+    """
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version, re.ASCII):
+        raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
+    major, minor = (int(number) for number in version.split(".")[:2])
+    if (major, minor) < OLDEST_BLENDER:
+        raise UsageError(f"Blender {version} is too old for cloudrender", hint="Use 4.2 or newer")
+    return major, minor
 
 
 def check_released(version: str, *, mirror: str) -> None:

@@ -17,8 +17,8 @@ from blender_asset_tracer.blendfile.exceptions import BlendFileError, Segmentati
 from blender_asset_tracer.blendfile.iterators import listbase
 
 from .errors import SceneError
+from .releases import OLDEST_BLENDER
 
-OLDEST_BLENDER = (4, 2)
 NEWEST_BLENDER = (5, 0)
 """The newest series that this was written for: there may be newer ones meanwhile."""
 

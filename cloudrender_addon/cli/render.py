@@ -26,8 +26,8 @@ from ..backend.job.store import JobStore
 from ..backend.job.there import frames_there
 from ..backend.job.traced import keep_traced
 from ..backend.jobs import blender_for, bundle_of, named
-from ..backend.releases import check_released
-from ..backend.scene import NEWEST_BLENDER, OLDEST_BLENDER, SceneInfo, read_scene
+from ..backend.releases import OLDEST_BLENDER, check_released, series_of
+from ..backend.scene import NEWEST_BLENDER, SceneInfo, read_scene
 from ..backend.settings import Settings
 from .arguments import check_no_command
 from .display import Display
@@ -166,12 +166,8 @@ def _of(some: int, frames: int) -> str:
 
 def _blender(version: str | None, scene: SceneInfo, display: Display) -> str:
     if version is not None:
-        numbers = version.split(".")
-        if len(numbers) not in (2, 3) or not all(number.isdigit() for number in numbers):
-            raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
-        if (int(numbers[0]), int(numbers[1])) < OLDEST_BLENDER:
-            raise UsageError(f"Blender {version} is too old for cloudrender", hint="Use 4.2 or newer")
-        if scene.saved_by >= _NEW_FORMAT and (int(numbers[0]), int(numbers[1])) < _READS_NEW_FORMAT:
+        series = series_of(version)
+        if scene.saved_by >= _NEW_FORMAT and series < _READS_NEW_FORMAT:
             saved_by = ".".join(map(str, scene.saved_by))
             raise UsageError(
                 f"Blender {version} cannot open the file, which was saved by Blender {saved_by}",

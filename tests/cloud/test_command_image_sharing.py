@@ -84,6 +84,7 @@ def test_another_account_renders_on_a_shared_image(quick: Cloud, project: Projec
 
 def test_what_cannot_be_made_is_told_before_anything_is_rented(quick: Cloud, project: Project, key: str) -> None:
     for flags, code, cause in (
+        (("--blender", "3.6"), 2, "Blender 3.6 is too old"),
         (("--share", FRIEND), 2, "default key cannot be shared"),
         (("--share", "all", "--unencrypted"), 2, "never with everybody"),
         (("--kms-key", "alias/none"), 1, "no KMS key alias/none in us-east-1"),

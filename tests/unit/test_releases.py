@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from cloudrender_addon.backend.errors import UsageError
-from cloudrender_addon.backend.releases import check_released
+from cloudrender_addon.backend.releases import check_released, series_of
 
 _ANSWERS = {
     "/release/Blender4.2/": 200,
@@ -55,3 +55,10 @@ def test_what_is_not_there_is_refused(mirror: str, version: str) -> None:
 @pytest.mark.parametrize("mirror", ["http://127.0.0.1:9", "nonsense", "http://[", "http://127.0.0.1:9/a b"])
 def test_a_mirror_that_cannot_be_asked_stops_nothing(mirror: str) -> None:
     check_released("9.9", mirror=mirror)
+
+
+def test_a_version_is_one_that_was_written_as_such_and_is_not_too_old() -> None:
+    assert series_of("4.2") == (4, 2) and series_of("5.10.3") == (5, 10)
+    for text, cause in (("3.6", "too old"), ("4.1.9", "too old"), ("4", "not a Blender"), ("4.2.", "not a Blender")):
+        with pytest.raises(UsageError, match=cause):
+            series_of(text)

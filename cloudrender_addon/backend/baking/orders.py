@@ -6,7 +6,6 @@ Who asks (terminal or Blender) gives a `say` for each step in a line, and a toke
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
@@ -20,7 +19,7 @@ from ..cancel import CancelToken
 from ..errors import CloudError, UsageError
 from ..farms.factory import open_account, open_farm
 from ..jobs import named
-from ..releases import check_released
+from ..releases import check_released, series_of
 from ..settings import Settings
 from . import words
 from .build import Builder, Built, Tested, new_build_id
@@ -57,8 +56,7 @@ def order_build(
         )
     machine = builder_type(family)  # whatever is wrong with it must show before anything is asked
     for version in blender:
-        if not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
-            raise UsageError(f"{version!r} is not a Blender version", hint="Write it as 4.2 or 4.2.3")
+        series_of(version)
         check_released(version, mirror=settings.mirror)
     record = _record(replace(settings, image=begin_with), machine=machine, blender=blender)
     if not (kms_key or unencrypted):
