@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..aws import image_sharing, machine_images
-from ..aws.disk_keys import Encryption, encrypts_all, find_key
+from ..aws.disk_keys import DEFAULT_KEY, Encryption, encrypts_all, find_key
 from ..aws.images import AUTO, PUBLIC, is_encrypted
 from ..aws.machine_images import MachineImage
 from ..aws.session import Account
@@ -175,6 +175,15 @@ def copy(
                 hint=f"Use it, or delete it first: `cloudrender image delete {each.id} --region {region}`",
             )
     encryption = _encryption(there, kms_key=kms_key, unencrypted=unencrypted)
+    if encryption == DEFAULT_KEY:
+        behind = image_sharing.look_behind(account, [source]).get(source.id)
+        if behind and (behind.key is None or behind.key.own):
+            how = "a key of your own" if behind.key else "no encryption"
+            flags = "--kms-key" if behind.key else "--kms-key or --unencrypted"
+            say(
+                f"{source.id} has {how}; the copy will be encrypted with the account's default key in {region} and "
+                f"cannot be shared (unless asked for with {flags})"
+            )
     record = _record(replace(settings, region=region), machine="", blender=source.contents.blender)
     record = replace(record, encryption=encryption)
     with BuildStore(settings.home).create(record) as folder:
