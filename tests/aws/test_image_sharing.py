@@ -216,6 +216,9 @@ def test_an_image_is_shared_and_no_longer(cloud: Cloud, account: Account) -> Non
     assert image_sharing.share(account, image, add=[FRIEND]).accounts == (FRIEND, OTHER_ACCOUNT)
     assert image_sharing.look_behind(account, [image])[image.id].accounts == (FRIEND, OTHER_ACCOUNT)
     assert image_sharing.share(account, image, remove=[OTHER_ACCOUNT]).accounts == (FRIEND,)
+    with pytest.raises(e.ImageError, match=f"is not shared with {OTHER_ACCOUNT}") as error:
+        image_sharing.share(account, image, remove=[FRIEND, OTHER_ACCOUNT])
+    assert error.value.hint == f"It is shared with {FRIEND}"
     assert image_sharing.share(account, image, remove=[FRIEND]).accounts == ()
 
 

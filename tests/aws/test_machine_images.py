@@ -225,7 +225,8 @@ def test_the_policies_together_allow_exactly_what_is_called(cloud: Cloud, accoun
     delete_snapshot(account, image.snapshots[0], deadline=soon())
     shared = wait(account, make(account, builder(cloud, account), name="shared"))
     machine_images.keep_image(account, shared)
-    image_sharing.share(account, machine_images.find_image(account, shared.id), remove=["111122223333"])
+    for change in ({"add": ["111122223333"]}, {"remove": ["111122223333"]}):
+        image_sharing.share(account, machine_images.find_image(account, shared.id), **change)
     assert not find_key(account, "alias/aws/ebs").own and not encrypts_all(account)
     machine_images.delete_image(account, shared.id)
     end(cloud, account)

@@ -119,13 +119,18 @@ def test_an_image_that_is_ready_but_cannot_be_shared(quick: Cloud, project: Proj
     [image] = only_images(quick)
     assert built.code == 1 and f"The image {image} is ready, but not shared" in built.err
     assert f"cloudrender image share {image} {FRIEND}" in built.err
+    quick.rights.deny("ec2:CopyImage")
+    copied = project.run("image", "copy", image, "--region", "eu-west-1")
+    assert copied.code == 1 and f"{image} has a key of your own; the copy will be encrypted with" in copied.err
+    assert "cannot be shared (unless asked for with --kms-key)" in copied.err
 
 
 def test_a_copy_may_have_a_key_too(quick: Cloud, project: Project, key: str) -> None:
     assert project.run(*BUILD).code == 0
     [image] = only_images(quick)
     stopped = project.run("image", "share", image, "--stop", FRIEND)
-    assert stopped.code == 0 and "policy" not in stopped.err, "nothing was ever added to that of the default key"
+    assert stopped.code == 1 and f"{image} is not shared with {FRIEND}\n" in stopped.err
+    assert "policy" not in stopped.err, "nothing was ever added to that of the default key"
     refused = project.run("image", "share", image, FRIEND)
     assert refused.code == 1 and "the account's default key" in refused.err and "--kms-key" in refused.err
     there = project.run("image", "copy", image, "--region", "eu-west-1", "--kms-key", key)

@@ -89,9 +89,10 @@ def account_ids(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def share(account: Account, image: MachineImage, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Behind:
-    """Let accounts use the image, or no longer; return what is behind it then. Idempotent.
+    """Let accounts use the image, or no longer; return what is behind it then. To add again changes nothing.
 
-    Raises `ImageError` for an image that no other account could use, `CloudError`.
+    Raises `ImageError` for an image that no other account could use, and if it is to be kept from one that it is not
+    shared with; `CloudError`.
     """
     behind = look_behind(account, [image]).get(image.id)
     if image.job_id or image.state != "available" or behind is None:
@@ -103,6 +104,11 @@ def share(account: Account, image: MachineImage, *, add: Sequence[str] = (), rem
             f"{image.id} cannot be shared: it is encrypted with the account's default key, which no other account may "
             "use",
             hint="Build one with a key of your own (--kms-key), or without encryption (--unencrypted)",
+        )
+    if strange := [each for each in remove if each not in behind.accounts]:
+        raise ImageError(
+            f"{image.id} is not shared with {', '.join(strange)}",
+            hint=f"It is shared with {', '.join(behind.accounts) or 'nobody'}",
         )
     for change, accounts in (("Add", add), ("Remove", remove)):
         if accounts:
