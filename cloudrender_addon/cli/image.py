@@ -52,6 +52,7 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
         f"Image {image.id} in {image.region} is ready: {words.contents(image)}, rendering on {built.baked.device}"
     )
     display.say(f"Cost: ${built.cost_usd:.4f}. Its disk: {words.disk(image, behind)}")
+    tell_spot(arguments, account, display)
     display.say(
         f"Jobs with Blender {', '.join(image.contents.series)} on such machines in {image.region} begin with it from "
         "now on (`--image public`: with AWS's)"
@@ -59,7 +60,6 @@ def _build(arguments: argparse.Namespace, settings: Settings, display: Display) 
     if arguments.json:
         more = {"device": built.baked.device, "cost_usd": built.cost_usd}
         put_json({"event": "image_built", **facts(image, behind), **more})
-    tell_spot(arguments.kms_key, account, display)
     if record.share and behind:
         tell_shared(behind, arguments, display)
     _offer_older(image, account, arguments, display)
@@ -117,7 +117,7 @@ def _copy(arguments: argparse.Namespace, settings: Settings, display: Display) -
     display.say(f"Image {copied.id} in {copied.region} is ready: {words.contents(copied)}, {how}")
     if arguments.json:
         put_json({"event": "image_copied", **facts(copied, None)})
-    tell_spot(arguments.kms_key, open_account(settings).at(region), display)
+    tell_spot(arguments, open_account(settings).at(region), display)
     return 0
 
 

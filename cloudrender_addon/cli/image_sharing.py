@@ -46,8 +46,13 @@ def tell_shared(behind: Behind, arguments: argparse.Namespace, display: Display)
         print("\n".join(spot_grants(behind.key, accounts)), flush=True)
 
 
-def tell_spot(kms_key: str, account: Account, display: Display) -> None:
+def tell_spot(arguments: argparse.Namespace, account: Account, display: Display) -> None:
     """Say what else it takes until spot machines begin with an image that has a key of the user's own."""
-    if kms_key and (key := find_key(account, kms_key)).own:
-        display.say("Spot machines can open its disk once Amazon's Spot role may use the key; run this once:")
-        display.say(spot_grants(key, [key.account])[0])
+    if not arguments.kms_key or not (key := find_key(account, arguments.kms_key)).own:
+        return
+    display.say("Spot machines can open its disk once an administrator of the key has run this:")
+    [command] = spot_grants(key, [key.account])
+    if arguments.json:
+        display.say(command)
+    else:
+        print(command, flush=True)  # on one line however wide the terminal is, to be pasted

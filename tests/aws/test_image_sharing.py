@@ -13,7 +13,14 @@ import pytest
 
 from cloudrender_addon.backend import errors as e
 from cloudrender_addon.backend.aws import image_making, image_sharing, instances, machine_images
-from cloudrender_addon.backend.aws.disk_keys import DEFAULT_KEY, Encryption, encrypts_all, find_key, spot_grants
+from cloudrender_addon.backend.aws.disk_keys import (
+    DEFAULT_KEY,
+    Encryption,
+    encrypts_all,
+    find_key,
+    spot_grant,
+    spot_grants,
+)
 from cloudrender_addon.backend.aws.images import is_encrypted, resolve_image
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage
 from cloudrender_addon.backend.aws.policy import images_policy_text, policy_text
@@ -268,8 +275,13 @@ def test_a_spot_machine_needs_a_grant_for_amazon_s_spot_role(cloud: Cloud, accou
     image = bake(cloud, account, Encrypted=True, KmsKeyId=key.arn)
     spot: Any = {"InstanceMarketOptions": {"MarketType": "spot"}}
     ended = reason(account, launch(account, image=image.id, more=spot, Encrypted=True))
-    assert "aws kms create-grant" in instances.remedy(ended)
-    [command] = spot_grants(key, ["123456789012"])
+    assert "cloudrender policy --images" in instances.remedy(ended)
+    command = spot_grant(account, image.id)
+    assert [command] == spot_grants(key, ["123456789012"])
+    assert "--key-id arn:aws:kms:us-east-1:ACCOUNT:key/KEY " in spot_grant(account, UBUNTU), "which has no key"
+    cloud.rights.deny("ec2:DescribeSnapshots")
+    assert "iam::ACCOUNT:role" in spot_grant(account, image.id), "one who only renders may not look"
+    cloud.rights.give_back("ec2:DescribeSnapshots")
     words = dict(re.findall(r"--([a-z-]+) ((?:[^-]\S*\s?)+)", command))
     grant = {"KeyId": words["key-id"], "GranteePrincipal": words["grantee-principal"]}
     grant = {name: value.strip() for name, value in grant.items()}

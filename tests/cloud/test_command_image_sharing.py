@@ -44,9 +44,12 @@ def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project
     assert built.code == 0, built.err
     [image] = only_images(quick)
     assert f"Shared with {FRIEND}" in built.err and f"the policy of its key {key}" in built.err
-    statements = json.loads(built.out[: built.out.index("\naws ")])
+    grant, _, told = built.out.partition("\n")
+    assert grant.startswith(f"aws kms create-grant --region us-east-1 --key-id {key} ") and "ReEncryptTo" in grant
+    assert built.err.index("an administrator of the key has run this") < built.err.index("begin with it from now on")
+    statements = json.loads(told[: told.index("\naws ")])
     assert statements[0]["Principal"] == {"AWS": [f"arn:aws:iam::{FRIEND}:root"]}
-    assert "aws kms create-grant" in built.err and f"iam::{FRIEND}:role/aws-service-role" in built.out
+    assert f"iam::{FRIEND}:role/aws-service-role" in built.out
     line = project.run("image", "list").out
     assert f"encrypted with {key}, shared with {FRIEND}" in line
     [facts] = listed(project)
@@ -56,7 +59,8 @@ def test_an_image_with_a_key_of_its_own_is_shared(quick: Cloud, project: Project
     assert f"Take {FRIEND} out of the policy" in stopped.err
     job = project.run("-c", "c7i.large", "-f", 1, "--send", "folder")
     assert job.code == 1 and "could not be opened with your rights" in job.err, job.err
-    assert "AWSServiceRoleForEC2Spot" in job.err and len(quick.machines) == 2, "every further one would end likewise"
+    assert f"an administrator of it runs once: `{grant}`" in job.err and "`--image public`" in job.err
+    assert len(quick.machines) == 2, "every further one would end likewise"
     again = json.loads(project.run("image", "share", image, "2222-3333-4444", "--json").out)
     assert again["event"] == "image_shared" and again["accounts"] == ["222233334444"]
     assert again["key_statements"] and "222233334444" in again["grants"][0]

@@ -9,6 +9,7 @@ the call was answered; which rights: https://docs.aws.amazon.com/ebs/latest/user
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +19,11 @@ from .errors import code_of
 from .policy import calling_for_images
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
+
     from .session import Account
 
+_log = logging.getLogger(__name__)
 
 _SPOT_OPERATIONS = (
     "Decrypt",
@@ -114,6 +118,31 @@ def spot_grants(key: DiskKey, accounts: Sequence[str]) -> list[str]:
         f"--grantee-principal arn:{partition}:iam::{each}:{role} --operations {' '.join(_SPOT_OPERATIONS)}"
         for each in accounts
     ]
+
+
+def spot_grant(account: Account, image_id: str) -> str:
+    """Return the command by which spot machines of the account may open the disk of an image with a key of one's own.
+
+    KEY and ACCOUNT stand in it for what the user may not know: the key of another account's image, or without the right
+    to look. Never raises `CloudError`.
+    """
+    key, owner = DiskKey(arn=f"arn:aws:kms:{account.region}:ACCOUNT:key/KEY", own=True), "ACCOUNT"
+    try:
+        with account.calling("ec2:DescribeImages"):
+            found = account.ec2.describe_images(ImageIds=[image_id])["Images"]
+        ebs = [disk.get("Ebs", {}) for each in found for disk in each.get("BlockDeviceMappings", [])]
+        disks = [disk["SnapshotId"] for disk in ebs if "SnapshotId" in disk]
+        by_id: list[FilterTypeDef] = [{"Name": "snapshot-id", "Values": disks or ["none"]}]
+        with calling_for_images(account, "ec2:DescribeSnapshots"):
+            snapshots = account.ec2.describe_snapshots(OwnerIds=["self"], Filters=by_id)["Snapshots"]
+    except CloudError as error:
+        _log.info("The key of %s is not known: %s", image_id, error.message)
+        snapshots = []
+    for each in snapshots:
+        if arn := each.get("KmsKeyId"):
+            key, owner = DiskKey(arn=arn, own=True), each.get("OwnerId", owner)
+            break
+    return spot_grants(key, [owner])[0]
 
 
 def encrypts_all(account: Account) -> bool:

@@ -38,7 +38,7 @@ TERMINATED = "terminated"
 
 # What EC2 says of a machine whose disk could not be decrypted: https://repost.aws/knowledge-center/kms-iam-ec2-permission
 # and …/encrypted-volumes-stops-immediately. The second may stand in the message alone.
-_NO_KEY_RIGHT, _KEY_STATE = "Client.InternalError", "Client.InvalidKMSKey.InvalidState"
+NO_KEY_RIGHT, _KEY_STATE = "Client.InternalError", "Client.InvalidKMSKey.InvalidState"
 
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 _REASONS = {
@@ -48,7 +48,7 @@ _REASONS = {
     "Client.InstanceInitiatedShutdown": "the machine switched itself off",
     "Client.UserInitiatedShutdown": "it was ended from outside (AWS console, or another Cloudrender)",
     "Client.VolumeLimitExceeded": "the account's quota for disk space is used up",
-    _NO_KEY_RIGHT: "its encrypted disk could not be opened with your rights",
+    NO_KEY_RIGHT: "its encrypted disk could not be opened with your rights",
     _KEY_STATE: "its encrypted disk could not be opened: the KMS key is switched off, unknown, or not yours to use",
     "Client.InvalidSnapshot.NotFound": "the disk of its image no longer exists",
 }
@@ -79,16 +79,14 @@ def explain(reason: str) -> str:
 
 
 def remedy(reason: str) -> str:
-    """Return what to do about a machine that ended for a reason for which the next one will end, too; else ""."""
+    """Return what to do about a machine that ended for a reason for which the next one will end, too; else "".
+
+    For a spot machine without the rights for its disk it takes more, see `disk_keys.spot_grant`.
+    """
     if reason == _KEY_STATE:
-        return (
-            "Enable the key (aws kms enable-key), or have its policy let you use it, or set Image (--image) to public"
-        )
-    if reason == _NO_KEY_RIGHT:
-        return (
-            "`cloudrender policy --images` has the rights, which the key's own policy must allow, too; for spot "
-            "machines let the role AWSServiceRoleForEC2Spot use the key (aws kms create-grant)"
-        )
+        return "Enable the key (aws kms enable-key), or have its policy let you use it"
+    if reason == NO_KEY_RIGHT:
+        return "`cloudrender policy --images` has the rights, which the key's own policy must allow, too"
     return ""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import clock
 from ..aws import instances, network
+from ..aws.disk_keys import spot_grant
 from ..aws.instances import Instance
 from ..aws.network import INTO_PRIVATE
 from ..aws.pace import paced
@@ -135,7 +136,7 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
     if status.state is not MachineState.GONE:
         return instance
     what = f"The machine {machine.instance_id or ''} no longer exists: {status.reason or 'no reason was given'}"
-    if hint := instances.remedy(status.code):
+    if hint := _remedy(account, machine, status.code):
         raise ConfigError(what, hint=hint, details=(status.code,))
     raise MachineGoneError(
         what,
@@ -143,6 +144,22 @@ def _look_alive(account: Account, machine: Machine) -> Instance | None:
         details=(status.code,) if status.code else (),
         reclaimed=status.reclaimed,
     )
+
+
+def _remedy(account: Account, machine: Machine, code: str) -> str:
+    """Return what to do where every further machine would end likewise, "" where it would not."""
+    parts = [instances.remedy(code)]
+    if not parts[0]:
+        return ""
+    from_public = machine.offer.image_origin == "public"
+    if code == instances.NO_KEY_RIGHT and not machine.request.on_demand and not from_public:
+        grant = spot_grant(account, machine.offer.image_id)
+        parts.insert(
+            0, f"Where Amazon's Spot role may not use the key yet, an administrator of it runs once: `{grant}`"
+        )
+    if not from_public:
+        parts.append("Or begin with AWS's image: set Image to public (`--image public`)")
+    return ". ".join(parts)
 
 
 def _silent(machine: Machine, *, since: float, why: str, refused: bool = False) -> LinkError:
