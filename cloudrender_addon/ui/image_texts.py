@@ -38,28 +38,25 @@ _SERVES = {
 def families() -> tuple[tuple[str, str, str], ...]:
     """Return the families to choose from, as Blender takes the items of an enum: one without GPU serves all those."""
     from ..backend.aws.choices import CHOICES  # noqa: PLC0415 - of no use before somebody looks
-    from ..backend.baking.families import FAMILIES, TRIED_ON, builder_type  # noqa: PLC0415
+    from ..backend.baking.families import FAMILIES, TRIED_ON, builder_type, kind_of  # noqa: PLC0415
 
     gpus = {choice.name.partition(".")[0]: choice.gpu for choice in reversed(CHOICES)}
     return tuple(
-        (name, ", ".join(filter(None, (name, gpus.get(name)))), f"{_SERVES[kind(name)]}. Made on {builder_type(name)}")
-        for name in (*(name for name in FAMILIES if kind(name) != "cpu"), TRIED_ON["cpu"])
+        (
+            name,
+            ", ".join(filter(None, (name, gpus.get(name)))),
+            f"{_SERVES[kind_of(name)]}. Made on {builder_type(name)}",
+        )
+        for name in (*(name for name in FAMILIES if kind_of(name) != "cpu"), TRIED_ON["cpu"])
     )
-
-
-def kind(family: str) -> str:
-    """Return the kind of images for that family: "g", "p", "p3" or "cpu"."""
-    if family.startswith("p3"):
-        return "p3"
-    return family[0] if family[0] in "gp" else "cpu"
 
 
 def default_family(machine_type: str) -> str:
     """Return the family of a machine type, or the one whose image serves it as well."""
-    from ..backend.baking.families import TRIED_ON  # noqa: PLC0415 - see families
+    from ..backend.baking.families import TRIED_ON, kind_of  # noqa: PLC0415 - see families
 
     family = machine_type.partition(".")[0]
-    return family if family in {name for name, *_ in families()} else TRIED_ON[kind(family or "c")]
+    return family if family in {name for name, *_ in families()} else TRIED_ON[kind_of(family or "c")]
 
 
 def versions(text: str) -> tuple[str, ...]:
@@ -69,7 +66,10 @@ def versions(text: str) -> tuple[str, ...]:
 
 def serves(family: str) -> str:
     """Say which jobs an image for that family serves."""
-    return f"Jobs on {_SERVES[kind(family)][0].lower()}{_SERVES[kind(family)][1:]}"
+    from ..backend.baking.families import kind_of  # noqa: PLC0415 - see families
+
+    those = _SERVES[kind_of(family)]
+    return f"Jobs on {those[0].lower()}{those[1:]}"
 
 
 def rented(machine_type: str, quote: Quote | None, *, otherwise: str) -> str:
@@ -90,8 +90,9 @@ def cost(quote: Quote | None) -> str:
 def keeping(family: str) -> str:
     """Write what an image will cost a month."""
     from ..backend.aws.prices import SNAPSHOT_USD_PER_GB_MONTH  # noqa: PLC0415 - see families
+    from ..backend.baking.families import kind_of  # noqa: PLC0415
 
-    size = _DISK_GB[kind(family)]
+    size = _DISK_GB[kind_of(family)]
     return f"At most {texts.money(size * SNAPSHOT_USD_PER_GB_MONTH)} a month for about {size} GB"
 
 

@@ -18,7 +18,7 @@ from cloudrender_addon.backend.aws.images import (
     image_kind,
     resolve_image,
 )
-from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
+from cloudrender_addon.backend.baking.families import FAMILIES, builder_type, families_of, kind_of
 from cloudrender_addon.backend.errors import CloudrenderError, UsageError
 from cloudrender_addon.backend.settings import Settings
 from cloudrender_addon.instance import KINDS, recipe_files
@@ -112,6 +112,7 @@ def test_an_image_of_ones_own_may_have_any_driver(aws: Stage) -> None:
 def test_there_is_a_recipe_for_each_family(aws: Stage, family: str) -> None:
     kind = image_kind(machine_type(aws.account(), builder_type(family), on_demand=True).gpu)
     assert kind in KINDS and f"bake_{kind}.sh" in recipe_files()
+    assert kind_of(family) == kind and family in families_of(kind)
 
 
 def test_the_families_are_those_that_are_promised() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from dataclasses import replace
@@ -26,7 +27,7 @@ from tests.localcloud.cloud import REGION, Cloud
 from tests.localcloud.renting import UBUNTU, wait_until
 
 JOB, COPY = "image-20261126-1", "image-20261126-2"
-CONTENTS = Contents(kind="g", blender=("4.2.23", "4.5.15"), driver="580.95.05")
+CONTENTS = Contents(kind="g", blender=("4.2.23", "4.5.15"), driver="580.95.05", families=("g4dn", "g5"))
 BOTH = {
     "Version": "2012-10-17",
     "Statement": [
@@ -89,6 +90,13 @@ def test_an_image_is_half_made_until_it_is_kept(cloud: Cloud, account: Account) 
     wait_until(lambda: not cloud.leftovers(allowed=["image"]), what="an account with the image only")
     [kept] = machine_images.list_images(account)
     assert (kept.id, kept.job_id, kept.contents) == (image.id, "", CONTENTS)
+    [described] = account.ec2.describe_images(ImageIds=[kept.id])["Images"]
+    tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
+    told = [tags[f"cloudrender:{name}"] for name in ("blender", "driver", "families")]
+    assert told == ["4.2.23 4.5.15", "580.95.05", "g4dn g5"]
+    assert image.created is not None  # in whole seconds
+    made = {datetime.datetime.fromtimestamp(image.created + s, datetime.UTC).date() for s in (-30, 30)}
+    assert datetime.date.fromisoformat(tags["cloudrender:date"]) in made
     machine_images.delete_image(account, kept.id)
     machine_images.delete_image(account, kept.id)
     assert cloud.leftovers() == []

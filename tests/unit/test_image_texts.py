@@ -12,7 +12,7 @@ from cloudrender_addon.backend.aws.disk_keys import DiskKey
 from cloudrender_addon.backend.aws.image_sharing import Behind
 from cloudrender_addon.backend.aws.machine_images import Contents, MachineImage, newest
 from cloudrender_addon.backend.baking import build
-from cloudrender_addon.backend.baking.families import FAMILIES, builder_type
+from cloudrender_addon.backend.baking.families import FAMILIES, builder_type, kind_of
 from cloudrender_addon.backend.baking.said import Baked
 from cloudrender_addon.backend.cancel import CancelToken
 from cloudrender_addon.backend.farms.quotes import Quote
@@ -44,7 +44,7 @@ QUOTE = Quote(spot_usd=0.2, on_demand_usd=0.52, extras_usd=0.02)
 def test_every_family_to_choose_is_one_that_can_be_built() -> None:
     names = [name for name, *_ in image_texts.families()]
     assert {name for name in FAMILIES if name[0] in "gp"} < {*names} and len(names) == len({*names})
-    assert [name for name in names if image_texts.kind(name) == "cpu"] == ["c7i"]
+    assert [name for name in names if kind_of(name) == "cpu"] == ["c7i"]
     assert all(builder_type(name) for name in names)
     assert ("g6", "g6, NVIDIA L4", "All machines with graphics GPUs. Made on g6.xlarge") in image_texts.families()
 

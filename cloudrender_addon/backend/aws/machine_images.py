@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..clock import now
 from ..errors import CloudError, ImageError
 from .policy import calling_for_images
 from .prices import SNAPSHOT_USD_PER_GB_MONTH
@@ -32,18 +33,21 @@ _SNAPSHOT_SECONDS = 60.0
 """How long to try to delete the snapshots of an image that is gone."""
 
 _BLENDER, _DRIVER = "cloudrender:blender", "cloudrender:driver"
+_FAMILIES, _DATE = "cloudrender:families", "cloudrender:date"
+"""For people who look at the image in the AWS console; the date is that of its making, in UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
     """What an image was made for and has: `kind` (see `images.image_kind`), Blender's exact versions, NVIDIA's driver.
 
-    `driver` is "" on an image for machines without GPU.
+    `driver` is "" on an image for machines without GPU. `families` are the machine families that it serves.
     """
 
     kind: str
     blender: tuple[str, ...]
     driver: str
+    families: tuple[str, ...] = ()
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -150,6 +154,8 @@ def image_tags(name: str, contents: Contents, *, job_id: str) -> list[TagTypeDef
         {"Key": IMAGE, "Value": contents.kind},
         {"Key": _BLENDER, "Value": " ".join(contents.blender)},
         {"Key": _DRIVER, "Value": contents.driver},
+        {"Key": _FAMILIES, "Value": " ".join(contents.families)},
+        {"Key": _DATE, "Value": datetime.datetime.fromtimestamp(now(), datetime.UTC).date().isoformat()},
     ]
 
 
@@ -171,7 +177,10 @@ def _image(found: ImageTypeDef, *, region: str) -> MachineImage:
         reason=found.get("StateReason", {}).get("Message", ""),
         job_id=job_of(found.get("Tags", [])),
         contents=Contents(
-            kind=tags.get(IMAGE, ""), blender=tuple(tags.get(_BLENDER, "").split()), driver=tags.get(_DRIVER, "")
+            kind=tags.get(IMAGE, ""),
+            blender=tuple(tags.get(_BLENDER, "").split()),
+            driver=tags.get(_DRIVER, ""),
+            families=tuple(tags.get(_FAMILIES, "").split()),
         ),
         size_gb=sum(disk.get("VolumeSize", 0) for disk in disks),
         snapshots=tuple(disk["SnapshotId"] for disk in disks if "SnapshotId" in disk),

@@ -43,6 +43,18 @@ _WITHOUT_RECIPE = {
 """Families that one may think of, and why there is no image for them."""
 
 
+def kind_of(family: str) -> str:
+    """Return the kind of images for a family, by its name: "g", "p", "p3" or "cpu" (see `images.image_kind`)."""
+    if family.startswith("p3"):
+        return "p3"
+    return family[0] if family[0] in "gp" else "cpu"
+
+
+def families_of(kind: str) -> tuple[str, ...]:
+    """Return the families that images of that kind serve."""
+    return tuple(family for family in FAMILIES if kind_of(family) == kind)
+
+
 def builder_type(family: str) -> str:
     """Return the machine type to build on: that of a family ("g4dn"), or what is one already ("g4dn.2xlarge").
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..aws.machine_images import Contents
 from ..clock import now
 from ..errors import CloudrenderError, GpuError, MachineError
+from .families import families_of
 
 DISK_FULL = "No space left on device"
 
@@ -103,7 +104,9 @@ class Said:
         plain = all(_VERSION.fullmatch(each) for each in (*versions, *([driver] if kind != "cpu" else [])))
         if not self.finished or not self._first_frame_at or not versions or not plain:
             raise MachineError("The recipe did not say what it did", details=tuple(self._last))
-        contents = Contents(kind=kind, blender=versions, driver=driver if kind != "cpu" else "")
+        contents = Contents(
+            kind=kind, blender=versions, driver=driver if kind != "cpu" else "", families=families_of(kind)
+        )
         return Baked(
             contents=contents,
             device=", ".join(dict.fromkeys(self._facts.get("device", []))),
