@@ -89,12 +89,16 @@ def test_a_machine_that_describe_does_not_know_yet(project: Project, monkeypatch
 
 
 def test_what_calls_are_made_is_what_the_policy_allows(cloud: Cloud, project: Project) -> None:
-    assert project.run("-f", 1).code == 0
-    assert project.run("clean-up", "-y").code == 0
     policy = json.loads(policy_text())
     allowed = {
         action
         for statement in policy["Statement"]
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
-    assert {f"{service}:{action}" for service, action in cloud.calls} <= allowed
+
+    def called() -> set[str]:
+        return {f"{service}:{action}" for service, action in cloud.calls}
+
+    assert project.run("-f", 1).code == 0 and called() <= allowed
+    # A clean-up looks for what an image has left, too, where the second policy lets it.
+    assert project.run("clean-up", "-y").code == 0 and called() <= {*allowed, "ec2:DescribeSnapshots"}
