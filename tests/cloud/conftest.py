@@ -14,18 +14,15 @@ from tests.localcloud.mirror import installed_blenders, launcher_script
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Give a project whose commands are forks of this process, which is quicker, or with the marker `program` none."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with project_in(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def forking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """Give a project whose commands are forks of this process: quicker, for tests that run many."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with warmed_up(), project_in(tmp_path, kind=ForkingProject) as made:
-        yield made
+    if request.node.get_closest_marker("program"):
+        with project_in(tmp_path) as made:
+            yield made
+    else:
+        with warmed_up(), project_in(tmp_path, kind=ForkingProject) as made:
+            yield made
 
 
 @pytest.fixture

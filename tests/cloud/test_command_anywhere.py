@@ -11,7 +11,7 @@ import pytest
 from tests.cloud.command import Project, wait_for
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 SMALL = ("-f", 1, "-c", "c7i.large")
 

@@ -64,6 +64,7 @@ def test_nothing_is_known_of_aws(cloud: Cloud, project: Project, monkeypatch: py
     assert [line[0] for line in result.out.splitlines()[:-2] if "→" not in line] == ["✗", *"-----", "✓", "-"]
 
 
+@pytest.mark.program
 def test_a_console_that_knows_no_ticks(cloud: Cloud, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     result = project.run("check-setup")

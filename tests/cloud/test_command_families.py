@@ -17,11 +17,6 @@ from tests.localcloud.machine import Machine
 from tests.localcloud.renting import NVIDIA, UBUNTU
 
 
-@pytest.fixture
-def project(forking: Project) -> Project:
-    return forking
-
-
 def scene(machine: Machine) -> dict[str, str]:
     events = [json.loads(line) for line in machine.event_log.read_text().splitlines()]
     return next(event for event in events if event["event"] == "scene")

@@ -37,11 +37,6 @@ echo "cloudrender: device CPU"
 
 
 @pytest.fixture
-def project(forking: Project) -> Project:
-    return forking
-
-
-@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     """Give the test an account whose machines have a quick Blender; it holds while `tmp_path/hold` is there."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:

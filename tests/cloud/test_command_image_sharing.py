@@ -21,11 +21,6 @@ FRIEND = "111122223333"
 
 
 @pytest.fixture
-def project(forking: Project) -> Project:
-    return forking
-
-
-@pytest.fixture
 def key(quick: Cloud) -> str:
     """Return the ARN of a key that whoever runs the account has made, with the alias alias/images."""
     kms = quick.client("kms")

@@ -12,7 +12,7 @@ import pytest
 from tests.cloud.command import DATA, Project
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 _PYTHON = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cloudrender-dev/bpy-4.2.23/bin/python"
 

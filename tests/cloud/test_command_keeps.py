@@ -13,7 +13,7 @@ import pytest
 from tests.cloud.command import Project, Result, wait_for
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 LOOK = " -o BatchMode=yes 'cat \"$TMPDIR/cloudrender/blender.log\"'"
 """What somebody types after the login command, to look at Blender's log."""

@@ -14,7 +14,7 @@ from cloudrender_addon.backend.aws.policy import policy_text
 from tests.cloud.command import ROOT, Project, contrast, difference, project_in
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 
 def test_an_animation(cloud: Cloud, project: Project) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.cloud.command import Project
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 
 def test_only_missing_frames_are_rendered(cloud: Cloud, project: Project) -> None:

@@ -17,7 +17,7 @@ from tests.cloud.command import ROOT, Project, wait_for
 from tests.localcloud.mirror import installed_blenders
 from tests.localcloud.processes import marked
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 BLENDERS = installed_blenders()  # now: the tests have another home
 PYTHON = BLENDERS["4.2.23"] / "bin" / "python"

@@ -15,7 +15,7 @@ from tests.cloud.command import Project, wait_for
 from tests.cloud.test_command_refuses import check_explained
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 LONG = ("-a", "-s", 1, "-e", 4000)
 """More frames than any test waits for."""

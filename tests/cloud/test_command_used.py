@@ -16,7 +16,7 @@ from tests.cloud.textured import textured
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 
 @pytest.fixture

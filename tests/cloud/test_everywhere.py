@@ -12,7 +12,7 @@ from tests.cloud import elsewhere
 from tests.cloud.command import Project, contrast
 from tests.localcloud.cloud import Cloud
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 
 def test_the_modules_are_really_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,11 +39,6 @@ ENDING = ("TerminateInstances", "DeleteLaunchTemplate", "DeleteKeyPair", "Delete
 BUSY = ("throttled", "InternalError")
 
 
-@pytest.fixture
-def project(forking: Project) -> Project:
-    return forking
-
-
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the product's patience, and botocore's, to seconds; forks have it from here."""

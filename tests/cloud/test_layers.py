@@ -18,7 +18,7 @@ from tests.cloud.command import Project, wait_for
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.program]
 
 LONG = ("-a", "-e", 4000)
 
