@@ -108,6 +108,9 @@ def test_from_a_build_to_a_job_that_starts_with_it_to_its_deletion(cloud: Cloud,
     assert f"your image ({image}) " in told and "Blender ready (on the image) " in told
     assert re.search(rf"^  g4dn\.xlarge +{image} +\d+\.\d s  \(1 machine\)$", told, re.MULTILINE), told
     assert re.search(r"^  g4dn\.xlarge +AWS's image +\d+\.\d s  \(1 machine\)$", told, re.MULTILINE), told
+    lacking = project.run("-f", 3, "--blender", "4.5", "--send", "folder")
+    assert lacking.code == 0 and cloud.machines[3].order.values["meta-data/ami-id"] == image, lacking.err
+    assert brought(cloud.machines[3])["source"] == "download", "what the image lacks is fetched as before"
     listed = project.run("image", "list").out
     assert image in listed and "87 GB (44 of them written), at most $2.18 a month" in listed
     told = json.loads(project.run("image", "test", image, "--json").out.splitlines()[-1])
