@@ -22,18 +22,9 @@ from cloudrender_addon.backend.settings import Settings
 from tests.cloud.command import Project, Running, wait_for
 from tests.localcloud.cloud import Cloud
 from tests.localcloud.machine import Machine
+from tests.localcloud.quick_blender import quick_blender, rendering
 
 BUILD = ("image", "build", "--family", "c7i", "--blender", "4.2.23")
-
-# Renders its first frame like Blender, as far as a recipe can tell; `hold` in the machine's home keeps it at it.
-QUICK_BLENDER = """#!/bin/sh
-if [ "$1" = --version ]; then echo "Blender 4.2.23"; exit; fi
-while [ "$1" != -- ]; do shift; done
-: >"$HOME/rendering"
-while [ -e "$HOLD" ]; do sleep 0.1; done
-head -c 9 /dev/zero >"$2/frame.png"
-echo "cloudrender: device CPU"
-"""
 
 
 @pytest.fixture
@@ -41,18 +32,13 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     """Give the test an account whose machines have a quick Blender; it holds while `tmp_path/hold` is there."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:
         monkeypatch.delenv(name)
-    script = QUICK_BLENDER.replace("$HOLD", str(tmp_path / "hold"))
-    with Cloud(blenders={"4.2.23": script}) as cloud:
+    with Cloud(blenders={"4.2.23": quick_blender(tmp_path / "hold")}) as cloud:
         for name, value in cloud.env().items():
             monkeypatch.setenv(name, value)
         cloud.rights.limit_to(
             {"Statement": [s for text in (policy_text(), images_policy_text()) for s in json.loads(text)["Statement"]]}
         )
         yield cloud
-
-
-def rendering(cloud: Cloud) -> bool:
-    return any((machine.folder / "home" / "rendering").exists() for machine in cloud.machines)
 
 
 def events(machine: Machine) -> list[dict[str, object]]:

@@ -24,8 +24,9 @@ from cloudrender_addon.backend.baking.tidying import tidy_builds
 from cloudrender_addon.backend.errors import LinkError
 from cloudrender_addon.backend.farms import ec2, ec2_reach, reconnect
 from tests.cloud.command import Project, Result, Running, wait_for
-from tests.cloud.test_command_image import BUILD, at_recipe, befalling, only_images, quick, records, rendering
+from tests.cloud.test_command_image import BUILD, at_recipe, befalling, only_images, quick, records
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.quick_blender import rendering
 
 __all__ = ["quick"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.command import wait_for
-from tests.cloud.test_command_image import QUICK_BLENDER, rendering
 from tests.extension.blender_host import VERSIONS
 from tests.extension.scripting import Scripting
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.quick_blender import quick_blender, rendering
 
 pytestmark = pytest.mark.blender
 
@@ -37,8 +37,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     """Give the test an account whose machines have a quick Blender; it holds while `tmp_path/hold` is there."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "CLOUDRENDER_"))]:
         monkeypatch.delenv(name)
-    script = QUICK_BLENDER.replace("$HOLD", str(tmp_path / "hold"))
-    with Cloud(blenders={"4.2.23": script}) as quick:
+    with Cloud(blenders={"4.2.23": quick_blender(tmp_path / "hold")}) as quick:
         for name, value in quick.env().items():
             monkeypatch.setenv(name, value)
         yield quick

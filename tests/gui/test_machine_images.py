@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.command import wait_for
-from tests.cloud.test_command_image import QUICK_BLENDER, rendering
 from tests.gui.conftest import module
 from tests.gui.driver import Driver
 from tests.gui.test_panel import area, complaints
 from tests.localcloud.cloud import Cloud
+from tests.localcloud.quick_blender import quick_blender, rendering
 
 SESSION = f"{module('ui.session')}.SESSION"
 BAKING = f"{SESSION}.baking"
@@ -23,8 +23,8 @@ BAKING = f"{SESSION}.baking"
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     """Give the test an account whose machines have a quick Blender of the windowed one's series; `hold` holds it."""
-    script = QUICK_BLENDER.replace("4.2.23", "4.3.2").replace("$HOLD", str(tmp_path / "hold"))
-    with Cloud(blenders={"4.3.2": script.replace("device CPU", "device OPTIX (Tesla T4)")}) as quick:
+    script = quick_blender(tmp_path / "hold", version="4.3.2", device="OPTIX (Tesla T4)")
+    with Cloud(blenders={"4.3.2": script}) as quick:
         yield quick
 
 
